@@ -1,0 +1,98 @@
+// Values of the cgroup-v2 filesystem, as the kernel's Documentation/admin-guide/cgroup-v2.rst and
+// Documentation/accounting/psi.rst name them. Plain data: no I/O, no policy, usable from any thread.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+namespace sluice {
+
+using Usec = std::chrono::microseconds;
+using Nsec = std::chrono::nanoseconds;
+
+// A point of CLOCK_MONOTONIC, as a duration since boot. Policy never reads the clock: it is handed this.
+using MonotonicTime = std::chrono::nanoseconds;
+
+// The inode number of the cgroup's directory. Names are recycled; ids are not while the host is up.
+struct CgroupId {
+  std::uint64_t value = 0;
+  auto operator<=>(const CgroupId&) const = default;
+};
+
+using Bytes = std::uint64_t;
+
+// cpu.max: "$QUOTA $PERIOD" in microseconds. No quota = "max". Kernel: 1 ms <= period <= 1 s, quota >= 1 ms.
+struct CpuMax {
+  std::optional<Usec> quota;
+  Usec period{100'000};
+  bool operator==(const CpuMax&) const = default;
+};
+inline constexpr Usec kCpuQuotaMin{1'000};
+inline constexpr Usec kCpuPeriodMin{1'000};
+inline constexpr Usec kCpuPeriodMax{1'000'000};
+
+// memory.high and memory.max. No bytes = "max". The kernel rounds down to pages.
+struct MemoryLimit {
+  std::optional<Bytes> bytes;
+  bool operator==(const MemoryLimit&) const = default;
+};
+
+enum class Knob : std::uint8_t { cpu_max, memory_high };
+constexpr std::string_view file_name(Knob knob) { return knob == Knob::cpu_max ? "cpu.max" : "memory.high"; }
+
+using KnobValue = std::variant<CpuMax, MemoryLimit>;
+
+// cpu.stat. The bandwidth half exists only where the cpu controller is enabled.
+struct CpuUsage {
+  Usec usage{};
+  Usec user{};
+  Usec system{};
+  bool operator==(const CpuUsage&) const = default;
+};
+struct CpuBandwidth {
+  std::uint64_t nr_periods = 0;
+  std::uint64_t nr_throttled = 0;
+  Usec throttled{};  // summed over CPUs: two throttled run queues count twice
+  bool operator==(const CpuBandwidth&) const = default;
+};
+
+// {cpu,memory,io}.pressure, the running totals; avg10 and its kin are derived by the reader of two samples.
+struct PressureTotals {
+  Usec some{};
+  Usec full{};
+  bool operator==(const PressureTotals&) const = default;
+};
+
+// memory.stat, what the governor uses of it.
+struct MemoryStat {
+  Bytes anon = 0;
+  Bytes file = 0;
+  Bytes unreclaimable = 0;  // kernel memory that reclaim cannot free, plus unevictable pages
+  std::uint64_t workingset_refault_anon = 0;
+  std::uint64_t workingset_refault_file = 0;
+  std::uint64_t pgscan = 0;
+  std::uint64_t pgsteal = 0;
+  bool operator==(const MemoryStat&) const = default;
+};
+
+// memory.events
+struct MemoryEvents {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  std::uint64_t max = 0;
+  std::uint64_t oom = 0;
+  std::uint64_t oom_kill = 0;
+  bool operator==(const MemoryEvents&) const = default;
+};
+
+}  // namespace sluice
+
+template <>
+struct std::hash<sluice::CgroupId> {
+  std::size_t operator()(const sluice::CgroupId& id) const noexcept { return std::hash<std::uint64_t>{}(id.value); }
+};

@@ -1,0 +1,116 @@
+// What one tick tells the world: a complete picture, numbers only. Publish makes words of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/arbitrate/plan.hpp"
+#include "daemon/command.hpp"
+#include "daemon/sample/snapshot.hpp"
+
+namespace sluice {
+
+enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding };
+constexpr std::string_view to_string(TaskMode mode) {
+  switch (mode) {
+    case TaskMode::governed: return "governed";
+    case TaskMode::pinned: return "pinned";
+    case TaskMode::suspended: return "suspended";
+    case TaskMode::observed: return "observed";
+    case TaskMode::yielding: return "yielding";  // to a foreign writer
+  }
+  return "unknown";
+}
+
+// Closed: governing. Open: governing failed, baseline restored, waiting. Half-open: trying again.
+enum class BreakerState : std::uint8_t { closed, open, half_open };
+constexpr std::string_view to_string(BreakerState state) {
+  switch (state) {
+    case BreakerState::closed: return "closed";
+    case BreakerState::open: return "open";
+    case BreakerState::half_open: return "half-open";
+  }
+  return "unknown";
+}
+
+struct TaskReport {
+  CgroupId id;
+  std::string name;
+  std::string class_name;
+  std::string cgroup;  // path below the root, raw bytes: may be invalid UTF-8
+  TaskMode mode = TaskMode::governed;
+  BreakerState breaker = BreakerState::closed;
+  std::string breaker_cause;            // words of the failed receipt, empty when closed
+  std::optional<MonotonicTime> breaker_retry_at;
+  std::string pinned_by, hold_reason;   // who and why, for pins and suspensions
+
+  // Signals of the last full tick; absent = not known.
+  std::optional<double> cpu_usage_cores, cpu_demand_cores, cpu_throttled_ratio, cpu_pressure_ratio;
+  std::optional<double> memory_pressure_ratio, refaults_per_second;
+  std::optional<Bytes> memory_current, memory_floor;
+  std::optional<double> backlog_cpu_seconds, lag;
+  SampleSource source = SampleSource::files;
+  MonotonicTime sampled_at{};
+
+  // Knobs: what we believe the kernel holds, the baseline that will be restored, the bounds in force.
+  CpuMax cpu_max, cpu_baseline;
+  MemoryLimit memory_high, memory_baseline;
+  double cpu_min_cores = 0, cpu_max_cores = 0;
+  Bytes memory_min = 0, memory_max = 0;
+
+  Reason cpu_reason, memory_reason;  // of the last change of each knob
+  std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
+  std::uint32_t writes_last_minute = 0;
+  std::uint64_t writes_total = 0, drift_total = 0;
+};
+
+// One change of one knob that the kernel confirmed (or dry-run would have made).
+struct Adjustment {
+  CgroupId id;
+  std::string task;
+  std::string cgroup;
+  Knob knob = Knob::cpu_max;
+  KnobValue old_value, new_value;
+  Reason reason;
+  MonotonicTime at{};
+  std::optional<Nsec> reaction;  // event to written, when a kernel event caused it
+  bool dry_run = false;
+};
+
+// Anything else worth a line in the journal.
+struct Notice {
+  enum class Kind : std::uint8_t {
+    task_added, task_removed, write_failed, breaker_opened, breaker_closed, foreign_write, knob_reset,
+    saturated, unsaturated, mode_changed, minima_exceed_capacity,
+  };
+  Kind kind = Kind::task_added;
+  CgroupId id;
+  std::string task;
+  std::string cgroup;
+  std::optional<Receipt> receipt;       // write_failed
+  std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
+  double missing_cores = 0;             // saturated
+  Bytes missing_bytes = 0;
+};
+
+struct NodeReport {
+  config::Mode mode = config::Mode::enforce;
+  bool suspended = false;
+  std::string suspend_reason;
+  double cpu_capacity_cores = 0, cpu_allocated_cores = 0, cpu_missing_cores = 0;
+  Bytes memory_capacity = 0, memory_allocated = 0, memory_missing = 0;
+  bool saturated = false;
+  std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
+};
+
+struct Report {
+  std::uint64_t tick = 0;
+  MonotonicTime now{};
+  NodeReport node;
+  std::vector<TaskReport> tasks;  // ordered by name; names are unique
+  std::vector<Adjustment> adjustments;
+  std::vector<Notice> notices;
+};
+
+}  // namespace sluice

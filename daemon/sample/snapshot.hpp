@@ -1,0 +1,46 @@
+// What the kernel says, with the time it was read. Facts only: no rates, nothing derived.
+// An absent optional means "not read or not to be trusted this time", never zero.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cgroups/types.hpp"
+
+namespace sluice {
+
+enum class SampleSource : std::uint8_t { files, bpf };
+
+struct Sample {
+  CgroupId id;
+  MonotonicTime read_at{};
+  SampleSource source = SampleSource::files;
+
+  std::optional<CpuUsage> cpu;
+  std::optional<CpuBandwidth> bandwidth;
+  std::optional<PressureTotals> cpu_pressure;
+  std::optional<PressureTotals> memory_pressure;
+  std::optional<Bytes> memory_current;
+  std::optional<MemoryStat> memory_stat;
+  std::optional<MemoryEvents> memory_events;
+  std::optional<Bytes> swap_free;  // 0: the cgroup cannot swap
+
+  // What the knobs hold, for drift detection.
+  std::optional<CpuMax> cpu_max;
+  std::optional<MemoryLimit> memory_high;
+  std::optional<MemoryLimit> memory_max;
+};
+
+// The kernel stopped a cgroup on one CPU because its quota was spent. From BPF (fexit throttle_cfs_rq).
+struct ThrottleEvent {
+  CgroupId id;
+  MonotonicTime at{};  // CLOCK_MONOTONIC, when it began
+  std::uint32_t cpu = 0;
+};
+
+struct NodeFacts {
+  double cpu_capacity_cores = 1;
+  Bytes memory_capacity = 0;
+};
+
+}  // namespace sluice
