@@ -1,0 +1,158 @@
+#include "daemon/decide/memory.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace sluice {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kPage = 4096;
+constexpr double kFloorFactor = 1.1;
+constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
+constexpr double kStepMin = 0.01, kStepMax = 0.08, kStepGrowth = 1.5;
+constexpr double kNearLimit = 0.95;            // in use / high: closer than this, the limit is the cause
+constexpr double kHoldIntervals = 5;           // after a raise, probing waits this many intervals
+constexpr double kFutileWindowSeconds = 0.5;
+constexpr double kFutileScanPages = 512;       // in the window: fewer say nothing
+constexpr double kFutileStealRatio = 0.1;
+constexpr double kFutileFullRatio = 0.2;       // PSI full of the window
+constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
+constexpr double kRefaultShare = 0.002;        // of the memory in use, per second: the working set came back
+constexpr double kUpWindowSeconds = 0.5;
+
+double seconds(MonotonicTime t) { return std::chrono::duration<double>(t).count(); }
+MonotonicTime from_seconds(double s) {
+  return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(s));
+}
+
+struct Window {
+  double seconds = 0, some = 0, full = 0, pgscan = 0, pgsteal = 0, refaults = 0;
+  double some_ratio() const { return seconds > 0 ? some / seconds : 0; }
+  double full_ratio() const { return seconds > 0 ? full / seconds : 0; }
+  double steal_ratio() const { return pgscan > 0 ? pgsteal / pgscan : 1; }
+  double refaults_per_second() const { return seconds > 0 ? refaults / seconds : 0; }
+};
+
+Window over_last(const MemoryState& s, MonotonicTime now, double length) {
+  Window w;
+  for (const auto& i : s.recent) {
+    if (sluice::seconds(now - i.at) >= length) continue;
+    w.seconds += i.seconds;
+    w.some += i.some_seconds;
+    w.full += i.full_seconds;
+    w.pgscan += i.pgscan;
+    w.pgsteal += i.pgsteal;
+    w.refaults += i.refaults;
+  }
+  return w;
+}
+
+Reason reason_of(Rule rule, const Window& w, double wanted) {
+  Reason r;
+  r.rule = rule;
+  r.wanted = wanted;
+  r.pressure_ratio = w.some_ratio();
+  r.refaults_per_second = w.refaults_per_second();
+  r.steal_scan_ratio = w.steal_ratio();
+  return r;
+}
+
+bool futile(const Window& w, bool near_limit) {
+  if (!near_limit) return false;
+  const bool frees_nothing = w.pgscan >= kFutileScanPages && w.steal_ratio() < kFutileStealRatio;
+  return frees_nothing || w.full_ratio() > kFutileFullRatio;
+}
+
+}  // namespace
+
+std::optional<double> memory_floor(const Sample& sample, double min_bytes, double growth) {
+  if (!sample.memory_stat) return std::nullopt;
+  const auto& m = *sample.memory_stat;
+  // Unknown swap is no swap: the careful reading.
+  const bool can_swap = sample.swap_free.value_or(0) > 0;
+  double held = static_cast<double>(m.unreclaimable) + (can_swap ? 0 : static_cast<double>(m.anon));
+  if (!can_swap) held += std::max(0.0, growth) * kGrowthHorizonSeconds;
+  return std::max(min_bytes, kFloorFactor * held);
+}
+
+void observe_memory(const MemoryInput& in, MemoryState& s) {
+  if (s.observed_since == MonotonicTime{}) s.observed_since = in.now;
+  if (in.write_blocked) s.write_blocked = true;
+  if (!in.signals || in.signals->interval_seconds <= 0) return;
+  const Signals& g = *in.signals;
+  const double dt = g.interval_seconds;
+  s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt, g.memory_full_pressure_ratio.value_or(0) * dt,
+                      g.pgscan_per_second.value_or(0) * dt, g.pgsteal_per_second.value_or(0) * dt,
+                      g.refaults_per_second.value_or(0) * dt});
+  const double keep = std::max(in.interval_seconds, 1.0);
+  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
+  if (g.anon_growth_bytes_per_second) {
+    constexpr double kSmoothing = 0.3;
+    s.anon_growth_bytes_per_second =
+        s.anon_growth_bytes_per_second * (1 - kSmoothing) + *g.anon_growth_bytes_per_second * kSmoothing;
+  }
+}
+
+Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
+  if (!in.sample || !in.sample->memory_current) return {};
+  const double current = static_cast<double>(*in.sample->memory_current);
+  const auto floor = memory_floor(*in.sample, in.min_bytes, s.anon_growth_bytes_per_second);
+  const bool limited = !std::isinf(in.high_bytes);
+  const bool near_limit = limited && current >= kNearLimit * in.high_bytes;
+
+  if (limited) {
+    const Window fast = over_last(s, in.now, kFutileWindowSeconds);
+    if (s.write_blocked || futile(fast, near_limit)) {
+      if (in.high_bytes >= in.max_bytes) return {};
+      return {in.max_bytes, reason_of(Rule::memory_futile, fast, in.max_bytes)};
+    }
+    if (floor && in.high_bytes < *floor) return {*floor, reason_of(Rule::memory_floor, fast, *floor)};
+    const Window up = over_last(s, in.now, kUpWindowSeconds);
+    if (near_limit && up.some_ratio() > in.pressure_target) {
+      // Severity says how far: a little for a graze, half as much again for a stall.
+      const double over = std::log2(up.some_ratio() / in.pressure_target);
+      const double target = std::max(current, in.high_bytes) * (1 + std::clamp(0.03 * over, 0.03, 0.5));
+      return {target, reason_of(Rule::memory_pressure, up, target)};
+    }
+    if (near_limit && up.refaults_per_second() * kPage > kRefaultShare * current) {
+      const double target = std::max(current, in.high_bytes) * 1.05;
+      return {target, reason_of(Rule::memory_refault, up, target)};
+    }
+  }
+
+  // Downwards: never without a floor, a measured pressure and a whole quiet interval.
+  if (!floor || !in.signals || !in.signals->memory_pressure_ratio) return {};
+  if (in.now < s.hold_until) return {};
+  if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < in.interval_seconds) return {};
+  const Window quiet = over_last(s, in.now, in.interval_seconds);
+  if (quiet.some_ratio() > in.pressure_target / 2 || quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
+    return {};
+  }
+  const double target = std::max(*floor, current * (1 - s.step));
+  if (target >= (limited ? in.high_bytes : kInfinity)) return {};
+  return {target, reason_of(Rule::memory_probe, quiet, target)};
+}
+
+void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& s) {
+  if (new_bytes < old_bytes) {
+    s.probed_at = in.now;
+    s.step = std::min(kStepMax, s.step * kStepGrowth);
+    return;
+  }
+  s.step = kStepMin;
+  double hold = kHoldIntervals * in.interval_seconds;
+  if (rule == Rule::memory_futile) {
+    hold = std::min(kFutileHoldMaxSeconds, kFutileHoldSeconds * std::exp2(s.futile_count));
+    ++s.futile_count;
+    s.write_blocked = false;
+  } else if (rule == Rule::memory_floor) {
+    hold = in.interval_seconds;  // growth, not a mistake
+  }
+  s.hold_until = in.now + from_seconds(hold);
+  // What was seen before the raise says nothing about the new limit.
+  s.recent.clear();
+}
+
+}  // namespace sluice
