@@ -1,0 +1,79 @@
+// Loads the programs, walks the cgroups, hands over throttle events. Owns every kernel object it makes;
+// nothing is pinned, so all of it goes away with the process. One thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "bpf/facts.hpp"
+#include "bpf/record.h"
+
+namespace sluice::bpf {
+
+struct Error {
+  std::string sentence;  // what was tried, what the kernel or libbpf said
+  int os_error = 0;      // errno, or 0
+};
+
+struct Options {
+  bool iterator = true;
+  bool throttle = true;
+  int root_fd = -1;                      // directory of the cgroup to walk below; -1 = the whole hierarchy
+  std::uint32_t record_capacity = 1024;  // grows by itself when a walk meets more cgroups
+  std::uint32_t governed_capacity = 4096;
+  std::uint32_t ring_bytes = 1u << 18;  // power of two, at least a page
+  // At most one event for each cgroup in this time; the first always passes. Zero: every throttle.
+  std::chrono::nanoseconds event_interval{std::chrono::milliseconds{5}};
+};
+
+struct Stats {
+  std::uint64_t walks = 0;
+  std::uint64_t walk_ns = 0;      // the last walk, by the clock, userspace part included
+  std::uint64_t cgroups = 0;      // met by the last walk
+  std::uint64_t reloads = 0;      // walks that met more cgroups than the map held, and were repeated
+  std::uint64_t throttles = 0;    // of governed cgroups, since the programs were attached
+  std::uint64_t events = 0;       // delivered
+  std::uint64_t suppressed = 0;   // swallowed by the rate limit
+  std::uint64_t lost_events = 0;  // the ring was full
+};
+
+class Source {
+ public:
+  // An error only when nothing at all could be loaded. One of the two missing: see why_not().
+  static tl::expected<Source, Error> open(const Options& options);
+
+  Source(Source&&) noexcept;
+  Source& operator=(Source&&) noexcept;
+  ~Source();
+
+  bool has_iterator() const;
+  bool has_throttle() const;
+  const std::string& why_not() const;  // sentences about what is missing; empty when nothing is
+  const KernelFacts& facts() const;
+
+  // One walk: every cgroup, parents before children. The span is good until the next read().
+  tl::expected<std::span<const sluice_record>, Error> read();
+
+  // Readable when events wait; -1 without the throttle hook. Level-triggered.
+  int events_fd() const;
+  using EventHandler = std::function<void(const sluice_event&)>;
+  tl::expected<std::size_t, Error> drain(const EventHandler& handler);
+
+  // Only these cgroups emit events. Replaces the earlier set; a cgroup that stays keeps its rate limit.
+  tl::expected<void, Error> set_governed(std::span<const std::uint64_t> cgroup_ids);
+
+  Stats stats() const;
+
+ private:
+  struct Impl;
+  explicit Source(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::bpf
