@@ -43,7 +43,9 @@ struct MemoryLimit {
 };
 
 enum class Knob : std::uint8_t { cpu_max, memory_high };
-constexpr std::string_view file_name(Knob knob) { return knob == Knob::cpu_max ? "cpu.max" : "memory.high"; }
+constexpr std::string_view file_name(Knob knob) {
+  return knob == Knob::cpu_max ? "cpu.max" : "memory.high";
+}
 
 using KnobValue = std::variant<CpuMax, MemoryLimit>;
 
@@ -77,6 +79,7 @@ struct MemoryStat {
   std::uint64_t workingset_refault_file = 0;
   std::uint64_t pgscan = 0;
   std::uint64_t pgsteal = 0;
+  Bytes shmem = 0;  // tmpfs and shared memory: counted in `file`, but only swap can free it
   bool operator==(const MemoryStat&) const = default;
 };
 
@@ -94,5 +97,7 @@ struct MemoryEvents {
 
 template <>
 struct std::hash<sluice::CgroupId> {
-  std::size_t operator()(const sluice::CgroupId& id) const noexcept { return std::hash<std::uint64_t>{}(id.value); }
+  std::size_t operator()(const sluice::CgroupId& id) const noexcept {
+    return std::hash<std::uint64_t>{}(id.value);
+  }
 };

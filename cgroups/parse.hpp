@@ -1,0 +1,49 @@
+// Text of cgroup files to values, and values to text. Pure: no I/O, any bytes, no exceptions.
+// Unknown keys are skipped (kernels add them); numbers are strict: no sign, no junk, no overflow, nothing
+// torn. An Error has errno EBADMSG and no path; whoever read the text knows that.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cgroups/error.hpp"
+#include "cgroups/types.hpp"
+
+namespace sluice::cgroups {
+
+struct CpuStat {
+  CpuUsage usage;
+  std::optional<CpuBandwidth> bandwidth;  // only where the cpu controller is enabled
+};
+
+struct Controllers {
+  bool cpu = false;
+  bool memory = false;
+  bool io = false;
+  bool operator==(const Controllers&) const = default;
+};
+
+Result<CpuMax> parse_cpu_max(std::string_view text);
+Result<MemoryLimit> parse_memory_limit(std::string_view text);  // memory.high, memory.max, memory.swap.max
+Result<Bytes> parse_bytes(std::string_view text);               // memory.current, memory.swap.current
+Result<CpuStat> parse_cpu_stat(std::string_view text);
+Result<PressureTotals> parse_pressure(std::string_view text);
+Result<MemoryStat> parse_memory_stat(std::string_view text);
+Result<MemoryEvents> parse_memory_events(std::string_view text);
+Result<Controllers> parse_controllers(std::string_view text);  // cgroup.controllers
+Result<KnobValue> parse_knob(Knob knob, std::string_view text);
+
+std::string format(const CpuMax& value);       // "50000 100000", "max 100000"
+std::string format(const MemoryLimit& value);  // "1048576", "max"
+std::string format(const KnobValue& value);
+
+// What the governor may ask of a knob. The kernel would take some of what this refuses: memory.high below one
+// page becomes 0, which stops the task.
+Result<void> check_writable(Knob knob, const KnobValue& value);
+
+// Whether the kernel, asked for `asked`, holds it when it says `held`: memory.high is rounded down to pages,
+// and beyond the largest page count it is "max".
+bool holds_as_asked(const KnobValue& asked, const KnobValue& held);
+
+}  // namespace sluice::cgroups
