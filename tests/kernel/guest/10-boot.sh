@@ -1,0 +1,42 @@
+#!/bin/bash
+# timeout: 60
+# What every other check takes for granted about this guest.
+. "$PAYLOAD/guest/lib.sh"
+
+release=$(uname -r)
+case "$release" in
+  "$(cat "$PAYLOAD/release")") check boot.release pass "$release" ;;
+  *) check boot.release fail "running $release, asked for $(cat "$PAYLOAD/release")" ;;
+esac
+expect boot.cgroup-v2 "$(stat -f -c %T /sys/fs/cgroup)" cgroup2fs
+expect boot.no-cgroup-v1 "$(grep -c ' - cgroup ' /proc/self/mountinfo)" 0
+for controller in cpu memory io pids; do
+  grep -qw "$controller" /sys/fs/cgroup/cgroup.subtree_control || missing="${missing-} $controller"
+done
+expect boot.controllers "${missing-}" ""
+expect boot.pid1 "$(cat /proc/1/comm)" systemd
+expect boot.bus "$(busctl --timeout=20 call org.freedesktop.DBus / org.freedesktop.DBus.Peer Ping && echo answers)" answers
+expect boot.cpus "$(nproc)" 2
+figure boot.to-entry uptime_s "$(cut -d' ' -f1 /proc/uptime)"
+check boot.to-entry pass
+
+# Pressure has to move, not merely to be there: two processes want the only CPU they may use.
+for file in /proc/pressure/{cpu,memory,io} "$CHECK_CGROUP/cpu.pressure" "$CHECK_CGROUP/memory.pressure"; do
+  grep -q '^some avg10=' "$file" || unreadable="${unreadable-} $file"
+done
+expect boot.psi-files "${unreadable-}" ""
+total() { sed -n 's/^some.*total=//p' "$CHECK_CGROUP/busy/cpu.pressure"; }
+mkdir "$CHECK_CGROUP/busy"
+before=$(total)
+for _ in 1 2; do
+  (echo "$BASHPID" >"$CHECK_CGROUP/busy/cgroup.procs" && exec taskset -c 0 timeout 3 sh -c 'while :; do :; done') &
+done
+wait
+stalled=$(($(total) - before))
+figure boot.psi-moves stalled_usec "$stalled"
+if [ "$stalled" -gt 500000 ]; then check boot.psi-moves pass; else check boot.psi-moves fail "$stalled µs of stall in 3 s of contention"; fi
+
+# BTF and a BPF program that the verifier takes: without these no program of ours has a chance.
+if [ -s /sys/kernel/btf/vmlinux ]; then check boot.btf pass; else check boot.btf fail "/sys/kernel/btf/vmlinux is missing"; fi
+count=$(bpftool btf dump file /sys/kernel/btf/vmlinux format raw | grep -c "FUNC 'throttle_cfs_rq'")
+expect boot.btf-throttle "$count" 1

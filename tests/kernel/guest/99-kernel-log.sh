@@ -1,0 +1,11 @@
+#!/bin/bash
+# timeout: 30
+# Runs last: nothing that the checks did may have hurt the kernel.
+. "$PAYLOAD/guest/lib.sh"
+bad=$(dmesg | grep -E 'cut here|BUG:|Oops|general protection|soft lockup|stalls on CPU|blocked for more than|refcount' || true)
+if [ -z "$bad" ]; then
+  check kernel-log pass
+else
+  dmesg | tail -200
+  check kernel-log fail "$(head -1 <<<"$bad")"
+fi

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Runs inside the guest: every check of the payload in order, or one command; then the guest is switched off.
+
+Records go to ttyS1, one JSON object a line: start, beat, begin, check, figure, end, done. What the checks print goes
+to ttyS2 with the next beat, so that a guest that dies has said nearly all.
+"""
+
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import termios
+import time
+import tty
+
+PAYLOAD = pathlib.Path("/payload")
+SCRATCH = pathlib.Path("/run/checks")
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+CHECK_GROUP = CGROUPS / "check"
+BEAT_S = 2.0
+OUTPUT_LIMIT = 1 << 20  # bytes of one check that go over the serial port; a runaway loop must not eat the deadline
+
+
+def open_port(path: str) -> int:
+    fd = os.open(path, os.O_WRONLY | os.O_NOCTTY)
+    tty.setraw(fd, termios.TCSANOW)
+    return fd
+
+
+def write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+class Follower:
+    """Hands on what was appended to a file since it was last asked, by whole lines when `lines` is set."""
+
+    def __init__(self, path: pathlib.Path, limit: int = 0, lines: bool = False) -> None:
+        path.touch()
+        self.file, self.left, self.limit, self.lines, self.rest = open(path, "rb"), limit, limit, lines, b""
+
+    def news(self, last: bool = False) -> bytes:
+        data = self.rest + self.file.read()
+        self.rest = b""
+        if self.lines and not last:
+            data, newline, self.rest = data.rpartition(b"\n")
+            data += newline
+        if self.limit and len(data) > self.left:
+            data = data[: self.left] + (b"\n[more output was cut off]\n" if self.left else b"")
+        self.left -= min(self.left, len(data))
+        return data
+
+
+class Runner:
+    def __init__(self) -> None:
+        self.records = open_port("/dev/ttyS1")
+        self.output = open_port("/dev/ttyS2")
+
+    def emit(self, kind: str, **fields: object) -> None:
+        write_all(self.records, json.dumps({"kind": kind, **fields}).encode() + b"\n")
+
+    def beat(self) -> None:
+        self.emit("beat", uptime_s=time.clock_gettime(time.CLOCK_MONOTONIC))
+
+    def relay(self, script: str, line: bytes) -> None:
+        """A record that a check wrote: passed on with its origin, or reported as that check's failure."""
+        try:
+            record = json.loads(line.decode())
+            if record["kind"] not in ("check", "figure"):
+                raise ValueError(f"kind {record['kind']!r}")
+            self.emit(**{**record, "script": script})
+        except (ValueError, KeyError, TypeError) as error:
+            self.emit("check", script=script, name=script, status="fail", detail=f"wrote a broken record: {error}: {line!r}")
+
+    def run(self, script: str, command: list[str], limit_s: float, cwd: pathlib.Path) -> None:
+        """One command in a process group and an empty cgroup tree of its own, under a limit."""
+        scratch = SCRATCH / script
+        scratch.mkdir(parents=True, exist_ok=True)
+        results, output = scratch / ".results", scratch / ".output"
+        news, prints = Follower(results, lines=True), Follower(output, OUTPUT_LIMIT)
+        try:
+            CHECK_GROUP.mkdir(exist_ok=True)
+            (CHECK_GROUP / "cgroup.subtree_control").write_text("+cpu +memory")
+        except OSError as error:
+            self.emit("note", script=script, detail=f"{CHECK_GROUP}: {error}")
+        environment = {
+            **os.environ, "PAYLOAD": str(PAYLOAD), "SCRATCH": str(scratch), "CHECK_RESULTS": str(results),
+            "CHECK_CGROUP": str(CHECK_GROUP), "CHECK_SCRIPT": script, "HOME": "/root", "LC_ALL": "C.UTF-8",
+            "PATH": "/payload/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        }  # fmt: skip
+        self.emit("begin", script=script, limit_s=limit_s)
+        write_all(self.output, f"=== {script}\n".encode())
+
+        def hand_on(last: bool = False) -> None:
+            write_all(self.output, prints.news(last))
+            for line in news.news(last).splitlines():
+                self.relay(script, line)
+
+        started = time.monotonic()
+        with open(output, "ab") as sink:
+            process = subprocess.Popen(
+                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
+        status = f"the time limit of {limit_s:.0f} s passed"
+        # A pidfd wakes us at the very end; polling for it would cost the guest the time it measures.
+        pidfd = os.pidfd_open(process.pid)
+        while (left := limit_s - (time.monotonic() - started)) > 0:
+            ready, _, _ = select.select([pidfd], [], [], min(BEAT_S, left))
+            self.beat()
+            hand_on()
+            if ready:
+                code = process.wait()
+                status = "" if code == 0 else f"exit status {code}" if code > 0 else f"killed by {signal_name(-code)}"
+                break
+        else:
+            code = -signal.SIGKILL
+        os.close(pidfd)
+        kill_group(process.pid)
+        process.wait()
+        left_over = clear_cgroup(CHECK_GROUP)
+        hand_on(last=True)
+        write_all(self.output, f"\n=== end of {script}: {status or 'exit status 0'}\n".encode())
+        self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=time.monotonic() - started)
+
+    def main(self) -> None:
+        release = os.uname().release
+        self.emit("start", release=release, uptime_s=time.clock_gettime(time.CLOCK_MONOTONIC))
+        self.beat()
+        command = PAYLOAD / "exec.sh"
+        if command.exists():
+            limit_s = float((PAYLOAD / "exec.limit_s").read_text())
+            add = PAYLOAD / "add"
+            self.run("exec", ["/bin/bash", str(command)], limit_s, add if add.exists() else SCRATCH)
+        else:
+            for line in (PAYLOAD / "plan").read_text().splitlines():
+                script, limit_s = line.split("\t")
+                path = PAYLOAD / "guest" / script
+                self.run(path.stem, [str(path)], float(limit_s), PAYLOAD)
+        self.emit("done")
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def clear_cgroup(group: pathlib.Path) -> str:
+    """Kills and removes a tree; a group that will not go is the check's business to explain."""
+    if not group.exists():
+        return ""
+    try:
+        (group / "cgroup.kill").write_text("1")
+    except OSError as error:
+        return f"{group}: {error}"
+    deadline = time.monotonic() + 20
+    while True:
+        stuck = ""
+        for folder, _, _ in os.walk(group, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError as error:
+                stuck = f"{folder}: {error.strerror}"
+        if not stuck or time.monotonic() > deadline:
+            return stuck
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    # The unit's ExecStopPost resets the machine, whatever became of us.
+    Runner().main()
+    os.sync()

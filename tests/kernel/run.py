@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Boots Debian's kernels in QEMU and runs the checks of tests/kernel/guest in them. See README.md beside this file."""
+
+import argparse
+import fnmatch
+import json
+import pathlib
+import re
+import sys
+import time
+
+import payload
+import report
+import vm
+
+GUEST = vm.HERE / "guest"
+CHECK_NAME = re.compile(r"\d\d-[a-z0-9-]+\.(sh|py)")
+DEFAULT_LIMIT_S = 120
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", action="append", metavar="LINE", help="6.1 or 6.12; may be repeated (all)")
+    parser.add_argument("--only", action="append", metavar="CHECK", help="run these scripts only (glob; NN- optional)")
+    parser.add_argument("--skip", action="append", default=[], metavar="CHECK", help="leave these scripts out")
+    parser.add_argument("--stage", type=pathlib.Path, metavar="DIR", help="DESTDIR tree, copied over the guest's root")
+    parser.add_argument("--bin", type=pathlib.Path, action="append", default=[], metavar="DIR",
+                        help="build folder; its programs go to /payload/bin")  # fmt: skip
+    parser.add_argument("--traces", type=pathlib.Path, metavar="DIR", help="goes to /payload/traces")
+    parser.add_argument("--exec", metavar="CMD", help="run this in the guest with bash instead of the checks")
+    parser.add_argument("--add", type=pathlib.Path, action="append", default=[], metavar="FILE",
+                        help="file or folder for /payload/add, where --exec starts")  # fmt: skip
+    parser.add_argument("--timeout", type=float, default=300, metavar="S", help="limit of --exec, seconds (300)")
+    parser.add_argument("--report", type=pathlib.Path, default=vm.BUILD / "report.json", metavar="FILE")
+    parser.add_argument("--list", action="store_true", help="name the checks and their limits, boot nothing")
+    return parser.parse_args()
+
+
+def limit_s(script: pathlib.Path) -> float:
+    """A `# timeout: SECONDS` line near a check's top; emulation is slow, so be generous."""
+    for line in script.read_text(encoding="utf-8").splitlines()[:5]:
+        if found := re.fullmatch(r"#\s*timeout:\s*(\S+)\s*", line):
+            try:
+                return float(found[1])
+            except ValueError:
+                raise SystemExit(f"{script}: '# timeout: {found[1]}' is no number of seconds") from None
+    return DEFAULT_LIMIT_S
+
+
+def selected(args: argparse.Namespace) -> list[pathlib.Path]:
+    scripts = sorted(path for path in GUEST.iterdir() if path.name[:2].isdigit())
+    for path in scripts:
+        if not CHECK_NAME.fullmatch(path.name) or not path.stat().st_mode & 0o100:
+            raise SystemExit(f"{path}: a check is an executable file called NN-name.sh or NN-name.py")
+
+    def matches(path: pathlib.Path, patterns: list[str]) -> bool:
+        names = (path.name, path.stem, path.stem[3:])
+        return any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in names)
+
+    for pattern in (args.only or []) + args.skip:
+        if not any(matches(path, [pattern]) for path in scripts):
+            raise SystemExit(f"no check is called '{pattern}'; there are: {', '.join(p.stem for p in scripts)}")
+    chosen = [p for p in scripts if (not args.only or matches(p, args.only)) and not matches(p, args.skip)]
+    if not chosen:
+        raise SystemExit("no check is left to run")
+    if left_out := [p.stem for p in scripts if p not in chosen]:
+        say(f"left out by --only/--skip: {' '.join(left_out)}")
+    return chosen
+
+
+def assemble(args: argparse.Namespace, kernel: vm.Kernel, scripts: list[pathlib.Path]) -> pathlib.Path:
+    folder = payload.fresh(vm.BUILD / "payload")
+    payload.add(GUEST, folder / "guest")
+    payload.write(folder, "release", [kernel.release])
+    payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
+    if args.stage:
+        payload.add_stage(args.stage, folder / "stage")
+    for programs in args.bin:
+        payload.add_programs(programs, folder / "bin")
+    if args.traces:
+        payload.add(args.traces, folder / "traces")
+    for extra in args.add:
+        payload.add(extra, folder / "add" / extra.resolve().name)
+    if args.exec is not None:
+        payload.write(folder, "exec.sh", [args.exec])
+        payload.write(folder, "exec.limit_s", [str(args.timeout)])
+    return payload.disk(folder, vm.BUILD / "payload.img")
+
+
+def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel) -> int:
+    """--exec: prints what the command prints; our exit status is the command's, or 125 when the guest died."""
+    ends: list[dict] = []
+
+    def output(line: str) -> None:
+        if not line.startswith(("=== exec", "=== end of exec")):
+            print(line, flush=True)
+
+    def take(record: dict) -> None:
+        if record["kind"] == "end":
+            ends.append(record)
+
+    disk_in = assemble(args, kernel, [])
+    result = vm.boot(disk, kernel, disk_in, vm.BUILD / kernel.release / "exec", args.timeout + 180, take, output)
+    if result.ended or not ends:
+        say(f"{kernel.release}: {result.ended}")
+        return 125
+    say(f"{kernel.release}: {ends[0]['status'] or 'exit status 0'} after {ends[0]['seconds']:.1f} s"
+        f" (boot {result.entry_s:.1f} s, all {result.total_s:.1f} s)")  # fmt: skip
+    return ends[0]["code"] if ends[0]["code"] >= 0 else 124 if "limit" in ends[0]["status"] else 128 - ends[0]["code"]
+
+
+def run_checks(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, scripts: list[pathlib.Path]) -> dict:
+    disk_in = assemble(args, kernel, scripts)
+    plan = [path.stem for path in scripts]
+    deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in scripts)
+    logs = vm.BUILD / kernel.release
+
+    def take(record: dict) -> None:
+        if record["kind"] == "start":
+            say(f"{kernel.line}: up as {record['release']}")
+        if record["kind"] == "end":
+            say(f"{kernel.line}: {record['script']} {record['status'] or 'ran'} ({record['seconds']:.1f} s)")
+
+    failures: list[str] = []
+    for attempt in (1, 2):
+        say(f"{kernel.line}: booting (at most {deadline_s:.0f} s; log {logs}/boot-{attempt}/console.log)")
+        folder = logs / f"boot-{attempt}"
+        result = vm.boot(disk, kernel, disk_in, folder, deadline_s, take, lambda line: None)
+        if not result.ended:
+            break
+        failures.append(result.ended)
+        say(f"{kernel.line}: boot {attempt} of 2 failed: {result.ended}")
+
+    checks = report.clock_check(result.clock_ratio) + report.checks_of(result.records, plan, result.ended)
+    retried = f"; SECOND boot, the first: {failures[0]}" if attempt == 2 else ""
+    entry = f"{result.entry_s:.1f}" if result.entry_s is not None else "-"
+    print(f"\n{kernel.release}: to the checks {entry} s, all {result.total_s:.1f} s{retried}")
+    print(report.table(checks))
+    for script in dict.fromkeys(c["script"] for c in checks if report.status(c) == "FAIL"):
+        if printed := report.output_of(script, folder / "output.log", 40):
+            print(f"  --- the last lines of {script} ({folder / 'output.log'})")
+            print("\n".join(f"  | {line}" for line in printed))
+    return {
+        "release": kernel.release, "kernel": kernel.line, "boots": attempt, "failed_boots": failures,
+        "to_entry_s": result.entry_s, "total_s": result.total_s, "logs": str(folder), "checks": checks,
+    }  # fmt: skip
+
+
+def main() -> int:
+    args = arguments()
+    scripts = selected(args) if args.exec is None else []
+    if args.list:
+        print("\n".join(f"{path.stem}  {limit_s(path):g} s" for path in scripts))
+        return 0
+    disk, kernels = vm.image()
+    known = [kernel.line for kernel in kernels]
+    if unknown := [line for line in args.kernel or [] if line not in known]:
+        raise SystemExit(f"no kernel {', '.join(unknown)} in the image; there are: {', '.join(known)}")
+    kernels = [kernel for kernel in kernels if not args.kernel or kernel.line in args.kernel]
+    with vm.only_one():
+        if args.exec is not None:
+            return max(execute(args, disk, kernel) for kernel in kernels)
+        started = time.monotonic()
+        reports = []
+        for kernel in kernels:
+            reports.append(run_checks(args, disk, kernel, scripts))
+            args.report.parent.mkdir(parents=True, exist_ok=True)
+            args.report.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    statuses = [report.status(check) for entry in reports for check in entry["checks"]]
+    counts = {status: statuses.count(status) for status in ("pass", "FAIL", "skip")}
+    print(f"\n{args.report}, {time.monotonic() - started:.0f} s")
+    print(f"{counts['pass']} passed, {counts['FAIL']} failed, {counts['skip']} skipped")
+    return 1 if counts["FAIL"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
