@@ -2,33 +2,19 @@
 // Equal inputs give an equal outcome, byte for byte. Thread: any; the caller owns the state.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
-
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "config/config.hpp"
 #include "daemon/arbitrate/plan.hpp"
 #include "daemon/command.hpp"
+#include "daemon/governor_state.hpp"
 #include "daemon/report.hpp"
 #include "daemon/sample/snapshot.hpp"
 
 namespace sluice {
-
-// A governed cgroup as it was found, apart from its counters.
-struct TaskFacts {
-  CgroupId id;
-  std::string name;          // unique on the host
-  std::string cgroup;        // path below the root, raw bytes
-  std::size_t config_index = 0;  // into Config::tasks
-  CpuMax cpu_baseline;       // journalled before the first write
-  MemoryLimit memory_baseline;
-  bool has_cpu = true;       // cpu.max exists
-  bool has_memory = true;    // memory.high exists
-};
 
 struct Observation {
   TaskFacts facts;
@@ -45,23 +31,6 @@ struct Input {
   std::vector<ThrottleEvent> events;
   std::vector<Receipt> receipts;
   std::vector<Command> commands;
-};
-
-struct TaskState;  // governor_state.hpp
-struct State {
-  State();
-  ~State();
-  State(State&&) noexcept;
-  State& operator=(State&&) noexcept;
-  State(const State&);
-  State& operator=(const State&);
-  std::map<CgroupId, TaskState> tasks;
-  config::Mode mode = config::Mode::enforce;
-  bool mode_overridden = false;  // by SetMode: outlives ticks, not a reload
-  bool suspended = false;
-  std::string suspend_reason;
-  bool saturated = false;
-  std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 
 struct Outcome {

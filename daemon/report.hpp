@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/arbitrate/plan.hpp"
@@ -14,11 +15,16 @@ namespace sluice {
 enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding };
 constexpr std::string_view to_string(TaskMode mode) {
   switch (mode) {
-    case TaskMode::governed: return "governed";
-    case TaskMode::pinned: return "pinned";
-    case TaskMode::suspended: return "suspended";
-    case TaskMode::observed: return "observed";
-    case TaskMode::yielding: return "yielding";  // to a foreign writer
+    case TaskMode::governed:
+      return "governed";
+    case TaskMode::pinned:
+      return "pinned";
+    case TaskMode::suspended:
+      return "suspended";
+    case TaskMode::observed:
+      return "observed";
+    case TaskMode::yielding:
+      return "yielding";  // to a foreign writer
   }
   return "unknown";
 }
@@ -27,9 +33,12 @@ constexpr std::string_view to_string(TaskMode mode) {
 enum class BreakerState : std::uint8_t { closed, open, half_open };
 constexpr std::string_view to_string(BreakerState state) {
   switch (state) {
-    case BreakerState::closed: return "closed";
-    case BreakerState::open: return "open";
-    case BreakerState::half_open: return "half-open";
+    case BreakerState::closed:
+      return "closed";
+    case BreakerState::open:
+      return "open";
+    case BreakerState::half_open:
+      return "half-open";
   }
   return "unknown";
 }
@@ -41,9 +50,9 @@ struct TaskReport {
   std::string cgroup;  // path below the root, raw bytes: may be invalid UTF-8
   TaskMode mode = TaskMode::governed;
   BreakerState breaker = BreakerState::closed;
-  std::string breaker_cause;            // words of the failed receipt, empty when closed
+  std::string breaker_cause;  // words of the failed receipt, empty when closed
   std::optional<MonotonicTime> breaker_retry_at;
-  std::string pinned_by, hold_reason;   // who and why, for pins and suspensions
+  std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
 
   // Signals of the last full tick; absent = not known.
   std::optional<double> cpu_usage_cores, cpu_demand_cores, cpu_throttled_ratio, cpu_pressure_ratio;
@@ -81,16 +90,27 @@ struct Adjustment {
 // Anything else worth a line in the journal.
 struct Notice {
   enum class Kind : std::uint8_t {
-    task_added, task_removed, write_failed, breaker_opened, breaker_closed, foreign_write, knob_reset,
-    saturated, unsaturated, mode_changed, minima_exceed_capacity,
+    task_added,
+    task_removed,
+    write_failed,
+    breaker_opened,
+    breaker_closed,
+    foreign_write,
+    knob_reset,
+    saturated,
+    unsaturated,
+    mode_changed,
+    minima_exceed_capacity,
+    plan_violation,
   };
   Kind kind = Kind::task_added;
   CgroupId id;
   std::string task;
   std::string cgroup;
-  std::optional<Receipt> receipt;       // write_failed
+  std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
-  double missing_cores = 0;             // saturated
+  std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
+  double missing_cores = 0;    // saturated
   Bytes missing_bytes = 0;
 };
 

@@ -1,4 +1,5 @@
-// Weighted max-min fairness with guaranteed minima. Pure; O(n log n); the order of the claims does not matter.
+// Weighted max-min fairness with guaranteed minima. Pure; O(n log n); the order of the claims does not
+// matter.
 #pragma once
 
 #include <span>

@@ -22,6 +22,7 @@ struct Write {
 
 struct Plan {
   std::vector<Write> writes;  // ordered by (id, knob)
+  bool dry_run = false;       // to be told, not to be carried out
   bool operator==(const Plan&) const = default;
 };
 
@@ -40,11 +41,11 @@ struct Receipt {
   KnobValue asked;
   std::optional<KnobValue> holds;
   Result result = Result::written;
-  int error_number = 0;         // errno
-  std::string path;             // of the knob, for messages
+  int error_number = 0;  // errno
+  std::string path;      // of the knob, for messages
   MonotonicTime started_at{};
   MonotonicTime finished_at{};
-  MonotonicTime caused_at{};    // copied from the write
+  MonotonicTime caused_at{};  // copied from the write
 };
 
 }  // namespace sluice

@@ -6,20 +6,22 @@
 namespace sluice {
 namespace {
 
-double seconds(MonotonicTime t) { return std::chrono::duration<double>(t).count(); }
+double seconds(MonotonicTime t) {
+  return std::chrono::duration<double>(t).count();
+}
 
-constexpr double kBacklogNoise = 1.1;       // reported lags run late: assume a tenth more
+constexpr double kBacklogNoise = 1.1;  // reported lags run late: assume a tenth more
 constexpr double kBacklogSmoothing = 0.6;
-constexpr double kDeadlineShare = 0.76;     // of max_delay: the rest is for the reaction and the service itself
-constexpr double kDrainDelays = 4.5;        // a backlog with slack drains over this many max_delays
-constexpr double kBindingShare = 0.9;       // of max_delay that the limit may bind before it is raised
-constexpr double kRescueFactor = 1.5;       // over the run queues' demand: threads may spread once they may run
-constexpr double kRaiseMin = 1.13;          // a raise is worth its write
-constexpr double kShrinkMax = 0.87;         // and so is a cut
+constexpr double kDeadlineShare = 0.76;  // of max_delay: the rest is for the reaction and the service itself
+constexpr double kDrainDelays = 4.5;     // a backlog with slack drains over this many max_delays
+constexpr double kBindingShare = 0.9;    // of max_delay that the limit may bind before it is raised
+constexpr double kRescueFactor = 1.5;    // over the run queues' demand: threads may spread once they may run
+constexpr double kRaiseMin = 1.13;       // a raise is worth its write
+constexpr double kShrinkMax = 0.87;      // and so is a cut
 constexpr double kMarginUp = 0.05, kMarginUpUndo = 0.10, kMarginDownPerSecond = 0.01;
 constexpr double kMarginMin = 0.05, kMarginMax = 1.0;
-constexpr double kObserveSeconds = 2.0;     // before the first finite quota is chosen
-constexpr double kUndoSeconds = 3.0;        // a raise this soon after a cut says that the cut was wrong
+constexpr double kObserveSeconds = 2.0;  // before the first finite quota is chosen
+constexpr double kUndoSeconds = 3.0;     // a raise this soon after a cut says that the cut was wrong
 constexpr double kFloorCores = 0.01;
 
 // With a backlog to steer by the mean may be short; without one a lull must not be taken for the load.
@@ -80,8 +82,9 @@ void learn_cost(const LoadReport& load, CpuState& s) {
   if (records < kRecordsMin) return;
   const double cost = s.usage_since_processed / records;
   constexpr double kSmoothing = 0.3;
-  s.cost_cpu_seconds_per_record =
-      s.cost_cpu_seconds_per_record ? *s.cost_cpu_seconds_per_record * (1 - kSmoothing) + cost * kSmoothing : cost;
+  s.cost_cpu_seconds_per_record = s.cost_cpu_seconds_per_record
+                                      ? *s.cost_cpu_seconds_per_record * (1 - kSmoothing) + cost * kSmoothing
+                                      : cost;
   s.processed_before = load.processed;
   s.usage_since_processed = 0;
 }
@@ -90,7 +93,8 @@ void observe_load(const CpuInput& in, CpuState& s) {
   const LoadReport& load = *in.new_load;
   learn_cost(load, s);
   std::optional<double> backlog = load.backlog_cpu_seconds;
-  if (!backlog && load.lag && s.cost_cpu_seconds_per_record) backlog = *load.lag * *s.cost_cpu_seconds_per_record;
+  if (!backlog && load.lag && s.cost_cpu_seconds_per_record)
+    backlog = *load.lag * *s.cost_cpu_seconds_per_record;
   if (!backlog) return;
   const double raw = *backlog * kBacklogNoise;
   const double smoothed = s.load_at == MonotonicTime{}
@@ -115,9 +119,11 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (!in.signals) return;
   const Signals& g = *in.signals;
   if (!g.periods || !g.throttled_periods) return;
-  s.last_throttled_ratio = *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
+  s.last_throttled_ratio =
+      *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
   if (*g.throttled_periods > 0 && !s.binding_since) {
-    const auto interval = std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(g.interval_seconds));
+    const auto interval =
+        std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(g.interval_seconds));
     s.binding_since = in.now - interval;
   }
   // A whole period without a throttle: all that was runnable ran, so nothing waits because of the limit.
@@ -138,7 +144,9 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s) {
 }
 
 // What a write is worth, in core-seconds: little while the budget is whole, prohibitive when it is spent.
-double price(double spent_ratio) { return 0.01 * (std::exp(3.3 * spent_ratio) - 1); }
+double price(double spent_ratio) {
+  return 0.01 * (std::exp(3.3 * spent_ratio) - 1);
+}
 
 Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand, double wanted) {
   Reason r;
@@ -190,7 +198,8 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   // A last write must not leave a task starving until the budget is whole again.
   const bool last_write = in.writes_left <= 1;
   auto raise = [&](Rule rule, double demand, double target) {
-    const bool undo = s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds && *s.before_cut_cores >= target;
+    const bool undo =
+        s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds && *s.before_cut_cores >= target;
     if (undo) target = *s.before_cut_cores;
     if (last_write) target = in.max_cores;
     Intent intent{std::max(target, kRaiseMin * quota), {}};
@@ -222,7 +231,9 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   const double target = std::max(fit, in.min_cores);
   if (target >= kShrinkMax * quota) return {};
   if (s.unused_core_seconds < price(in.budget_spent_ratio)) return {};
-  const Rule rule = unlimited ? Rule::cpu_unlimited : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle : Rule::cpu_surplus;
+  const Rule rule = unlimited                                           ? Rule::cpu_unlimited
+                    : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
+                                                                        : Rule::cpu_surplus;
   return {fit, reason_of(rule, in, s, arrival, fit)};
 }
 

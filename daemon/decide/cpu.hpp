@@ -61,11 +61,11 @@ struct CpuInput {
   double min_cores = 0;
   double period_seconds = 0.1;
   double max_delay_seconds = 1;
-  double budget_spent_ratio = 0;  // writes of the last minute / budget, 0 .. 1
-  const Signals* signals = nullptr;             // absent on an event tick
-  std::optional<MonotonicTime> throttled_at;    // a throttle event since the last call
-  const LoadReport* new_load = nullptr;         // arrived since the last call
-  bool load_valid = false;                      // the last report has not expired
+  double budget_spent_ratio = 0;              // writes of the last minute / budget, 0 .. 1
+  const Signals* signals = nullptr;           // absent on an event tick
+  std::optional<MonotonicTime> throttled_at;  // a throttle event since the last call
+  const LoadReport* new_load = nullptr;       // arrived since the last call
+  bool load_valid = false;                    // the last report has not expired
   std::uint32_t writes_left = 60;
 };
 

@@ -12,17 +12,19 @@ constexpr double kPage = 4096;
 constexpr double kFloorFactor = 1.1;
 constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
 constexpr double kStepMin = 0.01, kStepMax = 0.08, kStepGrowth = 1.5;
-constexpr double kNearLimit = 0.95;            // in use / high: closer than this, the limit is the cause
-constexpr double kHoldIntervals = 5;           // after a raise, probing waits this many intervals
+constexpr double kNearLimit = 0.95;   // in use / high: closer than this, the limit is the cause
+constexpr double kHoldIntervals = 5;  // after a raise, probing waits this many intervals
 constexpr double kFutileWindowSeconds = 0.5;
-constexpr double kFutileScanPages = 512;       // in the window: fewer say nothing
+constexpr double kFutileScanPages = 512;  // in the window: fewer say nothing
 constexpr double kFutileStealRatio = 0.1;
-constexpr double kFutileFullRatio = 0.2;       // PSI full of the window
+constexpr double kFutileFullRatio = 0.2;  // PSI full of the window
 constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
-constexpr double kRefaultShare = 0.002;        // of the memory in use, per second: the working set came back
+constexpr double kRefaultShare = 0.002;  // of the memory in use, per second: the working set came back
 constexpr double kUpWindowSeconds = 0.5;
 
-double seconds(MonotonicTime t) { return std::chrono::duration<double>(t).count(); }
+double seconds(MonotonicTime t) {
+  return std::chrono::duration<double>(t).count();
+}
 MonotonicTime from_seconds(double s) {
   return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(s));
 }
@@ -83,9 +85,9 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   if (!in.signals || in.signals->interval_seconds <= 0) return;
   const Signals& g = *in.signals;
   const double dt = g.interval_seconds;
-  s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt, g.memory_full_pressure_ratio.value_or(0) * dt,
-                      g.pgscan_per_second.value_or(0) * dt, g.pgsteal_per_second.value_or(0) * dt,
-                      g.refaults_per_second.value_or(0) * dt});
+  s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt,
+                      g.memory_full_pressure_ratio.value_or(0) * dt, g.pgscan_per_second.value_or(0) * dt,
+                      g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt});
   const double keep = std::max(in.interval_seconds, 1.0);
   while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
   if (g.anon_growth_bytes_per_second) {
@@ -127,7 +129,8 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   if (in.now < s.hold_until) return {};
   if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < in.interval_seconds) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
-  if (quiet.some_ratio() > in.pressure_target / 2 || quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
+  if (quiet.some_ratio() > in.pressure_target / 2 ||
+      quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
     return {};
   }
   const double target = std::max(*floor, current * (1 - s.step));
@@ -139,6 +142,7 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
   if (new_bytes < old_bytes) {
     s.probed_at = in.now;
     s.step = std::min(kStepMax, s.step * kStepGrowth);
+    if (s.step >= kStepMax) s.futile_count = 0;  // a run of clean probes: the past is past
     return;
   }
   s.step = kStepMin;

@@ -20,14 +20,14 @@ struct MemoryState {
     double seconds = 0, some_seconds = 0, full_seconds = 0;
     double pgscan = 0, pgsteal = 0, refaults = 0;
   };
-  std::deque<Interval> recent;       // the last probe interval and a little more
-  MonotonicTime observed_since{};    // zero: never
-  MonotonicTime probed_at{};         // last cut
-  MonotonicTime hold_until{};        // no probing before: after a raise
-  double step = 0.02;                // of memory in use; grows while probes stay clean
+  std::deque<Interval> recent;     // the last probe interval and a little more
+  MonotonicTime observed_since{};  // zero: never
+  MonotonicTime probed_at{};       // last cut
+  MonotonicTime hold_until{};      // no probing before: after a raise
+  double step = 0.02;              // of memory in use; grows while probes stay clean
   double anon_growth_bytes_per_second = 0;
-  std::uint32_t futile_count = 0;    // consecutive lifts: each waits longer before probing again
-  bool write_blocked = false;        // the last write of memory.high did not finish by its deadline
+  std::uint32_t futile_count = 0;  // consecutive lifts: each waits longer before probing again
+  bool write_blocked = false;      // the last write of memory.high did not finish by its deadline
 };
 
 struct MemoryInput {
@@ -48,6 +48,7 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
 
 // The least that memory.high may be: what reclaim cannot free, a tenth more, and the configured minimum.
 // Absent when memory.stat was not read: then nothing is lowered.
-std::optional<double> memory_floor(const Sample& sample, double min_bytes, double anon_growth_bytes_per_second);
+std::optional<double> memory_floor(const Sample& sample, double min_bytes,
+                                   double anon_growth_bytes_per_second);
 
 }  // namespace sluice

@@ -8,46 +8,64 @@ namespace sluice {
 
 enum class Rule : std::uint8_t {
   none,
-  initial,            // first value, from the config
-  cpu_deadline,       // raised: waiting work would miss max_delay
-  cpu_throttled,      // raised: the limit has been binding for too long, the backlog is not reported
-  cpu_unlimited,      // first finite quota for a task that had none
-  cpu_surplus,        // lowered: unused quota has paid for the write
-  cpu_idle,           // lowered to the minimum: nothing ran
-  cpu_undo,           // restored: a recent cut was wrong
-  memory_probe,       // lowered: pressure under target
-  memory_pressure,    // raised: pressure over target
-  memory_refault,     // raised: the working set came back
-  memory_growth,      // raised: head-room for a growing task
-  memory_futile,      // lifted: reclaim frees nothing
-  memory_floor,       // raised: below anon + unreclaimable
-  bound,              // moved into [min, max]
-  capacity,           // cut: the node has no more
-  pinned,             // an administrator holds the value
-  released,           // the baseline is restored
+  initial,          // first value, from the config
+  cpu_deadline,     // raised: waiting work would miss max_delay
+  cpu_throttled,    // raised: the limit has been binding for too long, the backlog is not reported
+  cpu_unlimited,    // first finite quota for a task that had none
+  cpu_surplus,      // lowered: unused quota has paid for the write
+  cpu_idle,         // lowered to the minimum: nothing ran
+  cpu_undo,         // restored: a recent cut was wrong
+  memory_probe,     // lowered: pressure under target
+  memory_pressure,  // raised: pressure over target
+  memory_refault,   // raised: the working set came back
+  memory_growth,    // raised: head-room for a growing task
+  memory_futile,    // lifted: reclaim frees nothing
+  memory_floor,     // raised: below anon + unreclaimable
+  bound,            // moved into [min, max]
+  capacity,         // cut: the node has no more
+  pinned,           // an administrator holds the value
+  released,         // the baseline is restored
 };
 
 // The kernel documentation's and CONTROL's terms; used on D-Bus and in the journal.
 constexpr std::string_view to_string(Rule rule) {
   switch (rule) {
-    case Rule::none: return "none";
-    case Rule::initial: return "initial";
-    case Rule::cpu_deadline: return "cpu-deadline";
-    case Rule::cpu_throttled: return "cpu-throttled";
-    case Rule::cpu_unlimited: return "cpu-unlimited";
-    case Rule::cpu_surplus: return "cpu-surplus";
-    case Rule::cpu_idle: return "cpu-idle";
-    case Rule::cpu_undo: return "cpu-undo";
-    case Rule::memory_probe: return "memory-probe";
-    case Rule::memory_pressure: return "memory-pressure";
-    case Rule::memory_refault: return "memory-refault";
-    case Rule::memory_growth: return "memory-growth";
-    case Rule::memory_futile: return "memory-futile";
-    case Rule::memory_floor: return "memory-floor";
-    case Rule::bound: return "bound";
-    case Rule::capacity: return "capacity";
-    case Rule::pinned: return "pinned";
-    case Rule::released: return "released";
+    case Rule::none:
+      return "none";
+    case Rule::initial:
+      return "initial";
+    case Rule::cpu_deadline:
+      return "cpu-deadline";
+    case Rule::cpu_throttled:
+      return "cpu-throttled";
+    case Rule::cpu_unlimited:
+      return "cpu-unlimited";
+    case Rule::cpu_surplus:
+      return "cpu-surplus";
+    case Rule::cpu_idle:
+      return "cpu-idle";
+    case Rule::cpu_undo:
+      return "cpu-undo";
+    case Rule::memory_probe:
+      return "memory-probe";
+    case Rule::memory_pressure:
+      return "memory-pressure";
+    case Rule::memory_refault:
+      return "memory-refault";
+    case Rule::memory_growth:
+      return "memory-growth";
+    case Rule::memory_futile:
+      return "memory-futile";
+    case Rule::memory_floor:
+      return "memory-floor";
+    case Rule::bound:
+      return "bound";
+    case Rule::capacity:
+      return "capacity";
+    case Rule::pinned:
+      return "pinned";
+    case Rule::released:
+      return "released";
   }
   return "unknown";
 }
@@ -59,9 +77,9 @@ struct Reason {
   double demand_cores = 0;  // what the task would have used
   double usage_cores = 0;
   double backlog_cpu_seconds = 0;
-  double binding_seconds = 0;   // how long the limit has been binding without a break
-  double throttled_ratio = 0;   // throttled periods / periods
-  double pressure_ratio = 0;    // PSI some of the knob's resource over the last interval
+  double binding_seconds = 0;  // how long the limit has been binding without a break
+  double throttled_ratio = 0;  // throttled periods / periods
+  double pressure_ratio = 0;   // PSI some of the knob's resource over the last interval
   double refaults_per_second = 0;
   double steal_scan_ratio = 0;  // pgsteal / pgscan
   bool clamped_min = false;

@@ -5,7 +5,9 @@
 namespace sluice {
 namespace {
 
-double seconds(Usec t) { return std::chrono::duration<double>(t).count(); }
+double seconds(Usec t) {
+  return std::chrono::duration<double>(t).count();
+}
 
 // How far a rising counter rose; nothing when it ran backwards (a recreated cgroup, a kernel's reset).
 std::optional<double> rise(Usec before, Usec after) {

@@ -1,0 +1,45 @@
+// The plan's invariants, checked before anything is written: in tests and in production.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "daemon/governor_state.hpp"
+
+namespace sluice {
+
+enum class Invariant : std::uint8_t {
+  unknown_task,   // a write for a cgroup that is not governed
+  duplicate,      // two values for one (cgroup, knob), or out of order
+  knob_absent,    // the knob does not exist there, or holds another kind of value
+  out_of_bounds,  // outside the bounds in force, or what the kernel accepts
+  over_budget,    // more writes in the last minute than allowed
+  over_capacity,  // the sum of quotas is more than the node has, and this write raises it
+  below_floor,    // memory.high under anon + unreclaimable
+  not_permitted,  // the task is suspended, yielding or observed
+};
+std::string_view to_string(Invariant invariant);
+
+struct Violation {
+  std::size_t write = 0;  // index into the plan
+  Invariant invariant = Invariant::unknown_task;
+  bool operator==(const Violation&) const = default;
+};
+
+// Bounds of one task as they are now: config, overrides and node capacity together.
+struct Bounds {
+  double cpu_min = 0, cpu_max = 0;
+  double memory_min = 0, memory_max = 0;  // memory_min includes the floor
+};
+
+struct PlanContext {
+  const State* state = nullptr;
+  const config::Config* config = nullptr;
+  NodeFacts node;
+  MonotonicTime now{};
+};
+
+Bounds bounds_of(const TaskState& task, const PlanContext& context);
+std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& context);
+
+}  // namespace sluice

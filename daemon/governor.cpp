@@ -1,0 +1,377 @@
+// The tick: sample -> signal -> decide -> arbitrate -> plan, and the report. Its parts are in
+// governor_commands.cpp, governor_receipts.cpp and governor_report.cpp.
+#include "daemon/governor.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/arbitrate/arbitrate.hpp"
+#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/arbitrate/validate.hpp"
+#include "daemon/governor_parts.hpp"
+#include "daemon/signal/signal.hpp"
+
+namespace sluice {
+namespace {
+
+using namespace parts;
+
+void adopt_knob(KnobState& knob, bool present, const KnobValue& baseline,
+                const std::optional<KnobValue>& holds) {
+  knob.present = present;
+  knob.baseline = baseline;
+  knob.holds = holds.value_or(baseline);
+}
+
+std::optional<KnobValue> sampled(const Sample& s, Knob knob) {
+  if (knob == Knob::cpu_max) return s.cpu_max ? std::optional<KnobValue>(*s.cpu_max) : std::nullopt;
+  return s.memory_high ? std::optional<KnobValue>(*s.memory_high) : std::nullopt;
+}
+
+// Appearing and vanishing tasks. A full tick lists every one.
+void settle_tasks(Tick& t) {
+  std::map<CgroupId, TaskState> now;
+  for (const auto& o : t.input.tasks) {
+    auto node = t.state.tasks.extract(o.facts.id);
+    const auto& policy = t.config.tasks[o.facts.config_index].policy;
+    if (node.empty()) {
+      TaskState fresh;
+      fresh.facts = o.facts;
+      auto holds = [&](Knob k) { return o.sample ? sampled(*o.sample, k) : std::nullopt; };
+      adopt_knob(fresh.cpu, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline,
+                 holds(Knob::cpu_max));
+      adopt_knob(fresh.memory, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline,
+                 holds(Knob::memory_high));
+      t.notice(Notice::Kind::task_added, fresh);
+      now.emplace(o.facts.id, std::move(fresh));
+      continue;
+    }
+    TaskState& known = node.mapped();
+    known.facts = o.facts;
+    known.cpu.baseline = o.facts.cpu_baseline;
+    known.memory.baseline = o.facts.memory_baseline;
+    known.cpu.present = o.facts.has_cpu && (policy.cpu.enabled || known.cpu.touched);
+    known.memory.present = o.facts.has_memory && (policy.memory.enabled || known.memory.touched);
+    now.insert(std::move(node));
+  }
+  for (const auto& [id, gone] : t.state.tasks) t.notice(Notice::Kind::task_removed, gone);
+  t.state.tasks = std::move(now);
+}
+
+// Another hand on the knob. The baseline come back (systemd's reload does it) is put right at once; any
+// other value is somebody's wish, and is yielded to for a while, unless the config says otherwise.
+void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
+  if (!knob.present || knob.in_flight || t.mode != config::Mode::enforce) return;
+  const auto found = sampled(*task.sample, which);
+  if (!found || task.sample->read_at <= knob.confirmed_at || *found == knob.holds) return;
+  constexpr auto kYield = std::chrono::seconds(60);
+  constexpr auto kResetWindow = std::chrono::minutes(1);
+  constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
+  const bool reset = knob.touched && *found == knob.baseline;
+  Notice& notice = t.notice(reset ? Notice::Kind::knob_reset : Notice::Kind::foreign_write, task);
+  notice.expected = knob.holds;
+  notice.found = *found;
+  ++task.drift_total;
+  const bool was_ours = knob.touched;
+  knob.holds = *found;
+  knob.changed_at = t.input.now;
+  if (!was_ours) knob.baseline = *found;  // the loop journals it: an administrator moved the starting point
+  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) return;
+  if (reset) {
+    while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
+    task.resets.push_back(t.input.now);
+    if (task.resets.size() <= kResetsMax) return;
+  }
+  if (was_ours && !reset) {
+    knob.baseline = *found;
+    knob.touched = false;
+  }
+  if (was_ours) task.yield_until = t.input.now + kYield;
+}
+
+void take_samples(Tick& t) {
+  for (const auto& o : t.input.tasks) {
+    TaskState& task = t.state.tasks.at(o.facts.id);
+    task.fresh = false;
+    if (!o.sample) continue;
+    if (task.sample) {
+      task.signals = derive_signals(*task.sample, *o.sample);
+      task.fresh = task.signals.interval_seconds > 0;
+    }
+    task.sample = o.sample;
+    check_drift(t, task, task.cpu, Knob::cpu_max);
+    check_drift(t, task, task.memory, Knob::memory_high);
+  }
+}
+
+bool governable(const Tick& t, const TaskState& task) {
+  return t.mode != config::Mode::observe && !t.state.suspended && !task.suspended &&
+         task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
+}
+
+std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
+  return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
+}
+
+CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
+  const auto& policy = t.policy_of(task);
+  CpuInput in;
+  in.now = t.input.now;
+  const auto& cpu_max = std::get<CpuMax>(task.cpu.holds);
+  in.quota_cores = cores_of(cpu_max);
+  in.max_cores = bounds.cpu_max;
+  in.min_cores = bounds.cpu_min;
+  in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
+  in.max_delay_seconds = std::chrono::duration<double>(policy.max_delay).count();
+  in.writes_left = writes_left(task.cpu, policy.cpu.writes_per_minute);
+  in.budget_spent_ratio = 1 - static_cast<double>(in.writes_left) / policy.cpu.writes_per_minute;
+  if (task.fresh && t.full()) in.signals = &task.signals;
+  if (const auto e = t.events.find(task.facts.id); e != t.events.end()) in.throttled_at = e->second;
+  in.load_valid = task.load.has_value() && t.input.now < task.load_until;
+  if (task.load_new && in.load_valid) in.new_load = &*task.load;
+  return in;
+}
+
+MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
+  const auto& policy = t.policy_of(task);
+  MemoryInput in;
+  in.now = t.input.now;
+  in.high_bytes = number_of(task.memory.holds);
+  in.max_bytes = bounds.memory_max;
+  in.min_bytes = static_cast<double>(task.bounds.memory_min.value_or(policy.memory.min_bytes));
+  in.pressure_target = policy.memory.pressure_target;
+  in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
+  if (task.fresh && t.full()) in.signals = &task.signals;
+  if (task.sample) in.sample = &*task.sample;
+  in.write_blocked = task.memory_write_blocked;
+  return in;
+}
+
+Intent cpu_intent(Tick& t, TaskState& task, const CpuInput& in) {
+  const auto& policy = t.policy_of(task);
+  if (task.pin && task.pin->cpu_cores) {
+    Reason r{.rule = Rule::pinned, .wanted = *task.pin->cpu_cores};
+    return {*task.pin->cpu_cores, r};
+  }
+  if (policy.cpu.initial_cores && !task.cpu.touched && !task.cpu.changed_at && t.full()) {
+    Reason r{.rule = Rule::initial, .wanted = *policy.cpu.initial_cores};
+    return {*policy.cpu.initial_cores, r};
+  }
+  return decide_cpu(in, task.cpu_control);
+}
+
+KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, double min, double max,
+                   double tolerance, std::uint32_t budget) {
+  KnobClaim c;
+  c.id = task.facts.id;
+  c.current = number_of(knob.holds);
+  c.min = min;
+  c.max = max;
+  c.weight = t.policy_of(task).weight;
+  c.tolerance = tolerance;
+  c.movable = governable(t, task) && !knob.in_flight && writes_left(knob, budget) > 0;
+  return c;
+}
+
+// One knob of every task: decide, share out, plan.
+struct Lane {
+  std::vector<KnobClaim> claims;
+  std::vector<TaskState*> tasks;
+};
+
+void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
+  for (const auto& g : share.grants) {
+    const TaskState& task = *lane.tasks[g.claim];
+    const KnobState& state = knob == Knob::cpu_max ? task.cpu : task.memory;
+    const KnobValue value = knob == Knob::cpu_max
+                                ? KnobValue{cpu_max_of(g.value, std::get<CpuMax>(state.holds).period)}
+                                : KnobValue{memory_limit_of(g.value)};
+    if (value == state.holds) continue;
+    Write w{task.facts.id, knob, value, g.reason, {}};
+    if (knob == Knob::cpu_max) {
+      if (const auto e = t.events.find(task.facts.id); e != t.events.end() && !t.full())
+        w.caused_at = e->second;
+    }
+    t.plan.writes.push_back(w);
+  }
+}
+
+void govern_cpu(Tick& t) {
+  Lane lane;
+  const auto context = t.context();
+  for (auto& [id, task] : t.state.tasks) {
+    if (!task.cpu.present) continue;
+    const auto& cpu = t.policy_of(task).cpu;
+    const Bounds bounds = bounds_of(task, context);
+    KnobClaim c =
+        claim_of(t, task, task.cpu, bounds.cpu_min, bounds.cpu_max, cpu.tolerance, cpu.writes_per_minute);
+    const bool concerned = t.full() || t.events.contains(id) || task.load_new;
+    if (concerned) {
+      const CpuInput in = cpu_input(t, task, bounds);
+      observe_cpu(in, task.cpu_control);
+      if (c.movable) c.intent = cpu_intent(t, task, in);
+      task.load_new = false;
+    }
+    c.exact = task.pin && task.pin->cpu_cores;
+    c.step = cpu.step_cores;
+    lane.claims.push_back(c);
+    lane.tasks.push_back(&task);
+  }
+  const double capacity = std::max(0.0, t.input.node.cpu_capacity_cores - t.config.node.cpu_reserve_cores);
+  const Share share = arbitrate(lane.claims, capacity);
+  t.report.node.cpu_allocated_cores = share.allocated;
+  t.report.node.cpu_missing_cores = share.missing;
+  t.minima_exceed |= share.minima_exceed;
+  plan_grants(t, lane, share, Knob::cpu_max);
+}
+
+void govern_memory(Tick& t) {
+  Lane lane;
+  const auto context = t.context();
+  for (auto& [id, task] : t.state.tasks) {
+    if (!task.memory.present) continue;
+    const auto& memory = t.policy_of(task).memory;
+    const Bounds bounds = bounds_of(task, context);
+    KnobClaim c = claim_of(t, task, task.memory, bounds.memory_min, bounds.memory_max, memory.tolerance,
+                           memory.writes_per_minute);
+    const MemoryInput in = memory_input(t, task, bounds);
+    observe_memory(in, task.memory_control);
+    task.memory_write_blocked = false;
+    if (task.pin && task.pin->memory_high) {
+      const auto value = static_cast<double>(*task.pin->memory_high);
+      c.intent = {value, Reason{.rule = Rule::pinned, .wanted = value}};
+      c.exact = true;
+    } else if (c.movable) {
+      c.intent = decide_memory(in, task.memory_control);
+    }
+    lane.claims.push_back(c);
+    lane.tasks.push_back(&task);
+  }
+  const double capacity = std::max(0.0, static_cast<double>(t.input.node.memory_capacity) -
+                                            static_cast<double>(t.config.node.memory_reserve_bytes));
+  const Share share = arbitrate(lane.claims, capacity);
+  t.report.node.memory_allocated = static_cast<Bytes>(share.allocated);
+  t.report.node.memory_missing = static_cast<Bytes>(share.missing);
+  t.minima_exceed |= share.minima_exceed;
+  plan_grants(t, lane, share, Knob::memory_high);
+}
+
+// Baselines for every task that is not to be governed now. Refused releases are tried again, slowly.
+void plan_releases(Tick& t) {
+  const bool all = t.mode != config::Mode::enforce || t.state.suspended;
+  for (auto& [id, task] : t.state.tasks) {
+    const auto& policy = t.policy_of(task);
+    const bool whole = all || task.suspended || task.breaker.state == BreakerState::open;
+    auto release = [&](KnobState& knob, Knob which, bool enabled) {
+      if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at)
+        return;
+      t.plan.writes.push_back({id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
+    };
+    release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
+    release(task.memory, Knob::memory_high, policy.memory.enabled);
+  }
+}
+
+void drop_invalid(Tick& t) {
+  const auto violations = validate_plan(t.plan, t.context());
+  if (violations.empty()) return;
+  std::vector<bool> bad(t.plan.writes.size());
+  for (const auto& v : violations) {
+    if (!bad[v.write]) {
+      auto& n = t.notice(Notice::Kind::plan_violation, t.state.tasks.at(t.plan.writes[v.write].id));
+      n.invariant = to_string(v.invariant);
+      n.expected = t.plan.writes[v.write].value;
+    }
+    bad[v.write] = true;
+  }
+  std::vector<Write> good;
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    if (!bad[i]) good.push_back(t.plan.writes[i]);
+  }
+  t.plan.writes = std::move(good);
+}
+
+// What the plan does to the state: budgets, learned margins, writes under way.
+void commit_plan(Tick& t) {
+  const auto context = t.context();
+  for (const auto& w : t.plan.writes) {
+    TaskState& task = t.state.tasks.at(w.id);
+    KnobState& knob = w.knob == Knob::cpu_max ? task.cpu : task.memory;
+    knob.in_flight = true;
+    knob.asked_reason = w.reason;
+    if (!t.plan.dry_run) knob.touched = true;
+    if (w.reason.rule == Rule::released) continue;
+    knob.writes.push_back(t.input.now);
+    const Bounds bounds = bounds_of(task, context);
+    const double from = number_of(knob.holds), to = number_of(w.value);
+    if (w.knob == Knob::cpu_max) {
+      cpu_written(cpu_input(t, task, bounds), from, to, w.reason.rule, task.cpu_control);
+    } else {
+      memory_written(memory_input(t, task, bounds), from, to, w.reason.rule, task.memory_control);
+    }
+  }
+}
+
+void expire(Tick& t) {
+  const auto now = t.input.now;
+  for (auto& [id, task] : t.state.tasks) {
+    if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
+    if (task.load && now >= task.load_until) task.load.reset();
+    if (task.breaker.state == BreakerState::open && now >= task.breaker.retry_at) {
+      task.breaker.state = BreakerState::half_open;
+    }
+    for (KnobState* knob : {&task.cpu, &task.memory}) {
+      while (!knob->writes.empty() && now - knob->writes.front() >= std::chrono::minutes(1))
+        knob->writes.pop_front();
+    }
+  }
+}
+
+}  // namespace
+
+Outcome tick(const Input& input, const config::Config& config, State state) {
+  Tick t{input, config, std::move(state)};
+  t.mode = t.state.mode.value_or(config.node.mode);
+  for (const auto& e : input.events) {
+    const auto [at, added] = t.events.try_emplace(e.id, e.at);
+    if (!added) at->second = std::min(at->second, e.at);
+  }
+  ++t.state.ticks;
+  t.state.events_total += input.events.size();
+
+  take_receipts(t);
+  if (t.full()) settle_tasks(t);
+  obey_commands(t);
+  expire(t);
+  enter_mode(t);
+  if (t.full()) take_samples(t);
+
+  plan_releases(t);
+  const bool restoring = t.mode != config::Mode::enforce && !t.plan.writes.empty();
+  if (t.mode != config::Mode::observe && !restoring) {
+    t.plan.dry_run = t.mode == config::Mode::dry_run;
+    govern_cpu(t);
+    if (t.full()) govern_memory(t);
+  }
+  std::sort(t.plan.writes.begin(), t.plan.writes.end(),
+            [](const Write& a, const Write& b) { return std::tie(a.id, a.knob) < std::tie(b.id, b.knob); });
+  drop_invalid(t);
+  commit_plan(t);
+  fill_report(t);
+  return {std::move(t.state), std::move(t.plan), std::move(t.report)};
+}
+
+Plan restore_plan(const State& state) {
+  Plan plan;
+  for (const auto& [id, task] : state.tasks) {
+    if (task.cpu.touched)
+      plan.writes.push_back({id, Knob::cpu_max, task.cpu.baseline, Reason{.rule = Rule::released}, {}});
+    if (task.memory.touched) {
+      plan.writes.push_back(
+          {id, Knob::memory_high, task.memory.baseline, Reason{.rule = Rule::released}, {}});
+    }
+  }
+  return plan;
+}
+
+}  // namespace sluice

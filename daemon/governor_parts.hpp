@@ -1,0 +1,43 @@
+// What the parts of the tick share. Private to governor*.cpp.
+#pragma once
+
+#include <map>
+
+#include "daemon/arbitrate/validate.hpp"
+#include "daemon/governor.hpp"
+
+namespace sluice::parts {
+
+// One tick in progress.
+struct Tick {
+  const Input& input;
+  const config::Config& config;
+  State state;
+  Plan plan{};
+  Report report{};
+  config::Mode mode = config::Mode::enforce;
+  std::map<CgroupId, MonotonicTime> events{};  // the first throttle of each cgroup
+  bool minima_exceed = false;
+
+  bool full() const { return input.kind == Input::Kind::full; }
+  const config::TaskPolicy& policy_of(const TaskState& task) const {
+    return config.tasks[task.facts.config_index].policy;
+  }
+  PlanContext context() const { return {&state, &config, input.node, input.now}; }
+  Notice& notice(Notice::Kind kind, const TaskState& task) {
+    report.notices.push_back({});
+    Notice& n = report.notices.back();
+    n.kind = kind;
+    n.id = task.facts.id;
+    n.task = task.facts.name;
+    n.cgroup = task.facts.cgroup;
+    return n;
+  }
+};
+
+void take_receipts(Tick& t);
+void obey_commands(Tick& t);
+void enter_mode(Tick& t);
+void fill_report(Tick& t);
+
+}  // namespace sluice::parts

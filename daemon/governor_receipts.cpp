@@ -1,0 +1,107 @@
+// What came of the last plan: the knobs as they are now, adjustments to tell, and the circuit breaker.
+#include <cmath>
+#include <system_error>
+
+#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/governor_parts.hpp"
+
+namespace sluice::parts {
+namespace {
+
+constexpr auto kBreakerWait = std::chrono::seconds(30);
+constexpr auto kBreakerWaitMax = std::chrono::minutes(10);
+constexpr auto kReleaseRetry = std::chrono::seconds(10);
+
+void trip(Tick& t, TaskState& task, const Receipt& r) {
+  Breaker& b = task.breaker;
+  const auto wait = std::min<MonotonicTime>(kBreakerWait * (1 << std::min(b.failures, 5U)), kBreakerWaitMax);
+  ++b.failures;
+  b.state = BreakerState::open;
+  b.retry_at = t.input.now + wait;
+  b.cause = r.path + ": " + std::generic_category().message(r.error_number);
+  t.notice(Notice::Kind::breaker_opened, task).receipt = r;
+}
+
+void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
+  const KnobValue now = r.holds.value_or(r.asked);
+  if (!(now == knob.holds)) {
+    Adjustment a;
+    a.id = r.id;
+    a.task = task.facts.name;
+    a.cgroup = task.facts.cgroup;
+    a.knob = r.knob;
+    a.old_value = knob.holds;
+    a.new_value = now;
+    a.reason = knob.asked_reason;
+    a.at = r.finished_at;
+    a.dry_run = r.result == Receipt::Result::dry_run;
+    if (r.caused_at != MonotonicTime{}) a.reaction = r.finished_at - r.caused_at;
+    t.report.adjustments.push_back(std::move(a));
+    knob.reason = knob.asked_reason;
+    knob.changed_at = r.finished_at;
+  }
+  knob.holds = now;
+  if (knob.asked_reason.rule == Rule::released) {
+    knob.touched = false;
+  } else if (task.breaker.state == BreakerState::half_open) {
+    task.breaker = {};
+    t.notice(Notice::Kind::breaker_closed, task);
+  }
+  if (r.result != Receipt::Result::dry_run) {
+    ++task.writes_total;
+    ++t.state.writes_total;
+  }
+}
+
+void take(Tick& t, TaskState& task, const Receipt& r) {
+  KnobState& knob = r.knob == Knob::cpu_max ? task.cpu : task.memory;
+  knob.in_flight = false;
+  knob.confirmed_at = r.finished_at;
+  const bool release = knob.asked_reason.rule == Rule::released;
+  switch (r.result) {
+    case Receipt::Result::written:
+    case Receipt::Result::dry_run:
+      confirmed(t, task, knob, r);
+      return;
+    case Receipt::Result::vanished:
+      knob.touched = false;  // nothing is left to restore; the next full tick drops the task
+      return;
+    case Receipt::Result::differs:
+      ++task.drift_total;
+      confirmed(t, task, knob, r);
+      t.notice(Notice::Kind::foreign_write, task).receipt = r;
+      return;
+    case Receipt::Result::timed_out:
+      // memory.high takes effect before its reclaim is done: the limit stands, and it is too low.
+      t.notice(Notice::Kind::write_failed, task).receipt = r;
+      if (r.holds) knob.holds = *r.holds;
+      if (r.knob == Knob::memory_high) {
+        task.memory_write_blocked = true;
+        knob.holds = r.holds.value_or(r.asked);
+      } else {
+        trip(t, task, r);
+      }
+      if (release) knob.release_retry_at = t.input.now + kReleaseRetry;
+      return;
+    case Receipt::Result::refused:
+      t.notice(Notice::Kind::write_failed, task).receipt = r;
+      if (r.holds) knob.holds = *r.holds;
+      if (release) {
+        knob.release_retry_at = t.input.now + kReleaseRetry;
+      } else {
+        trip(t, task, r);
+      }
+      return;
+  }
+}
+
+}  // namespace
+
+void take_receipts(Tick& t) {
+  for (const auto& r : t.input.receipts) {
+    const auto found = t.state.tasks.find(r.id);
+    if (found != t.state.tasks.end()) take(t, found->second, r);
+  }
+}
+
+}  // namespace sluice::parts

@@ -1,0 +1,131 @@
+// The picture of one tick.
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/governor_parts.hpp"
+
+namespace sluice::parts {
+namespace {
+
+TaskMode mode_of(const Tick& t, const TaskState& task) {
+  if (t.mode == config::Mode::observe) return TaskMode::observed;
+  if (t.state.suspended || task.suspended) return TaskMode::suspended;
+  if (t.input.now < task.yield_until) return TaskMode::yielding;
+  return task.pin ? TaskMode::pinned : TaskMode::governed;
+}
+
+void fill_signals(const TaskState& task, TaskReport& r) {
+  r.cpu_usage_cores = task.signals.usage_cores;
+  if (task.signals.usage_cores) {
+    r.cpu_demand_cores = *task.signals.usage_cores + task.signals.throttled_cores.value_or(0);
+  }
+  if (task.signals.periods && task.signals.throttled_periods) {
+    r.cpu_throttled_ratio = *task.signals.periods == 0
+                                ? 0.0
+                                : static_cast<double>(*task.signals.throttled_periods) /
+                                      static_cast<double>(*task.signals.periods);
+  }
+  r.cpu_pressure_ratio = task.signals.cpu_pressure_ratio;
+  r.memory_pressure_ratio = task.signals.memory_pressure_ratio;
+  r.refaults_per_second = task.signals.refaults_per_second;
+  if (!task.sample) return;
+  r.memory_current = task.sample->memory_current;
+  r.source = task.sample->source;
+  r.sampled_at = task.sample->read_at;
+  const auto floor = memory_floor(*task.sample, 0, 0);
+  if (floor) r.memory_floor = static_cast<Bytes>(*floor);
+}
+
+TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& context) {
+  TaskReport r;
+  const auto& spec = t.config.tasks[task.facts.config_index];
+  r.id = task.facts.id;
+  r.name = task.facts.name;
+  r.class_name = spec.class_name;
+  r.cgroup = task.facts.cgroup;
+  r.mode = mode_of(t, task);
+  r.breaker = task.breaker.state;
+  r.breaker_cause = task.breaker.cause;
+  if (task.breaker.state == BreakerState::open) r.breaker_retry_at = task.breaker.retry_at;
+  if (task.pin) {
+    r.pinned_by = task.pin->owner;
+    r.hold_reason = task.pin->reason;
+  } else if (task.suspended || t.state.suspended) {
+    r.hold_reason = task.suspended ? task.suspend_reason : t.state.suspend_reason;
+  }
+  fill_signals(task, r);
+  if (task.load) {
+    r.lag = task.load->lag;
+    r.backlog_cpu_seconds = task.cpu_control.backlog_cpu_seconds;
+  }
+  r.cpu_max = std::get<CpuMax>(task.cpu.holds);
+  r.cpu_baseline = std::get<CpuMax>(task.cpu.baseline);
+  r.memory_high = std::get<MemoryLimit>(task.memory.holds);
+  r.memory_baseline = std::get<MemoryLimit>(task.memory.baseline);
+  const Bounds bounds = bounds_of(task, context);
+  r.cpu_min_cores = bounds.cpu_min;
+  r.cpu_max_cores = bounds.cpu_max;
+  r.memory_min = static_cast<Bytes>(bounds.memory_min);
+  r.memory_max = static_cast<Bytes>(bounds.memory_max);
+  r.cpu_reason = task.cpu.reason;
+  r.memory_reason = task.memory.reason;
+  r.cpu_changed_at = task.cpu.changed_at;
+  r.memory_changed_at = task.memory.changed_at;
+  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
+  r.writes_total = task.writes_total;
+  r.drift_total = task.drift_total;
+  return r;
+}
+
+}  // namespace
+
+void fill_report(Tick& t) {
+  Report& r = t.report;
+  r.tick = t.state.ticks;
+  r.now = t.input.now;
+  r.node.mode = t.mode;
+  r.node.suspended = t.state.suspended;
+  r.node.suspend_reason = t.state.suspend_reason;
+  r.node.cpu_capacity_cores = t.input.node.cpu_capacity_cores;
+  r.node.memory_capacity = t.input.node.memory_capacity;
+  r.node.ticks = t.state.ticks;
+  r.node.writes_total = t.state.writes_total;
+  r.node.events_total = t.state.events_total;
+
+  if (t.full()) {
+    t.state.memory_allocated = r.node.memory_allocated;
+    t.state.memory_missing = r.node.memory_missing;
+  } else {
+    r.node.memory_allocated = t.state.memory_allocated;
+    r.node.memory_missing = t.state.memory_missing;
+  }
+
+  const auto context = t.context();
+  r.tasks.reserve(t.state.tasks.size());
+  for (const auto& [id, task] : t.state.tasks) r.tasks.push_back(task_report(t, task, context));
+  std::sort(r.tasks.begin(), r.tasks.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+
+  // A sliver is rounding, not saturation.
+  constexpr double kCoresMin = 0.01;
+  const bool saturated = r.node.cpu_missing_cores > kCoresMin || r.node.memory_missing > 0;
+  auto tell = [&](Notice::Kind kind) {
+    Notice n;
+    n.kind = kind;
+    n.missing_cores = r.node.cpu_missing_cores;
+    n.missing_bytes = r.node.memory_missing;
+    r.notices.push_back(n);
+  };
+  // An event tick sees one task only: it may find saturation, it cannot find that it ended.
+  if (saturated != t.state.saturated && (saturated || t.full())) {
+    tell(saturated ? Notice::Kind::saturated : Notice::Kind::unsaturated);
+    t.state.saturated = saturated;
+  }
+  r.node.saturated = t.state.saturated;
+  if (t.full() && t.minima_exceed != t.state.minima_exceed) {
+    if (t.minima_exceed) tell(Notice::Kind::minima_exceed_capacity);
+    t.state.minima_exceed = t.minima_exceed;
+  }
+}
+
+}  // namespace sluice::parts

@@ -1,0 +1,90 @@
+// What the governor remembers between ticks. Values only; copied and compared freely.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "config/config.hpp"
+#include "daemon/arbitrate/plan.hpp"
+#include "daemon/command.hpp"
+#include "daemon/decide/cpu.hpp"
+#include "daemon/decide/memory.hpp"
+#include "daemon/report.hpp"
+#include "daemon/signal/signal.hpp"
+
+namespace sluice {
+
+// A governed cgroup as it was found, apart from its counters.
+struct TaskFacts {
+  CgroupId id;
+  std::string name;              // unique on the host
+  std::string cgroup;            // path below the root, raw bytes
+  std::size_t config_index = 0;  // into Config::tasks
+  CpuMax cpu_baseline;           // journalled before the first write
+  MemoryLimit memory_baseline;
+  bool has_cpu = true;     // cpu.max exists
+  bool has_memory = true;  // memory.high exists
+};
+
+// One knob of one task.
+struct KnobState {
+  bool present = false;  // the file exists and the config governs it
+  KnobValue holds;       // what the kernel is believed to hold (in dry-run: what it would)
+  KnobValue baseline;
+  bool touched = false;    // written for real since the baseline was taken: there is something to restore
+  bool in_flight = false;  // a write is out, its receipt is not in
+  Reason asked_reason;     // of that write
+  MonotonicTime confirmed_at{};  // of the last receipt; older samples say nothing about drift
+  MonotonicTime release_retry_at{};
+  Reason reason;  // of the last confirmed change
+  std::optional<MonotonicTime> changed_at;
+  std::deque<MonotonicTime> writes;  // of the last minute: the budget
+};
+
+struct Breaker {
+  BreakerState state = BreakerState::closed;
+  std::string cause;
+  std::uint32_t failures = 0;  // in a row: each doubles the wait
+  MonotonicTime retry_at{};
+};
+
+struct TaskState {
+  TaskFacts facts;
+  KnobState cpu, memory;
+  CpuState cpu_control;
+  MemoryState memory_control;
+
+  std::optional<Sample> sample;  // the last good one
+  Signals signals;               // of the last full tick
+  bool fresh = false;            // signals belong to this tick
+
+  std::optional<PinCommand> pin;
+  bool suspended = false;
+  std::string suspend_reason;
+  SetBoundsCommand bounds;  // overrides
+  std::optional<LoadReport> load;
+  MonotonicTime load_until{};
+  bool load_new = false;
+
+  Breaker breaker;
+  bool memory_write_blocked = false;
+  MonotonicTime yield_until{};       // to a foreign writer
+  std::deque<MonotonicTime> resets;  // the baseline came back by another hand
+  std::uint64_t writes_total = 0, drift_total = 0;
+};
+
+struct State {
+  std::map<CgroupId, TaskState> tasks;
+  std::optional<config::Mode> mode;  // by SetMode; none: the config's
+  config::Mode mode_before = config::Mode::enforce;
+  bool suspended = false;
+  std::string suspend_reason;
+  Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
+  bool saturated = false;
+  bool minima_exceed = false;
+  std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
+};
+
+}  // namespace sluice
