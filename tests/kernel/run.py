@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kernel", action="append", metavar="LINE", help="6.1 or 6.12; may be repeated (all)")
     parser.add_argument("--only", action="append", metavar="CHECK", help="run these scripts only (glob; NN- optional)")
     parser.add_argument("--skip", action="append", default=[], metavar="CHECK", help="leave these scripts out")
+    parser.add_argument("--checks", type=pathlib.Path, default=GUEST, metavar="DIR", help="take the scripts from here")
     parser.add_argument("--stage", type=pathlib.Path, metavar="DIR", help="DESTDIR tree, copied over the guest's root")
     parser.add_argument("--bin", type=pathlib.Path, action="append", default=[], metavar="DIR",
                         help="build folder; its programs go to /payload/bin")  # fmt: skip
@@ -52,7 +53,7 @@ def limit_s(script: pathlib.Path) -> float:
 
 
 def selected(args: argparse.Namespace) -> list[pathlib.Path]:
-    scripts = sorted(path for path in GUEST.iterdir() if path.name[:2].isdigit())
+    scripts = sorted(path for path in args.checks.iterdir() if path.name[:2].isdigit())
     for path in scripts:
         if not CHECK_NAME.fullmatch(path.name) or not path.stat().st_mode & 0o100:
             raise SystemExit(f"{path}: a check is an executable file called NN-name.sh or NN-name.py")
@@ -75,6 +76,8 @@ def selected(args: argparse.Namespace) -> list[pathlib.Path]:
 def assemble(args: argparse.Namespace, kernel: vm.Kernel, scripts: list[pathlib.Path]) -> pathlib.Path:
     folder = payload.fresh(vm.BUILD / "payload")
     payload.add(GUEST, folder / "guest")
+    for path in scripts:
+        payload.add(path, folder / "guest" / path.name)
     payload.write(folder, "release", [kernel.release])
     payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
     if args.stage:

@@ -31,6 +31,7 @@ MASKED = (
     " systemd-modules-load.service systemd-remount-fs.service systemd-machine-id-commit.service"
     " systemd-firstboot.service systemd-pstore.service systemd-binfmt.service systemd-update-utmp.service"
     " systemd-update-done.service systemd-ask-password-console.path systemd-ask-password-wall.path"
+    " systemd-sysctl.service dpkg-db-backup.timer fstrim.timer modprobe@loop.service modprobe@dm_mod.service"
     " modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service"
     " kmod-static-nodes.service dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount"
     " sys-kernel-config.mount systemd-network-generator.service ldconfig.service"
@@ -91,7 +92,8 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
         " systemd.unit=guest.target " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
     )
     return [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
+        # A run that is killed must not leave a guest behind.
+        "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
         "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", append,
         "-drive", f"file={disk},format=raw,if=virtio,snapshot=on,cache=unsafe",

@@ -1,0 +1,3 @@
+#!/bin/bash
+. "$PAYLOAD/guest/lib.sh"
+check after-panic.ran pass
