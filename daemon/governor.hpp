@@ -44,6 +44,10 @@ Outcome tick(const Input& input, const config::Config& config, State state);
 // Whether a command could be obeyed given the last report; checked before it is accepted from the bus.
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last);
 
+// After a new configuration: overrides made over D-Bus (bounds, mode) give way to it; pins and suspensions
+// stay.
+void config_reloaded(State& state);
+
 // The plan that gives every task its baseline back: on stop, and on Restore.
 Plan restore_plan(const State& state);
 

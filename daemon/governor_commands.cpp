@@ -194,6 +194,11 @@ struct Check {
 
 }  // namespace
 
+void config_reloaded(State& state) {
+  state.mode.reset();
+  for (auto& [id, task] : state.tasks) task.bounds = {};
+}
+
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last) {
   return std::visit(Check{last}, command);
 }

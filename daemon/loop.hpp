@@ -1,0 +1,102 @@
+// The Asio loop: ticks at absolute deadlines, kernel events at once, administrators' commands in between.
+// Everything here runs on one thread; writes run on the actuator's. The loop carries values between the
+// rooms and decides nothing.
+#pragma once
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bpf/source.hpp"
+#include "cgroups/root.hpp"
+#include "config/load.hpp"
+#include "daemon/actuate/actuator.hpp"
+#include "daemon/actuate/lease.hpp"
+#include "daemon/governor.hpp"
+#include "daemon/publish/bus_service.hpp"
+#include "daemon/publish/journal.hpp"
+#include "daemon/registry.hpp"
+
+namespace sluice {
+
+struct LoopOptions {
+  std::function<config::Result()> load_config;  // for SIGHUP and Reload
+  std::optional<std::string> bus_address;       // none: no bus at all
+  std::string version;
+  std::optional<bpf::Source> bpf;
+  std::string sampling_reason;  // why not BPF; empty when it is
+  cgroups::Fd proc;
+};
+
+class Loop {
+ public:
+  Loop(boost::asio::io_context& io, cgroups::Root root, config::Config config, actuate::Lease lease,
+       LoopOptions options);
+  // Runs until SIGTERM, SIGINT or a fatal cause, then restores every baseline. The exit status.
+  int run();
+
+ private:
+  void arm_tick();
+  void full_tick();
+  void event_tick(std::vector<ThrottleEvent> events);
+  void on_tick();
+  void on_bpf_events();
+  void on_receipts();
+  void on_signal(int signal);
+  void reload(const std::function<void(publish::ReloadResult)>& done);
+  void stop(int status);
+
+  void rescan();
+  void journal_baselines(const std::vector<CgroupId>& ids);
+  void release(const Governed& task);
+  std::vector<Observation> observe();
+  void run_tick(Input input);
+  void carry_out(const Plan& plan);
+  void follow_notices(const Report& report);
+  void collect_receipts();
+  void refresh_facts();
+  void feed_watchdog(const Report& report);
+  void lose_bpf(const std::string& why);
+  tl::expected<void, CommandError> submit(Command command);
+
+  boost::asio::io_context& io_;
+  cgroups::Root root_;
+  config::Config config_;
+  actuate::Lease lease_;
+  LoopOptions options_;
+  Registry registry_;
+  actuate::Actuator actuator_;
+  publish::LogPublisher log_;
+  std::unique_ptr<publish::BusService> bus_;
+
+  State state_;
+  Plan plan_;
+  std::shared_ptr<const Report> report_;
+  NodeFacts node_;
+  std::vector<Receipt> receipts_;
+  std::vector<Command> commands_;
+  std::map<CgroupId, Governed> leaving_;  // no longer governed, baseline under way
+  publish::DaemonFacts facts_;
+
+  boost::asio::steady_timer timer_;
+  boost::asio::signal_set signals_;
+  boost::asio::posix::stream_descriptor receipts_ready_;
+  std::optional<boost::asio::posix::stream_descriptor> events_ready_;
+  std::chrono::steady_clock::time_point deadline_;
+  MonotonicTime rescan_at_{}, node_at_{}, watchdog_at_{}, status_at_{};
+  std::optional<MonotonicTime> watchdog_interval_;
+  bool command_tick_posted_ = false;
+  bool ready_told_ = false;
+  int status_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+#include "daemon/sample/bpf_sampler.hpp"
+
+#include <algorithm>
+
+namespace sluice::sample {
+namespace {
+
+Usec usec(std::uint64_t nsec) {
+  return std::chrono::duration_cast<Usec>(Nsec{static_cast<std::int64_t>(nsec)});
+}
+
+MemoryLimit limit(std::uint64_t bytes) {
+  return bytes == SLUICE_NO_LIMIT ? MemoryLimit{} : MemoryLimit{bytes};
+}
+
+PressureTotals pressure(const sluice_pressure& p) {
+  return {usec(p.some_ns), usec(p.full_ns)};
+}
+
+template <class T>
+void take(std::optional<T>& field, const cgroups::Result<T>& read) {
+  if (read) field = *read;
+}
+
+}  // namespace
+
+Sample from_record(const sluice_record& r) {
+  Sample s;
+  s.id = CgroupId{r.cgroup_id};
+  s.read_at = MonotonicTime{static_cast<std::int64_t>(r.at_ktime_ns)};
+  s.source = SampleSource::bpf;
+  const auto has = [&](sluice_group group) { return (r.valid & group) != 0; };
+  if (has(SLUICE_HAS_USAGE)) s.cpu = CpuUsage{usec(r.usage_ns), usec(r.user_ns), usec(r.system_ns)};
+  if (has(SLUICE_HAS_BANDWIDTH))
+    s.bandwidth = CpuBandwidth{r.nr_periods, r.nr_throttled, usec(r.throttled_ns)};
+  if (has(SLUICE_HAS_CPU_MAX)) {
+    s.cpu_max = CpuMax{std::nullopt, Usec{static_cast<std::int64_t>(r.cfs_period_us)}};
+    if (r.cfs_quota_us != SLUICE_NO_LIMIT) s.cpu_max->quota = Usec{static_cast<std::int64_t>(r.cfs_quota_us)};
+  }
+  if (has(SLUICE_HAS_CPU_PRESSURE)) s.cpu_pressure = pressure(r.pressure[SLUICE_CPU]);
+  if (has(SLUICE_HAS_MEMORY_PRESSURE)) s.memory_pressure = pressure(r.pressure[SLUICE_MEMORY]);
+  if (has(SLUICE_HAS_MEMORY)) {
+    s.memory_current = r.memory_current_bytes;
+    s.memory_high = limit(r.memory_high_bytes);
+    s.memory_max = limit(r.memory_max_bytes);
+  }
+  if (has(SLUICE_HAS_MEMORY_EVENTS)) {
+    const auto& e = r.memory_events;
+    s.memory_events = MemoryEvents{e.low, e.high, e.max, e.oom, e.oom_kill};
+  }
+  if (has(SLUICE_HAS_MEMORY_STAT)) {
+    const auto& m = r.memory_stat;
+    s.memory_stat = MemoryStat{m.anon_bytes,
+                               m.file_bytes,
+                               m.unevictable_bytes + m.slab_unreclaimable_bytes,
+                               m.workingset_refault_anon,
+                               m.workingset_refault_file,
+                               m.pgscan,
+                               m.pgsteal};
+  }
+  return s;
+}
+
+Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
+                std::optional<Bytes> host_swap_free) {
+  Sample s = from_record(record);
+  if (!s.memory_stat) {
+    take(s.memory_stat, cgroup.read_memory_stat());
+  }
+  if (!s.cpu_pressure) take(s.cpu_pressure, cgroup.read_cpu_pressure());
+  if (!s.memory_pressure) take(s.memory_pressure, cgroup.read_memory_pressure());
+  if (host_swap_free && (record.valid & SLUICE_HAS_SWAP) != 0) {
+    const Bytes room = record.swap_max_bytes > record.swap_current_bytes
+                           ? record.swap_max_bytes - record.swap_current_bytes
+                           : 0;
+    s.swap_free = std::min(*host_swap_free, room);
+  }
+  return s;
+}
+
+}  // namespace sluice::sample

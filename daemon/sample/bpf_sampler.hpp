@@ -1,0 +1,19 @@
+// Samples from the kernel programs' records; what a record lacks is read from the files.
+#pragma once
+
+#include <optional>
+
+#include "bpf/record.h"
+#include "cgroups/cgroup.hpp"
+#include "daemon/sample/snapshot.hpp"
+
+namespace sluice::sample {
+
+// Pure: only the groups that are marked valid become present.
+Sample from_record(const sluice_record& record);
+
+// The record, completed from the files of the same cgroup.
+Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
+                std::optional<Bytes> host_swap_free);
+
+}  // namespace sluice::sample
