@@ -1,0 +1,119 @@
+#include "bpf/fresh.hpp"
+
+#include <algorithm>
+
+namespace sluice::bpf {
+namespace {
+
+// Per-CPU times are 32 bits of nanoseconds. Up to half of that range a difference has a sign, by which a
+// reading that came too early is told from one that wrapped.
+constexpr std::uint64_t kLongestGapNs = 2'000'000'000;
+
+// A weight of 4 µs units keeps times x weight x 1024 CPUs within 64 bits.
+constexpr unsigned kWeightShift = 12;
+
+using Totals = std::array<std::uint64_t, SLUICE_PSI_STALLS>;
+
+Totals totals_of(const sluice_record& record) {
+  Totals totals{};
+  totals[SLUICE_PSI_IO_SOME] = record.pressure[SLUICE_IO].some_ns;
+  totals[SLUICE_PSI_IO_FULL] = record.pressure[SLUICE_IO].full_ns;
+  totals[SLUICE_PSI_MEM_SOME] = record.pressure[SLUICE_MEMORY].some_ns;
+  totals[SLUICE_PSI_MEM_FULL] = record.pressure[SLUICE_MEMORY].full_ns;
+  totals[SLUICE_PSI_CPU_SOME] = record.pressure[SLUICE_CPU].some_ns;
+  totals[SLUICE_PSI_CPU_FULL] = record.pressure[SLUICE_CPU].full_ns;
+  return totals;
+}
+
+void put_totals(const Totals& totals, sluice_record& record) {
+  record.pressure[SLUICE_IO] = {totals[SLUICE_PSI_IO_SOME], totals[SLUICE_PSI_IO_FULL]};
+  record.pressure[SLUICE_MEMORY] = {totals[SLUICE_PSI_MEM_SOME], totals[SLUICE_PSI_MEM_FULL]};
+  record.pressure[SLUICE_CPU] = {totals[SLUICE_PSI_CPU_SOME], totals[SLUICE_PSI_CPU_FULL]};
+}
+
+}  // namespace
+
+CpuSplit split_runtime(std::uint64_t runtime_ns, CpuSplit ticks, CpuSplit shown) {
+  std::uint64_t system_ns = runtime_ns;
+  if (ticks.system_ns == 0) {
+    system_ns = 0;
+  } else if (ticks.user_ns != 0) {
+    __extension__ using Wide = unsigned __int128;
+    const auto scaled = static_cast<Wide>(ticks.system_ns) * runtime_ns / (ticks.system_ns + ticks.user_ns);
+    system_ns = std::min(static_cast<std::uint64_t>(scaled), runtime_ns);
+  }
+  if (shown.user_ns + shown.system_ns >= runtime_ns) return shown;  // both halves are floors
+  system_ns = std::max(system_ns, shown.system_ns);
+  const std::uint64_t user_ns = std::max(runtime_ns - system_ns, shown.user_ns);
+  return {user_ns, runtime_ns - user_ns};
+}
+
+void Freshener::restart(Known& known, std::span<const sluice_psi_cpu> cpus) {
+  known.per_cpu.assign(cpus.size(), {});
+  fold(known, cpus);
+}
+
+void Freshener::fold(Known& known, std::span<const sluice_psi_cpu> cpus) {
+  Totals weighted{};
+  std::uint64_t weights = 0;
+  for (std::size_t cpu = 0; cpu < cpus.size(); ++cpu) {
+    if (!cpus[cpu].consistent) continue;  // its time is not lost: the next fold's difference holds it
+    PerCpu& before = known.per_cpu[cpu];
+    if (!before.read) {
+      std::copy_n(cpus[cpu].ns, before.ns.size(), before.ns.begin());
+      before.read = true;
+      continue;
+    }
+    std::array<std::uint32_t, SLUICE_PSI_STATES> grown{};
+    for (std::size_t state = 0; state < grown.size(); ++state) {
+      const std::uint32_t difference = cpus[cpu].ns[state] - before.ns[state];
+      if (static_cast<std::int32_t>(difference) <= 0) continue;  // read too far last time: let it catch up
+      grown[state] = difference;
+      before.ns[state] = cpus[cpu].ns[state];
+    }
+    const std::uint64_t weight = grown[SLUICE_PSI_NONIDLE] >> kWeightShift;
+    weights += weight;
+    for (std::size_t state = 0; state < SLUICE_PSI_STALLS; ++state) weighted[state] += grown[state] * weight;
+  }
+  if (weights == 0) return;
+  for (std::size_t state = 0; state < SLUICE_PSI_STALLS; ++state)
+    known.totals_ns[state] += weighted[state] / weights;
+}
+
+sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const sluice_psi_cpu> cpus) {
+  sluice_record record = entry.record;
+  if (!(record.valid & (SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE))) return record;
+  Known& known = known_[record.cgroup_id];
+  known.walk = walk_;
+
+  if (record.valid & SLUICE_HAS_USAGE) {
+    const CpuSplit shown{std::max(known.user_ns, entry.shown_user_ns),
+                         std::max(known.system_ns, entry.shown_system_ns)};
+    const CpuSplit split = split_runtime(record.usage_ns, {record.user_ns, record.system_ns}, shown);
+    record.user_ns = known.user_ns = split.user_ns;
+    record.system_ns = known.system_ns = split.system_ns;
+  }
+
+  if (record.valid & SLUICE_HAS_CPU_PRESSURE) {
+    const Totals kernel = totals_of(record);
+    const bool continues = known.pressure_at_ns != 0 && known.per_cpu.size() == cpus.size() &&
+                           record.at_ktime_ns - known.pressure_at_ns <= kLongestGapNs;
+    if (continues) {
+      fold(known, cpus);
+    } else {  // first sight, or a gap in which the times may have wrapped: the kernel's own totals carry on
+      for (std::size_t state = 0; state < SLUICE_PSI_STALLS; ++state)
+        known.totals_ns[state] = std::max(known.totals_ns[state], kernel[state]);
+      restart(known, cpus);
+    }
+    known.pressure_at_ns = record.at_ktime_ns;
+    put_totals(known.totals_ns, record);
+  }
+  return record;
+}
+
+void Freshener::end_walk() {
+  std::erase_if(known_, [this](const auto& entry) { return entry.second.walk != walk_; });
+  ++walk_;
+}
+
+}  // namespace sluice::bpf

@@ -1,0 +1,56 @@
+// Finishes what the kernel program cannot: fresh pressure totals and the split of CPU time, each as the
+// kernel's own files would show them, and never falling. Pure: no clock, no I/O.
+//
+// The kernel books stall time per CPU and folds it into the totals only every two seconds, or when somebody
+// reads the file: in each fold, a CPU counts as much as it was busy (psi_group's get_recent_times and
+// collect_percpu_times). The same fold is done here at every walk, over the same per-CPU times.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/walk.h"
+
+namespace sluice::bpf {
+
+class Freshener {
+ public:
+  // Turns one entry of the walk into the record that userspace sees. `cpus` is the entry's tail.
+  sluice_record finish(const sluice_walk_entry& entry, std::span<const sluice_psi_cpu> cpus);
+
+  // After each walk: forgets the cgroups that it did not meet.
+  void end_walk();
+
+  std::size_t known() const { return known_.size(); }
+
+ private:
+  struct PerCpu {
+    std::array<std::uint32_t, SLUICE_PSI_STATES> ns{};
+    bool read = false;  // false: there is nothing yet to subtract from
+  };
+  struct Known {
+    std::uint64_t walk = 0;
+    std::uint64_t pressure_at_ns = 0;  // 0: no pressure yet
+    std::array<std::uint64_t, SLUICE_PSI_STALLS> totals_ns{};
+    std::vector<PerCpu> per_cpu;
+    std::uint64_t user_ns = 0;
+    std::uint64_t system_ns = 0;
+  };
+  static void fold(Known& known, std::span<const sluice_psi_cpu> cpus);
+  static void restart(Known& known, std::span<const sluice_psi_cpu> cpus);
+
+  std::uint64_t walk_ = 1;
+  std::unordered_map<std::uint64_t, Known> known_;
+};
+
+// cpu.stat's user_usec and system_usec: the exact runtime, split as the ticks saw it.
+struct CpuSplit {
+  std::uint64_t user_ns = 0;
+  std::uint64_t system_ns = 0;
+};
+CpuSplit split_runtime(std::uint64_t runtime_ns, CpuSplit ticks, CpuSplit shown);
+
+}  // namespace sluice::bpf

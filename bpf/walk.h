@@ -1,0 +1,44 @@
+/* Between walk.bpf.c and the loader only: a record as the kernel program leaves it, with what userspace needs
+ * to finish it. The pressure totals in it are the kernel's own, up to two seconds old; user and system time
+ * are tick samples. */
+#pragma once
+
+#include "bpf/record.h"
+
+enum sluice_psi_state {
+  SLUICE_PSI_IO_SOME,
+  SLUICE_PSI_IO_FULL,
+  SLUICE_PSI_MEM_SOME,
+  SLUICE_PSI_MEM_FULL,
+  SLUICE_PSI_CPU_SOME,
+  SLUICE_PSI_CPU_FULL,
+  SLUICE_PSI_STALLS, /* the states above are stalls; the last only weighs them */
+  SLUICE_PSI_NONIDLE = SLUICE_PSI_STALLS,
+  SLUICE_PSI_STATES,
+};
+
+/* How long this cgroup has been in each state on one CPU, wrapping every 4.29 s. */
+struct sluice_psi_cpu {
+  uint32_t ns[SLUICE_PSI_STATES];
+  uint32_t consistent; /* 0: a writer was at work, keep what was known */
+};
+
+struct sluice_walk_entry {
+  struct sluice_record record;
+  uint64_t shown_user_ns; /* what cpu.stat last said: it never goes back below */
+  uint64_t shown_system_ns;
+#ifndef __cplusplus
+  struct sluice_psi_cpu psi[]; /* one for each possible CPU */
+#endif
+};
+
+/* .bss of the walk program. */
+struct sluice_walk_state {
+  uint64_t cgroups; /* met so far, whether or not the map had room; userspace sets 0 before each walk */
+  int64_t clock_offset_ns;
+  uint64_t clock_offset_at_ns; /* 0: not known yet */
+};
+
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_psi_cpu) == 32, "one CPU's tail");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_walk_entry) == sizeof(struct sluice_record) + 16,
+                     "the tail follows");
