@@ -23,29 +23,29 @@ enum class OnForeignWrite : std::uint8_t { yield, override_it };
 
 struct Node {
   Mode mode = Mode::enforce;
-  Duration tick = 100ms;                   // 10 ms .. 10 s
-  Duration discovery = 1s;                 // how often the tree is walked for new tasks, 100 ms .. 60 s
+  Duration tick = 100ms;                    // 10 ms .. 10 s
+  Duration discovery = 1s;                  // how often the tree is walked for new tasks, 100 ms .. 60 s
   Sampling sampling = Sampling::automatic;  // auto: BPF where the kernel has it, else files
-  double cpu_reserve_cores = 0.5;          // left to the rest of the host, never granted
+  double cpu_reserve_cores = 0.5;           // left to the rest of the host, never granted
   std::uint64_t memory_reserve_bytes = 1ULL << 30;
   OnForeignWrite on_foreign_write = OnForeignWrite::yield;
 };
 
 struct Cpu {
   bool enabled = true;
-  double min_cores = 0.05;            // >= 0.01
-  std::optional<double> max_cores;    // none: the node's capacity less its reserve
-  std::optional<double> initial_cores;  // none: start from what cpu.max holds
-  double step_cores = 0;              // > 0: quotas are whole multiples (runtimes that count cores)
-  double tolerance = 0.10;            // no write for a smaller relative change, 0 .. 0.5
+  double min_cores = 0.05;               // >= 0.01
+  std::optional<double> max_cores;       // none: the node's capacity less its reserve
+  std::optional<double> initial_cores;   // none: start from what cpu.max holds
+  double step_cores = 0;                 // > 0: quotas are whole multiples (runtimes that count cores)
+  double tolerance = 0.10;               // no write for a smaller relative change, 0 <= x < 0.5
   std::uint32_t writes_per_minute = 60;  // hard budget, 1 .. 600
 };
 
 struct Memory {
   bool enabled = true;
-  std::uint64_t min_bytes = 64ULL << 20;
+  std::uint64_t min_bytes = 64ULL << 20;   // >= 1 MiB
   std::optional<std::uint64_t> max_bytes;  // none: the node's memory less its reserve
-  double pressure_target = 0.001;          // PSI some, as a ratio of time, 0 < x <= 0.5
+  double pressure_target = 0.001;          // PSI some, as a ratio of time, 0.00001 .. 0.5
   Duration interval = 2s;                  // between probes downwards, 500 ms .. 10 min
   double tolerance = 0.01;                 // no write for a smaller relative change
   std::uint32_t writes_per_minute = 60;
@@ -53,16 +53,16 @@ struct Memory {
 
 // What a task may inherit from its class; each unset field falls back to the built-in default.
 struct TaskPolicy {
-  double weight = 100;               // cgroup's scale, 1 .. 10000
-  int priority = 0;                  // higher gives back later, -1000 .. 1000
-  Duration max_delay = 1s;           // how long a record may wait because of the limits, 10 ms .. 10 min
+  double weight = 100;      // cgroup's scale, 1 .. 10000
+  int priority = 0;         // higher gives back later, -1000 .. 1000
+  Duration max_delay = 1s;  // how long a record may wait because of the limits, 10 ms .. 10 min
   Cpu cpu;
   Memory memory;
 };
 
 struct Task {
   // Exactly one of the two. Globs as fnmatch(3); '*' does not cross '/' in match_cgroup.
-  std::optional<std::string> match_unit;    // "flink-taskmanager@*.service": the unit's own cgroup, wherever it is
+  std::optional<std::string> match_unit;    // "flink-taskmanager@*.service": the unit, wherever its cgroup is
   std::optional<std::string> match_cgroup;  // "/nomad.slice/*/*": an absolute path below the cgroup root
   std::string name;                         // empty: from the unit or the path
   std::string class_name;                   // empty: none

@@ -1,5 +1,5 @@
-// From TOML to a validated Config, or every reason why not. A Config that comes out of here is complete: class
-// defaults are merged into each task and every range and relation between keys holds. Nothing is half applied.
+// From TOML to a validated Config, or every reason why not. A Config that comes out of here is complete:
+// class defaults are merged into each task, and every range and relation between keys holds.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ using Result = tl::expected<Config, std::vector<Problem>>;
 
 // Pure: no I/O. Later sources override earlier ones, key by key; their [[task]] entries are appended, except
 // that one with the name of a task from an earlier source replaces it, whole and in its place.
-// All problems come at once, in the order of sources and lines. A syntax error hides the rest of its file, and
-// then the checks across keys wait until it is mended.
+// All problems come at once, in the order of sources and lines. A syntax error hides the rest of its file,
+// and then the checks across keys wait until it is mended.
 Result parse(std::span<const Source> sources);
 
 // Where load_default looks, weakest first.
@@ -53,8 +53,9 @@ Result load_default(const Search& search = {});
 // One file and no other: not even the shipped defaults. Missing is a Problem.
 Result load_file(const std::filesystem::path& path);
 
-// The guaranteed minima of the tasks that stand for one cgroup each (no wildcard) must fit in what the node has
-// less its reserve. For the rest only the running daemon knows.
-std::optional<Problem> check_minima(const Config& config, double capacity_cores, std::uint64_t capacity_bytes);
+// The guaranteed minima of the tasks that stand for one cgroup each (no wildcard) must fit in what the node
+// has less its reserve. For the rest only the running daemon knows.
+std::optional<Problem> check_minima(const Config& config, double capacity_cores,
+                                    std::uint64_t capacity_bytes);
 
 }  // namespace sluice::config

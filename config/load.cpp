@@ -1,0 +1,107 @@
+#include "config/load.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "config/raw.hpp"
+#include "config/units.hpp"
+
+namespace sluice::config {
+
+std::string describe(const Problem& problem) {
+  std::string text = problem.file;
+  if (problem.line != 0) text += fmt::format(":{}:{}", problem.line, problem.column);
+  text += ": ";
+  if (!problem.key.empty()) text += fmt::format("key '{}': ", problem.key);
+  return text + problem.message;
+}
+
+std::string Report::place(Where where) const {
+  return fmt::format("{}:{}", sources_[where.source].file, where.line);
+}
+
+std::vector<Problem> Report::in_order() && {
+  std::stable_sort(found_.begin(), found_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Problem> problems;
+  problems.reserve(found_.size());
+  for (auto& [where, problem] : found_) problems.push_back(std::move(problem));
+  return problems;
+}
+
+Result parse(std::span<const Source> sources) {
+  Report report(sources);
+  RawConfig raw;
+  bool readable = true;
+  for (std::uint32_t i = 0; i < sources.size(); ++i) readable &= read_source(sources, i, raw, report);
+  // Half a file would only make the checks across keys complain of what the unread half says.
+  Config config;
+  if (readable) config = resolve(raw, report);
+  if (!report.empty()) return tl::unexpected(std::move(report).in_order());
+  return config;
+}
+
+namespace {
+
+bool is_one_cgroup(const Task& task) {
+  const auto& match = task.match_unit ? task.match_unit : task.match_cgroup;
+  return match && match->find_first_of("*?[") == std::string::npos;
+}
+
+Problem at_origin(const Task& task, std::string key, std::string message) {
+  Problem problem{
+      .file = task.origin, .line = 0, .column = 0, .key = std::move(key), .message = std::move(message)};
+  if (const auto colon = task.origin.rfind(':'); colon != std::string::npos) {
+    const char* end = task.origin.data() + task.origin.size();
+    if (std::from_chars(task.origin.data() + colon + 1, end, problem.line).ptr == end) {
+      problem.file.resize(colon);
+      problem.column = 1;
+    }
+  }
+  return problem;
+}
+
+}  // namespace
+
+std::optional<Problem> check_minima(const Config& config, double capacity_cores,
+                                    std::uint64_t capacity_bytes) {
+  const double cores_room = std::max(0.0, capacity_cores - config.node.cpu_reserve_cores);
+  const auto bytes_room = capacity_bytes - std::min(capacity_bytes, config.node.memory_reserve_bytes);
+  double cores = 0;
+  std::uint64_t bytes = 0;
+  int cpu_tasks = 0, memory_tasks = 0;
+  for (const auto& task : config.tasks) {
+    if (!is_one_cgroup(task)) continue;
+    const auto& cpu = task.policy.cpu;
+    const auto& memory = task.policy.memory;
+    if (cpu.enabled) {
+      ++cpu_tasks;
+      cores += cpu.min_cores;
+      if (cores > cores_room + 1e-9) {
+        return at_origin(
+            task, "cpu.min",
+            fmt::format("found minima of {} in {} task(s) so far, must be at most {}: the node's {} less "
+                        "node.cpu_reserve; lower the minima or the reserve",
+                        show_cores(cores), cpu_tasks, show_cores(cores_room), show_cores(capacity_cores)));
+      }
+    }
+    if (memory.enabled) {
+      ++memory_tasks;
+      bytes += memory.min_bytes;
+      if (bytes > bytes_room) {
+        return at_origin(
+            task, "memory.min",
+            fmt::format("found minima of {} in {} task(s) so far, must be at most {}: the node's {} less "
+                        "node.memory_reserve; lower the minima or the reserve",
+                        show_bytes(static_cast<std::int64_t>(bytes)), memory_tasks,
+                        show_bytes(static_cast<std::int64_t>(bytes_room)),
+                        show_bytes(static_cast<std::int64_t>(capacity_bytes))));
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace sluice::config

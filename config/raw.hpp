@@ -1,0 +1,105 @@
+// What the files say, key by key, before classes, defaults and the checks across keys. Private to this room.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/load.hpp"
+
+namespace sluice::config {
+
+struct Where {
+  std::uint32_t source = 0;  // index into parse()'s sources
+  std::uint32_t line = 0, column = 0;
+
+  auto operator<=>(const Where&) const = default;
+};
+
+// One key. Given without a value: it is in a file but wrong and reported, so no check may build on it.
+template <class T>
+struct Slot {
+  bool given = false;
+  std::optional<T> value;
+  Where where;
+  std::string key;
+};
+
+struct RawNode {
+  Slot<Mode> mode;
+  Slot<Duration> tick, discovery;
+  Slot<Sampling> sampling;
+  Slot<double> cpu_reserve;
+  Slot<std::int64_t> memory_reserve;
+  Slot<OnForeignWrite> on_foreign_write;
+};
+
+struct RawCpu {
+  Slot<bool> enabled;
+  Slot<double> min, max, initial, step, tolerance;
+  Slot<std::int64_t> writes_per_minute;
+};
+
+struct RawMemory {
+  Slot<bool> enabled;
+  Slot<std::int64_t> min, max;
+  Slot<double> pressure_target, tolerance;
+  Slot<Duration> interval;
+  Slot<std::int64_t> writes_per_minute;
+};
+
+struct RawPolicy {
+  Slot<double> weight;
+  Slot<std::int64_t> priority;
+  Slot<Duration> max_delay;
+  RawCpu cpu;
+  RawMemory memory;
+};
+
+struct RawTask {
+  Where where{};
+  std::string key{};  // "task[2]"
+  bool match_broken = false;
+  Slot<std::string> match_unit{}, match_cgroup{}, name{}, class_name{};
+  RawPolicy policy{};
+};
+
+struct RawConfig {
+  RawNode node;
+  std::map<std::string, RawPolicy, std::less<>> classes;
+  std::vector<RawTask> tasks;
+};
+
+// Collects problems from all stages; they are put in the order of the files at the end.
+class Report {
+ public:
+  explicit Report(std::span<const Source> sources) : sources_(sources) {}
+
+  void add(Where where, std::string key, std::string message) {
+    found_.push_back(
+        {where, {sources_[where.source].file, where.line, where.column, std::move(key), std::move(message)}});
+  }
+  bool empty() const { return found_.empty(); }
+  std::string place(Where where) const;  // "file:line"
+  std::vector<Problem> in_order() &&;
+
+ private:
+  std::span<const Source> sources_;
+  std::vector<std::pair<Where, Problem>> found_;
+};
+
+// Reads one source on top of what earlier ones said. False: a syntax error, most of the file is unread.
+bool read_source(std::span<const Source> sources, std::uint32_t index, RawConfig& raw, Report& report);
+
+// Classes and defaults into tasks, and every check across keys.
+Config resolve(const RawConfig& raw, Report& report);
+
+}  // namespace sluice::config

@@ -1,0 +1,295 @@
+// TOML -> Raw. The functions below are the list of keys: a key that none of them asks for is unknown.
+
+#include <algorithm>
+#include <array>
+
+#include "config/raw.hpp"
+#include "config/rules.hpp"
+
+namespace sluice::config {
+namespace {
+
+constexpr double kMostCores = 8192;             // the kernel's own limit on processors
+constexpr std::int64_t kMostBytes = 1LL << 50;  // 1 PiB
+constexpr std::int64_t kMiB = 1LL << 20;
+
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("_-.:@").find(c) != std::string_view::npos;
+}
+
+std::string name_fault(std::string_view name) {
+  constexpr std::size_t kLongest = 128;
+  if (!name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), is_name_char))
+    return {};
+  return fmt::format("must be 1 to {} letters, digits and any of _ - . : @", kLongest);
+}
+
+std::string unit_fault(std::string_view pattern) {
+  constexpr auto kSuffixes = std::to_array<std::string_view>({".service", ".scope", ".slice"});
+  if (pattern.empty()) return R"(must name a unit, such as "NAME.service" or "NAME@*.service")";
+  if (pattern.find('/') != std::string_view::npos)
+    return "must be a unit's name, without '/'; for a path use match.cgroup";
+  if (pattern.find('\0') != std::string_view::npos) return "must not contain a NUL";
+  const bool open_end = std::string_view("*?]").find(pattern.back()) != std::string_view::npos;
+  if (open_end ||
+      std::any_of(kSuffixes.begin(), kSuffixes.end(), [&](auto s) { return pattern.ends_with(s); }))
+    return {};
+  return "must end with " + listed(kSuffixes);
+}
+
+std::string cgroup_fault(std::string_view path) {
+  if (!path.starts_with('/')) return "must begin with '/', the cgroup root; for a unit use match.unit";
+  if (path == "/") return "must be below the root: the root itself has no limits";
+  if (path.find('\0') != std::string_view::npos) return "must not contain a NUL";
+  for (std::size_t at = 1; at <= path.size();) {
+    const auto part = path.substr(at, path.find('/', at) - at);
+    if (part.empty()) return "must not contain '//' nor end with '/'";
+    if (part == "." || part == "..") return fmt::format("must not contain the component '{}'", part);
+    at += part.size() + 1;
+  }
+  return {};
+}
+
+std::string path_of(std::string_view parent, std::string_view key) {
+  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return is_name_char(c) && c != '.' && c != ':' && c != '@';
+  });
+  const std::string last = bare && key.size() <= 60 ? std::string(key) : in_quotes(key);
+  return parent.empty() ? last : fmt::format("{}.{}", parent, last);
+}
+
+// "task[2].cpu" as its header is written: "task.cpu"
+std::string header(std::string path) {
+  if (const auto open = path.find('['); open != std::string::npos)
+    path.erase(open, path.find(']') - open + 1);
+  return path;
+}
+
+// Where and to whom a source reports.
+struct Reader {
+  std::uint32_t source;
+  Report& report;
+
+  Where where(const toml::source_region& region) const {
+    return {source, region.begin.line, region.begin.column};
+  }
+  void wrong(const toml::node& node, std::string key, std::string_view must) const {
+    report.add(where(node.source()), std::move(key), fmt::format("found {}, {}", found(node), must));
+  }
+};
+
+// One table. Whoever reads it asks for each key it knows; what is left is unknown when the table is done.
+class Section {
+ public:
+  Section(const Reader& reader, const toml::table& table, std::string path)
+      : reader_(reader), table_(table), path_(std::move(path)) {}
+  Section(const Section&) = delete;
+  Section& operator=(const Section&) = delete;
+  ~Section() {
+    for (const auto& [key, node] : table_) {
+      if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
+      reader_.report.add(reader_.where(key.source()), path_of(path_, key.str()),
+                         "unknown; " + suggestion(key.str(), known_, '\''));
+    }
+  }
+
+  template <class T, class Rule>
+  void value(std::string_view name, Slot<T>& slot, const Rule& rule) {
+    const auto* node = get(name);
+    if (node == nullptr) return;
+    auto [value, must] = rule(*node);
+    slot = {true, std::move(value), reader_.where(node->source()), path_of(path_, name)};
+    if (!slot.value) reader_.wrong(*node, slot.key, must);
+  }
+
+  // Calls read(Section&) on the table of that name. False: it is there, but no table.
+  template <class Read>
+  bool table(std::string_view name, const Read& read) {
+    const auto* node = get(name);
+    if (node == nullptr) return true;
+    if (const auto* inner = node->as_table()) {
+      Section section(reader_, *inner, path_of(path_, name));
+      read(section);
+      return true;
+    }
+    reader_.wrong(*node, path_of(path_, name),
+                  fmt::format("must be a table: write [{}]", header(path_of(path_, name))));
+    return false;
+  }
+
+  const toml::node* get(std::string_view name) {
+    known_.push_back(name);
+    return table_.get(name);
+  }
+  const Reader& reader() const { return reader_; }
+  const toml::table& all() const { return table_; }
+  const std::string& path() const { return path_; }
+  void know(std::string_view name) { known_.push_back(name); }
+
+ private:
+  const Reader& reader_;
+  const toml::table& table_;
+  std::string path_;
+  std::vector<std::string_view> known_;
+};
+
+void read_node(Section& in, RawNode& node) {
+  in.value("mode", node.mode,
+           OneOf<Mode>{{{"enforce", Mode::enforce}, {"dry-run", Mode::dry_run}, {"observe", Mode::observe}}});
+  in.value("tick", node.tick, InRange<Duration>{kDuration, 10ms, 10s});
+  in.value("discovery", node.discovery, InRange<Duration>{kDuration, 100ms, 60s});
+  in.value(
+      "sampling", node.sampling,
+      OneOf<Sampling>{{{"auto", Sampling::automatic}, {"bpf", Sampling::bpf}, {"files", Sampling::files}}});
+  in.value("cpu_reserve", node.cpu_reserve, InRange<double>{kCores, 0, kMostCores});
+  in.value("memory_reserve", node.memory_reserve, InRange<std::int64_t>{kBytes, 0, kMostBytes});
+  in.value(
+      "on_foreign_write", node.on_foreign_write,
+      OneOf<OnForeignWrite>{{{"yield", OnForeignWrite::yield}, {"override", OnForeignWrite::override_it}}});
+}
+
+void read_cpu(Section& in, RawCpu& cpu) {
+  const InRange<double> cores{kCores, 0.01, kMostCores};
+  in.value("enabled", cpu.enabled, true_or_false);
+  in.value("min", cpu.min, cores);
+  in.value("max", cpu.max, cores);
+  in.value("initial", cpu.initial, cores);
+  in.value("step", cpu.step, InRange<double>{kCores, 0, kMostCores});
+  in.value("tolerance", cpu.tolerance, InRange<double>{kRatio, 0, 0.5, true});
+  in.value("writes_per_minute", cpu.writes_per_minute, InRange<std::int64_t>{kWhole, 1, 600});
+}
+
+void read_memory(Section& in, RawMemory& memory) {
+  const InRange<std::int64_t> bytes{kBytes, kMiB, kMostBytes};
+  in.value("enabled", memory.enabled, true_or_false);
+  in.value("min", memory.min, bytes);
+  in.value("max", memory.max, bytes);
+  in.value("pressure_target", memory.pressure_target, InRange<double>{kRatio, 1e-5, 0.5});
+  in.value("interval", memory.interval, InRange<Duration>{kDuration, 500ms, 10min});
+  in.value("tolerance", memory.tolerance, InRange<double>{kRatio, 0, 0.5, true});
+  in.value("writes_per_minute", memory.writes_per_minute, InRange<std::int64_t>{kWhole, 1, 600});
+}
+
+void read_policy(Section& in, RawPolicy& policy) {
+  in.value("weight", policy.weight, InRange<double>{kNumber, 1, 10000});
+  in.value("priority", policy.priority, InRange<std::int64_t>{kWhole, -1000, 1000});
+  in.value("max_delay", policy.max_delay, InRange<Duration>{kDuration, 10ms, 10min});
+  in.table("cpu", [&](Section& cpu) { read_cpu(cpu, policy.cpu); });
+  in.table("memory", [&](Section& memory) { read_memory(memory, policy.memory); });
+}
+
+void read_task(Section& in, RawTask& task) {
+  const bool matched = in.table("match", [&](Section& match) {
+    match.value("unit", task.match_unit, text_without<unit_fault>);
+    match.value("cgroup", task.match_cgroup, text_without<cgroup_fault>);
+  });
+  task.match_broken = !matched;
+  in.value("name", task.name, text_without<name_fault>);
+  in.value("class", task.class_name, text_without<name_fault>);
+  read_policy(in, task.policy);
+}
+
+void read_classes(Section& in, RawConfig& raw) {
+  for (const auto& [key, node] : in.all()) {
+    const std::string_view name = key.str();
+    if (auto says = name_fault(name); !says.empty()) {
+      in.reader().report.add(in.reader().where(key.source()), path_of(in.path(), name),
+                             "the class's name " + says);
+    }
+    in.table(name, [&](Section& policy) { read_policy(policy, raw.classes[std::string(name)]); });
+  }
+}
+
+// A task takes the place of an earlier file's of the same name; within one file a name is used once.
+void place_task(RawTask task, RawConfig& raw, Report& report) {
+  const auto twin = std::find_if(raw.tasks.begin(), raw.tasks.end(), [&](const RawTask& t) {
+    return task.name.value && t.name.value == task.name.value;
+  });
+  if (twin == raw.tasks.end()) {
+    raw.tasks.push_back(std::move(task));
+  } else if (twin->where.source < task.where.source) {
+    *twin = std::move(task);
+  } else {
+    report.add(task.name.where, task.name.key,
+               fmt::format("found {}, must differ from the name of the task at {}",
+                           in_quotes(*task.name.value), report.place(twin->where)));
+    raw.tasks.push_back(std::move(task));  // to be checked all the same
+  }
+}
+
+void read_tasks(const toml::node& node, const Reader& reader, RawConfig& raw) {
+  const auto* tasks = node.as_array();
+  if (tasks == nullptr)
+    return reader.wrong(node, "task", "must be an array of tables: write [[task]], in two brackets");
+  for (std::size_t i = 0; i < tasks->size(); ++i) {
+    const toml::node& entry = (*tasks)[i];
+    RawTask task{.where = reader.where(entry.source()), .key = fmt::format("task[{}]", i)};
+    if (const auto* table = entry.as_table()) {
+      {
+        Section section(reader, *table, task.key);
+        read_task(section, task);
+      }
+      place_task(std::move(task), raw, reader.report);
+    } else {
+      reader.wrong(entry, task.key, "must be a table: write [[task]]");
+    }
+  }
+}
+
+// toml++ frees nested tables by recursion. A dotted key nests as deep as it has dots, so a line of dots could
+// overrun the stack; the deepest key we know has five parts. Returns the first offending line, or 0.
+std::uint32_t line_of_dots(std::string_view text) {
+  constexpr std::ptrdiff_t kMostDots = 64;
+  for (std::uint32_t number = 1; !text.empty(); ++number) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto first = line.find_first_not_of(" \t");
+    if (first == std::string_view::npos || line[first] == '#') continue;
+    if (std::count(line.begin(), line.end(), '.') > kMostDots) return number;
+  }
+  return 0;
+}
+
+// The parser's words, and a cure for the two slips that everybody makes.
+std::string syntax_message(std::string_view said) {
+  std::string text = fmt::format("not valid TOML: {}", said);
+  for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n')) text[at] = ' ';
+  if (said.find("decimal integer: expected digit") != std::string_view::npos) {
+    text += R"(; a number with a unit is written in quotes, as "100ms")";
+  } else if (said.find("could not determine value type") != std::string_view::npos) {
+    text += "; text is written in quotes";
+  }
+  return text;
+}
+
+}  // namespace
+
+bool read_source(std::span<const Source> sources, std::uint32_t index, RawConfig& raw, Report& report) {
+  constexpr std::size_t kMostText = 1U << 20;
+  const std::string& text = sources[index].text;
+  if (text.size() > kMostText) {
+    report.add({index, 0, 0}, {},
+               fmt::format("found {} bytes, must be at most {}", text.size(), show_bytes(kMostText)));
+    return false;
+  }
+  if (const auto line = line_of_dots(text); line != 0) {
+    report.add({index, line, 1}, {},
+               "found more than 64 dots in the line, must be fewer; no key nests that deep");
+    return false;
+  }
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& at = parsed.error().source().begin;
+    report.add({index, at.line, at.column}, {}, syntax_message(parsed.error().description()));
+    return false;
+  }
+  const Reader reader{index, report};
+  Section top(reader, parsed.table(), "");
+  top.table("node", [&](Section& in) { read_node(in, raw.node); });
+  top.table("class", [&](Section& in) { read_classes(in, raw); });
+  if (const auto* tasks = top.get("task")) read_tasks(*tasks, reader, raw);
+  return true;
+}
+
+}  // namespace sluice::config

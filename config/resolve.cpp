@@ -1,0 +1,190 @@
+// Raw -> Config: classes and defaults into tasks, and the checks across keys. An error of a class is reported
+// at the class, once: a task is to blame only where it says something itself.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "config/raw.hpp"
+#include "config/text.hpp"
+#include "config/units.hpp"
+
+namespace sluice::config {
+namespace {
+
+// The value in force for one key, and where it comes from (given is null: built in).
+template <class T>
+struct Held {
+  std::optional<T> value;
+  const Slot<T>* given = nullptr;
+  bool own = false;  // said by the table being checked, not inherited
+};
+
+// One table's keys: its own, and below them those of the class it inherits from, if any.
+template <class Raw>
+struct Layers {
+  const Raw& own;
+  const Raw* inherited;
+
+  // The value in force goes to `out`, which holds the default.
+  template <class Out, class T>
+  Held<T> take(Out& out, Slot<T> Raw::*key) const {
+    auto held = find(key);
+    if (held.given == nullptr) held.value = static_cast<T>(out);
+    if (held.value) out = static_cast<Out>(*held.value);
+    return held;
+  }
+  template <class Out, class T>
+  Held<T> take(std::optional<Out>& out, Slot<T> Raw::*key) const {
+    const auto held = find(key);
+    if (held.value) out = static_cast<Out>(*held.value);
+    return held;
+  }
+
+  template <class Part>
+  Layers<Part> part(Part Raw::*member) const {
+    return {own.*member, inherited != nullptr ? &(inherited->*member) : nullptr};
+  }
+
+ private:
+  template <class T>
+  Held<T> find(Slot<T> Raw::*key) const {
+    if ((own.*key).given) return {(own.*key).value, &(own.*key), true};
+    if (inherited != nullptr && (inherited->*key).given)
+      return {(inherited->*key).value, &(inherited->*key), false};
+    return {};
+  }
+};
+
+template <class T>
+void must_not_exceed(const Held<T>& low, std::string_view low_name, const Held<T>& high,
+                     std::string_view high_name, std::string (*show)(T), Report& report) {
+  if (!low.value || !high.value || *low.value <= *high.value) return;
+  if (!low.own && !high.own) return;
+  // Of two culprits, blame the one said last: it is what broke a good file.
+  const bool blame_low = low.own && (!high.own || high.given->where < low.given->where);
+  const auto& culprit = blame_low ? low : high;
+  const auto& other = blame_low ? high : low;
+  report.add(culprit.given->where, culprit.given->key,
+             fmt::format("found {}, must be at {} {}, which is {} ({})", show(*culprit.value),
+                         blame_low ? "most" : "least", blame_low ? high_name : low_name, show(*other.value),
+                         other.given != nullptr ? report.place(other.given->where) : "the default"));
+}
+
+Cpu resolve_cpu(const Layers<RawCpu>& in, Report& report) {
+  Cpu out;
+  in.take(out.enabled, &RawCpu::enabled);
+  const auto min = in.take(out.min_cores, &RawCpu::min);
+  const auto max = in.take(out.max_cores, &RawCpu::max);
+  const auto initial = in.take(out.initial_cores, &RawCpu::initial);
+  const auto step = in.take(out.step_cores, &RawCpu::step);
+  in.take(out.tolerance, &RawCpu::tolerance);
+  in.take(out.writes_per_minute, &RawCpu::writes_per_minute);
+  must_not_exceed(min, "cpu.min", max, "cpu.max", show_cores, report);
+  must_not_exceed(min, "cpu.min", initial, "cpu.initial", show_cores, report);
+  must_not_exceed(initial, "cpu.initial", max, "cpu.max", show_cores, report);
+  must_not_exceed(step, "cpu.step", max, "cpu.max", show_cores, report);
+  return out;
+}
+
+Memory resolve_memory(const Layers<RawMemory>& in, Report& report) {
+  Memory out;
+  in.take(out.enabled, &RawMemory::enabled);
+  const auto min = in.take(out.min_bytes, &RawMemory::min);
+  const auto max = in.take(out.max_bytes, &RawMemory::max);
+  in.take(out.pressure_target, &RawMemory::pressure_target);
+  in.take(out.interval, &RawMemory::interval);
+  in.take(out.tolerance, &RawMemory::tolerance);
+  in.take(out.writes_per_minute, &RawMemory::writes_per_minute);
+  must_not_exceed(min, "memory.min", max, "memory.max", show_bytes, report);
+  return out;
+}
+
+TaskPolicy resolve_policy(const Layers<RawPolicy>& in, Report& report) {
+  TaskPolicy out;
+  in.take(out.weight, &RawPolicy::weight);
+  in.take(out.priority, &RawPolicy::priority);
+  in.take(out.max_delay, &RawPolicy::max_delay);
+  out.cpu = resolve_cpu(in.part(&RawPolicy::cpu), report);
+  out.memory = resolve_memory(in.part(&RawPolicy::memory), report);
+  return out;
+}
+
+Node resolve_node(const RawNode& raw, Report& report) {
+  const Layers<RawNode> in{raw, nullptr};
+  Node out;
+  in.take(out.mode, &RawNode::mode);
+  const auto tick = in.take(out.tick, &RawNode::tick);
+  const auto discovery = in.take(out.discovery, &RawNode::discovery);
+  in.take(out.sampling, &RawNode::sampling);
+  in.take(out.cpu_reserve_cores, &RawNode::cpu_reserve);
+  in.take(out.memory_reserve_bytes, &RawNode::memory_reserve);
+  in.take(out.on_foreign_write, &RawNode::on_foreign_write);
+  must_not_exceed(tick, "node.tick", discovery, "node.discovery", show_duration, report);
+  return out;
+}
+
+const RawPolicy* class_of(const RawTask& task, const RawConfig& raw, Report& report) {
+  if (!task.class_name.value) return nullptr;
+  const auto& name = *task.class_name.value;
+  if (const auto it = raw.classes.find(name); it != raw.classes.end()) return &it->second;
+  std::vector<std::string_view> known;
+  for (const auto& [known_name, policy] : raw.classes) known.push_back(known_name);
+  report.add(
+      task.class_name.where, task.class_name.key,
+      known.empty()
+          ? fmt::format("found {}, but no class is defined; add [class.{}]", in_quotes(name), name)
+          : fmt::format("found {}, must be {}; or add [class.{}]", in_quotes(name), listed(known), name));
+  return nullptr;
+}
+
+void check_match(const RawTask& task, std::span<const RawTask> earlier, Report& report) {
+  const auto& [unit, cgroup] = std::tie(task.match_unit, task.match_cgroup);
+  if (unit.given && cgroup.given) {
+    report.add(task.where, task.key + ".match",
+               "found both match.unit and match.cgroup, must be exactly one");
+    return;
+  }
+  if (!unit.given && !cgroup.given && !task.match_broken) {
+    report.add(task.where, task.key + ".match",
+               R"(missing; add match.unit = "NAME.service" or match.cgroup = "/PATH")");
+    return;
+  }
+  const auto& slot = unit.given ? unit : cgroup;
+  if (!slot.value) return;
+  const auto same = std::find_if(earlier.begin(), earlier.end(), [&](const RawTask& t) {
+    return (unit.given ? t.match_unit : t.match_cgroup).value == slot.value;
+  });
+  if (same == earlier.end()) return;
+  // Tasks of an earlier file can be replaced in place by one of a later, so the earlier task may be the
+  // culprit.
+  const auto& other = unit.given ? same->match_unit : same->match_cgroup;
+  const auto& [culprit, first] = other.where < slot.where ? std::tie(slot, other) : std::tie(other, slot);
+  report.add(
+      culprit.where, culprit.key,
+      fmt::format("found {}, must differ from the match of the task at {}, which would govern them all",
+                  in_quotes(*slot.value), report.place(first.where)));
+}
+
+}  // namespace
+
+Config resolve(const RawConfig& raw, Report& report) {
+  Config config;
+  config.node = resolve_node(raw.node, report);
+  for (const auto& [name, policy] : raw.classes) resolve_policy({policy, nullptr}, report);
+  for (std::size_t i = 0; i < raw.tasks.size(); ++i) {
+    const RawTask& task = raw.tasks[i];
+    check_match(task, std::span(raw.tasks).first(i), report);
+    const RawPolicy* of_class = class_of(task, raw, report);
+    config.tasks.push_back({.match_unit = task.match_unit.value,
+                            .match_cgroup = task.match_cgroup.value,
+                            .name = task.name.value.value_or(""),
+                            .class_name = task.class_name.value.value_or(""),
+                            .policy = resolve_policy({task.policy, of_class}, report),
+                            .origin = report.place(task.where)});
+  }
+  return config;
+}
+
+}  // namespace sluice::config

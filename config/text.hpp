@@ -1,0 +1,19 @@
+// Wording of messages: quoting what was found, naming what is near. Private to this room.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sluice::config {
+
+// In double quotes, on one line, shortened when long: as it can be shown in a log.
+std::string in_quotes(std::string_view text);
+
+// "a", "b" or "c" (each with the given quote around it; 0: none)
+std::string listed(std::span<const std::string_view> names, char quote = '"', std::string_view last = "or");
+
+// did you mean 'tick'? or, when nothing is near, the whole list.
+std::string suggestion(std::string_view wrong, std::span<const std::string_view> known, char quote);
+
+}  // namespace sluice::config

@@ -1,0 +1,326 @@
+// What good files mean: values, defaults, classes, and how files add up.
+
+#include "tests/unit/config/parse.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace sluice::config::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+Config good(const std::vector<Source>& sources) {
+  auto result = parse(sources);
+  EXPECT_THAT(described(result), IsEmpty());
+  return result.value_or(Config{});
+}
+
+Config good(std::string text) {
+  return good(std::vector<Source>{{"t.toml", std::move(text)}});
+}
+
+std::vector<std::string> matches(const Config& config) {
+  std::vector<std::string> units;
+  for (const auto& task : config.tasks)
+    units.push_back(task.match_unit.value_or(task.match_cgroup.value_or("")));
+  return units;
+}
+
+void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
+  EXPECT_EQ(a.weight, b.weight);
+  EXPECT_EQ(a.priority, b.priority);
+  EXPECT_EQ(a.max_delay, b.max_delay);
+  EXPECT_EQ(a.cpu.enabled, b.cpu.enabled);
+  EXPECT_EQ(a.cpu.min_cores, b.cpu.min_cores);
+  EXPECT_EQ(a.cpu.max_cores, b.cpu.max_cores);
+  EXPECT_EQ(a.cpu.initial_cores, b.cpu.initial_cores);
+  EXPECT_EQ(a.cpu.step_cores, b.cpu.step_cores);
+  EXPECT_EQ(a.cpu.tolerance, b.cpu.tolerance);
+  EXPECT_EQ(a.cpu.writes_per_minute, b.cpu.writes_per_minute);
+  EXPECT_EQ(a.memory.enabled, b.memory.enabled);
+  EXPECT_EQ(a.memory.min_bytes, b.memory.min_bytes);
+  EXPECT_EQ(a.memory.max_bytes, b.memory.max_bytes);
+  EXPECT_EQ(a.memory.pressure_target, b.memory.pressure_target);
+  EXPECT_EQ(a.memory.interval, b.memory.interval);
+  EXPECT_EQ(a.memory.tolerance, b.memory.tolerance);
+  EXPECT_EQ(a.memory.writes_per_minute, b.memory.writes_per_minute);
+}
+
+void expect_equal(const Node& a, const Node& b) {
+  EXPECT_EQ(a.mode, b.mode);
+  EXPECT_EQ(a.tick, b.tick);
+  EXPECT_EQ(a.discovery, b.discovery);
+  EXPECT_EQ(a.sampling, b.sampling);
+  EXPECT_EQ(a.cpu_reserve_cores, b.cpu_reserve_cores);
+  EXPECT_EQ(a.memory_reserve_bytes, b.memory_reserve_bytes);
+  EXPECT_EQ(a.on_foreign_write, b.on_foreign_write);
+}
+
+TEST(Parse, OfNothingIsTheDefaults) {
+  for (const auto& config : {good(std::vector<Source>{}), good(""), good("\n# nothing\r\n[node]\n")}) {
+    expect_equal(config.node, Node{});
+    EXPECT_THAT(config.tasks, IsEmpty());
+  }
+}
+
+TEST(Parse, EveryKeyArrives) {
+  const auto config = good(R"(
+    [node]
+    mode = "observe"
+    tick = "250ms"
+    discovery = "2s"
+    sampling = "files"
+    cpu_reserve = "750m"
+    memory_reserve = "512MiB"
+    on_foreign_write = "override"
+    [[task]]
+    match.cgroup = "/nomad.slice/*/*"
+    name = "nomad"
+    weight = 250
+    priority = -3
+    max_delay = "1m30s"
+    [task.cpu]
+    enabled = false
+    min = "500m"
+    max = 8
+    initial = "1.5"
+    step = 1
+    tolerance = "20%"
+    writes_per_minute = 20
+    [task.memory]
+    enabled = false
+    min = "128M"
+    max = 4294967296
+    pressure_target = "0.2%"
+    interval = "1m"
+    tolerance = 0.05
+    writes_per_minute = 6
+  )");
+  expect_equal(config.node,
+               {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
+  ASSERT_EQ(config.tasks.size(), 1U);
+  const auto& task = config.tasks[0];
+  EXPECT_EQ(task.match_cgroup, "/nomad.slice/*/*");
+  EXPECT_EQ(task.match_unit, std::nullopt);
+  EXPECT_EQ(task.name, "nomad");
+  EXPECT_EQ(task.class_name, "");
+  EXPECT_EQ(task.origin, "t.toml:10");
+  expect_equal(task.policy, {.weight = 250,
+                             .priority = -3,
+                             .max_delay = 90s,
+                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.2, 20},
+                             .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6}});
+}
+
+TEST(Parse, ATaskInheritsFromItsClassKeyByKey) {
+  const auto config = good(R"(
+    [[task]]
+    match.unit = "a.service"
+    class = "stream"   # a class may be defined further down
+    cpu.max = 4
+    [[task]]
+    match.unit = "b.service"
+    [class.stream]
+    weight = 300
+    [class.stream.cpu]
+    min = 2
+    max = 3
+  )");
+  TaskPolicy expected{};
+  expected.weight = 300;
+  expected.cpu.min_cores = 2;
+  expected.cpu.max_cores = 4;
+  expect_equal(config.tasks.at(0).policy, expected);
+  EXPECT_EQ(config.tasks.at(0).class_name, "stream");
+  expect_equal(config.tasks.at(1).policy, TaskPolicy{});
+}
+
+TEST(Parse, LaterSourcesWinKeyByKey) {
+  const auto config =
+      good({{"1", "[node]\nmode = \"dry-run\"\ntick = \"50ms\"\n[class.a.cpu]\nmin = 1\nmax = 2"},
+            {"2", "[node]\ntick = \"20ms\"\n[class.a]\ncpu.max = 9"},
+            {"3", "[[task]]\nmatch.unit = \"a.service\"\nclass = \"a\""}});
+  EXPECT_EQ(config.node.mode, Mode::dry_run);
+  EXPECT_EQ(config.node.tick, 20ms);
+  EXPECT_EQ(config.tasks.at(0).policy.cpu.min_cores, 1);
+  EXPECT_EQ(config.tasks.at(0).policy.cpu.max_cores, 9);
+}
+
+TEST(Parse, TasksAddUpAndOneOfTheSameNameReplacesInPlace) {
+  const auto config =
+      good({{"1",
+             "[[task]]\nname = \"x\"\nmatch.unit = \"x1.service\"\ncpu.max = 1\n"
+             "[[task]]\nmatch.unit = \"anonymous.service\""},
+            {"2", "[[task]]\nmatch.cgroup = \"/y\"\n[[task]]\nname = \"x\"\nmatch.unit = \"x2.service\""}});
+  EXPECT_THAT(matches(config), ElementsAre("x2.service", "anonymous.service", "/y"));
+  EXPECT_EQ(config.tasks[0].policy.cpu.max_cores, std::nullopt) << "replaced whole, not merged";
+  EXPECT_EQ(config.tasks[0].origin, "2:3");
+}
+
+TEST(Parse, AReplacedTaskIsCheckedNoMoreAcrossKeysButItsValuesAre) {
+  const std::string replaced = "[[task]]\nname = \"x\"\nmatch.unit = \"x.service\"\nclass = \"gone\"\n";
+  const Source replacing{"2", "[[task]]\nname = \"x\"\nmatch.unit = \"x.service\""};
+  EXPECT_EQ(good({{"1", replaced}, replacing}).tasks.size(), 1U);
+  EXPECT_THAT(described(parse(std::vector<Source>{{"1", replaced + "weight = 0"}, replacing})),
+              ElementsAre("1:5:10: key 'task[0].weight': found 0, must be at least 1"));
+}
+
+TEST(Parse, TheSameMatchInAnotherFileIsTheLaterOnesFault) {
+  const std::string x = "[[task]]\nmatch.unit = \"x.service\"\n";
+  const std::string y = "[[task]]\nname = \"y\"\nmatch.unit = \"y.service\"\n";
+  EXPECT_THAT(
+      described(parse(std::vector<Source>{{"1", y + x}, {"2", "\n" + x}})),
+      ElementsAre(
+          "2:3:14: key 'task[0].match.unit': found \"x.service\", must differ from the match of the task at "
+          "1:5, which would govern them all"));
+  // The replacement stands first, yet it is what came last.
+  EXPECT_THAT(
+      described(parse(std::vector<Source>{{"1", y + x}, {"2", x + "name = \"y\""}})),
+      ElementsAre(
+          "2:2:14: key 'task[0].match.unit': found \"x.service\", must differ from the match of the task at "
+          "1:5, which would govern them all"));
+}
+
+TEST(Parse, AcrossFilesTheLaterOneIsToBlame) {
+  EXPECT_THAT(
+      described(parse(std::vector<Source>{{"1", "[class.a]\ncpu.max = 2"}, {"2", "[class.a]\ncpu.min = 3"}})),
+      ElementsAre(
+          "2:2:11: key 'class.a.cpu.min': found 3 cores, must be at most cpu.max, which is 2 cores (1:2)"));
+}
+
+std::string shipped() {
+  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../../config/sluice.toml");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Shipped, IsValidAndHarmless) {
+  ASSERT_FALSE(shipped().empty()) << "not found from " << __FILE__;
+  const auto config = good(shipped());
+  Node expected{};
+  expected.mode = Mode::dry_run;
+  expect_equal(config.node, expected);
+  EXPECT_THAT(config.tasks, IsEmpty());
+}
+
+// A line that starts with '#' and no space is a key with its default: with all of them in force nothing may
+// change.
+TEST(Shipped, DocumentsTheDefaults) {
+  std::istringstream lines(shipped());
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    const bool key = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    text += (key ? line.substr(1) : line) + "\n";
+  }
+  const auto config = good(text);
+  Node node{};
+  node.mode = Mode::dry_run;
+  expect_equal(config.node, node);
+  ASSERT_EQ(config.tasks.size(), 1U);
+  TaskPolicy policy{};  // but for the keys that have no default
+  policy.cpu.max_cores = 8;
+  policy.cpu.initial_cores = 1;
+  policy.memory.max_bytes = 4ULL << 30;
+  expect_equal(config.tasks[0].policy, policy);
+}
+
+// The keys that the parser lists when it meets a strange one are all explained in the shipped file.
+TEST(Shipped, DocumentsEveryKey) {
+  const auto text = shipped();
+  for (const auto* table : {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]", "[[task]]\nmatch"}) {
+    const auto answers =
+        problems(std::string(table) + (table[1] == '[' ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
+    ASSERT_FALSE(answers.empty());
+    std::size_t keys = 0;
+    const auto& answer = answers.back();
+    for (auto open = answer.find('\'', answer.find("known are")); open != std::string::npos; ++keys) {
+      const auto close = answer.find('\'', open + 1);
+      const auto key = answer.substr(open + 1, close - open - 1);
+      const bool is_table = key == "cpu" || key == "memory";
+      EXPECT_NE(text.find(is_table ? "." + key + "]" : key + " = "), std::string::npos)
+          << key << " in " << table;
+      open = answer.find('\'', close + 1);
+    }
+    EXPECT_GE(keys, 2U) << answer;
+  }
+}
+
+rc::Gen<std::string> some_toml() {
+  // Fragments of real files in any order: far likelier to get past the parser than random bytes.
+  return rc::gen::map(
+      rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+          "[node]\n", "[[task]]\n", "[task.cpu]\n", "[task.memory]\n", "[class.a]\n", "[class.a.cpu]\n",
+          "tick = \"1s\"\n", "min = 1\n", "max = \"9\"\n", "min = \"1G\"\n", "max = -1\n", "name = \"a\"\n",
+          "class = \"a\"\n", "class = \"b\"\n", "match.unit = \"a.service\"\n", "match.cgroup = \"/a\"\n",
+          "match = 1\n", "cpu = {min = inf}\n", "weight = nan\n", "x", "\"", "=", "[", "]", "{", "}", ".",
+          "\n", "#", "1", "'", "\xff", "\\u0000")),
+      [](const std::vector<std::string>& parts) {
+        std::string text;
+        for (const auto& part : parts) text += part;
+        return text;
+      });
+}
+
+RC_GTEST_PROP(Parse, NoSourcesCrashIt, ()) {
+  const auto texts = *rc::gen::container<std::vector<std::string>>(
+      rc::gen::oneOf(some_toml(), rc::gen::string<std::string>()));
+  std::vector<Source> sources;
+  for (const auto& text : texts) sources.push_back({"f" + std::to_string(sources.size()), text});
+  const auto result = parse(sources);
+  if (result) return;
+  RC_ASSERT(!result.error().empty());
+  for (const auto& problem : result.error()) {
+    RC_ASSERT(!problem.message.empty());
+    RC_ASSERT(problem.line >= 1U);
+    RC_ASSERT(problem.column >= 1U);
+  }
+}
+
+RC_GTEST_PROP(Parse, AnyValidPolicyComesBack, ()) {
+  const auto in = [](auto low, auto high) { return *rc::gen::inRange(low, high + 1); };
+  const int min = in(10, 8192), max = in(min, 8192 * 1000), initial = in(min, max),
+            step = in(0, max);  // thousandths
+  const std::int64_t low = in(std::int64_t{1} << 20, std::int64_t{1} << 50),
+                     high = in(low, std::int64_t{1} << 50);
+  const int weight = in(1, 10000), priority = in(-1000, 1000), tolerance = in(0, 49), writes = in(1, 600);
+  const std::int64_t delay_us = in(std::int64_t{10'000}, std::int64_t{600'000'000});
+  const bool inherited = *rc::gen::arbitrary<bool>();
+  const bool percent = *rc::gen::arbitrary<bool>();
+
+  std::ostringstream text;
+  text << (inherited ? "[class.c]\n" : "[[task]]\nmatch.unit = \"a.service\"\n");
+  text << "weight = " << weight << "\npriority = " << priority << "\nmax_delay = \"" << delay_us << "us\"\n"
+       << "cpu.min = \"" << min << "m\"\ncpu.max = \"" << max << "m\"\ncpu.initial = \"" << initial
+       << "m\"\ncpu.step = \"" << step << "m\"\ncpu.tolerance = " << (percent ? "\"" : "0.")
+       << (percent || tolerance > 9 ? "" : "0") << tolerance << (percent ? "%\"" : "")
+       << "\ncpu.writes_per_minute = " << writes << "\nmemory.min = " << low << "\nmemory.max = \"" << high
+       << "\"\n";
+  if (inherited) text << "[[task]]\nmatch.unit = \"a.service\"\nclass = \"c\"\n";
+
+  const auto result = parse_text(text.str());
+  RC_ASSERT(described(result).empty());
+  const auto& policy = result->tasks.at(0).policy;
+  const auto near = [](double a, double b) { return std::abs(a - b) < 1e-9; };
+  RC_ASSERT(near(policy.weight, weight));
+  RC_ASSERT(policy.priority == priority);
+  RC_ASSERT(policy.max_delay.count() == delay_us);
+  RC_ASSERT(near(policy.cpu.min_cores, min / 1000.0));
+  RC_ASSERT(near(policy.cpu.max_cores.value(), max / 1000.0));
+  RC_ASSERT(near(policy.cpu.initial_cores.value(), initial / 1000.0));
+  RC_ASSERT(near(policy.cpu.step_cores, step / 1000.0));
+  RC_ASSERT(near(policy.cpu.tolerance, tolerance / 100.0));
+  RC_ASSERT(policy.cpu.writes_per_minute == static_cast<std::uint32_t>(writes));
+  RC_ASSERT(policy.memory.min_bytes == static_cast<std::uint64_t>(low));
+  RC_ASSERT(policy.memory.max_bytes.value() == static_cast<std::uint64_t>(high));
+}
+
+}  // namespace
+}  // namespace sluice::config::test
