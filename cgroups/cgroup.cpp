@@ -92,6 +92,10 @@ std::string Cgroup::file_path(std::string_view name) const {
   return text.append(name);
 }
 
+bool Cgroup::alive() const {
+  return ::faccessat(dir_.get(), file_name(File::cpu_stat).data(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 bool Cgroup::has(Knob knob) const {
   return ::faccessat(dir_.get(), sluice::file_name(knob).data(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }

@@ -51,6 +51,8 @@ class Cgroup {
   [[nodiscard]] std::string file_path(
       std::string_view name) const;  // from the root of the host, for messages
 
+  // False once it was removed. Every cgroup has cpu.stat, whatever its controllers.
+  [[nodiscard]] bool alive() const;
   // Whether the knob exists now: its controller may be enabled or disabled at any time.
   [[nodiscard]] bool has(Knob knob) const;
   [[nodiscard]] bool has_cpu() const { return has(Knob::cpu_max); }

@@ -25,7 +25,10 @@ class KnobWriter {
   virtual Receipt apply(const Order& order) = 0;
 };
 
-// Checks the value, writes it, reads it back and compares.
+// Writes, reads back and compares; whatever the kernel takes.
+Receipt write_and_verify(const Order& order);
+
+// Refuses what no governor may ask (EINVAL, see check_writable) and does the above.
 class CgroupfsWriter final : public KnobWriter {
  public:
   Receipt apply(const Order& order) override;

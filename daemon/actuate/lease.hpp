@@ -52,6 +52,7 @@ class Lease {
   cgroups::Result<void> clear();
 
   [[nodiscard]] std::vector<LeaseEntry> entries() const;  // by (id, knob)
+  [[nodiscard]] bool holds(CgroupId id, Knob knob) const { return entries_.contains({id, knob}); }
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] const std::vector<std::string>& notices() const { return notices_; }  // whole sentences
 

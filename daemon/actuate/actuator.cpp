@@ -1,0 +1,373 @@
+#include "daemon/actuate/actuator.hpp"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <list>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace sluice::actuate {
+namespace {
+
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
+
+constexpr int kInterrupt = SIGURG;  // ignored by default, and used by no one else here
+// A signal may come just before the write enters the kernel, so it is repeated.
+constexpr auto kInterruptEvery = std::chrono::milliseconds(10);
+
+MonotonicTime since_boot(Clock::time_point at) {
+  return at.time_since_epoch();
+}
+
+void install_interrupt_handler() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = 0;  // no SA_RESTART: the system call must return
+  ::sigaction(kInterrupt, &action, nullptr);
+}
+
+// Only the interrupt reaches these threads: all other signals are for the loop.
+void prepare_thread(const char* name) {
+  sigset_t blocked;
+  sigfillset(&blocked);
+  for (const int kept : {kInterrupt, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&blocked, kept);
+  ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+  ::pthread_setname_np(::pthread_self(), name);
+}
+
+struct Key {
+  CgroupId id;
+  Knob knob = Knob::cpu_max;
+  auto operator<=>(const Key&) const = default;
+};
+Key key_of(const Order& order) {
+  return {order.write.id, order.write.knob};
+}
+
+// A knob with an order that waits, or is being carried out, or both.
+struct Slot {
+  std::optional<Order> waiting;
+  bool running = false;
+  bool stuck = false;  // what runs was given up, and has not returned
+};
+
+struct Lane {
+  const char* thread_name = "";
+  Nsec deadline{};
+  std::deque<Key> queue;  // each with a waiting order, none running
+  std::condition_variable work;
+  std::size_t workers = 0;  // not counting those given up
+};
+
+struct Worker {
+  std::thread thread;
+  Lane* lane = nullptr;
+  const Order* order = nullptr;  // being carried out
+  Clock::time_point started_at;
+  Clock::time_point next_interrupt;
+  bool interrupted = false;
+  bool abandoned = false;
+};
+
+Receipt identified(Receipt receipt, const Order& order, Clock::time_point started,
+                   Clock::time_point finished) {
+  receipt.id = order.write.id;
+  receipt.knob = order.write.knob;
+  receipt.asked = order.write.value;
+  receipt.path = order.cgroup->file_path(file_name(order.write.knob));
+  receipt.started_at = since_boot(started);
+  receipt.finished_at = since_boot(finished);
+  receipt.caused_at = order.write.caused_at;
+  return receipt;
+}
+
+}  // namespace
+
+// Outlives the Actuator for as long as a stuck thread does. All members but the constant ones: under `mutex`.
+struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
+  Shared(std::shared_ptr<KnobWriter> knob_writer, ActuatorOptions opts)
+      : writer(std::move(knob_writer)), options(opts), wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!wake) throw std::system_error(errno, std::generic_category(), "eventfd");
+    cpu.thread_name = "sluice-cpu";
+    cpu.deadline = options.cpu_deadline;
+    memory.thread_name = "sluice-memory";
+    memory.deadline = options.memory_deadline;
+  }
+
+  const std::shared_ptr<KnobWriter> writer;
+  const ActuatorOptions options;
+  const cgroups::Fd wake;
+
+  std::mutex mutex;
+  Lane cpu;
+  Lane memory;
+  std::map<Key, Slot> slots;
+  std::size_t unanswered = 0;  // orders without a receipt
+  std::vector<Receipt> receipts;
+  std::list<std::shared_ptr<Worker>> workers;  // without those given up
+  std::size_t abandoned = 0;
+  bool stopping = false;
+  std::condition_variable changed;  // of `unanswered` and `workers`
+  std::condition_variable watch;    // of what the watchdog waits for
+  Clock::time_point watch_wakes_at = Clock::time_point::max();
+  std::thread watchdog;
+
+  Lane& lane_of(Knob knob) { return knob == Knob::cpu_max ? cpu : memory; }
+
+  // All below: with `mutex` held.
+  void start_worker(Lane& lane);
+  void submit(Order order);
+  void answer(Receipt receipt);
+  void answer_busy(const Order& order);
+  void interrupt_or_abandon(Worker& worker, Clock::time_point now);
+  void abandon(Worker& worker, Clock::time_point now);
+  // Threads.
+  void work(const std::shared_ptr<Worker>& self);
+  void run_one(Worker& self, Key key, std::unique_lock<std::mutex>& lock);
+  void watch_over();
+};
+
+void Actuator::Shared::start_worker(Lane& lane) {
+  auto worker = std::make_shared<Worker>();
+  worker->lane = &lane;
+  worker->thread = std::thread([shared = shared_from_this(), worker] { shared->work(worker); });
+  workers.push_back(std::move(worker));
+  ++lane.workers;
+}
+
+void Actuator::Shared::answer(Receipt receipt) {
+  receipts.push_back(std::move(receipt));
+  --unanswered;
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, and then it is readable.
+  [[maybe_unused]] const auto n = ::write(wake.get(), &one, sizeof one);
+  if (unanswered == 0) changed.notify_all();
+}
+
+void Actuator::Shared::answer_busy(const Order& order) {
+  Receipt receipt;
+  receipt.result = Receipt::Result::timed_out;
+  receipt.error_number = EBUSY;
+  const auto now = Clock::now();
+  answer(identified(std::move(receipt), order, now, now));
+}
+
+void Actuator::Shared::submit(Order order) {
+  const auto key = key_of(order);
+  auto& lane = lane_of(key.knob);
+  auto& slot = slots[key];
+  if (slot.waiting) {
+    auto& caused_at = order.write.caused_at;
+    const auto earlier = slot.waiting->write.caused_at;
+    if (caused_at == MonotonicTime::zero() || (earlier != MonotonicTime::zero() && earlier < caused_at)) {
+      caused_at = earlier;
+    }
+    slot.waiting = std::move(order);
+    return;
+  }
+  ++unanswered;
+  if (slot.stuck || lane.workers == 0) {
+    answer_busy(order);
+    if (!slot.running) slots.erase(key);
+    return;
+  }
+  const bool urgent = order.write.caused_at != MonotonicTime::zero();
+  slot.waiting = std::move(order);
+  if (slot.running) return;  // queued when that is done
+  if (urgent) {
+    lane.queue.push_front(key);
+  } else {
+    lane.queue.push_back(key);
+  }
+  lane.work.notify_one();
+}
+
+void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
+  prepare_thread(self->lane->thread_name);
+  auto& lane = *self->lane;
+  std::unique_lock lock(mutex);
+  while (!self->abandoned) {
+    lane.work.wait(lock, [&] { return stopping || !lane.queue.empty(); });
+    if (stopping) break;
+    const auto key = lane.queue.front();
+    lane.queue.pop_front();
+    run_one(*self, key, lock);
+  }
+  if (self->abandoned) {
+    --abandoned;
+  } else {
+    --lane.workers;
+  }
+  changed.notify_all();
+}
+
+void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mutex>& lock) {
+  auto& slot = slots.at(key);  // stays where it is, a map's node
+  const Order order = *std::exchange(slot.waiting, std::nullopt);
+  slot.running = true;
+  self.order = &order;
+  self.interrupted = false;
+  self.started_at = Clock::now();
+  self.next_interrupt = self.started_at + self.lane->deadline;
+  if (self.next_interrupt < watch_wakes_at) watch.notify_one();
+
+  lock.unlock();
+  auto receipt = writer->apply(order);
+  const auto finished_at = Clock::now();
+  lock.lock();
+
+  self.order = nullptr;
+  slot.running = false;
+  if (self.abandoned) {  // answered long ago
+    slots.erase(key);
+    return;
+  }
+  const bool was_cut_short = receipt.result == Receipt::Result::written ||
+                             receipt.result == Receipt::Result::differs || receipt.error_number == EINTR;
+  if (self.interrupted && was_cut_short) receipt.result = Receipt::Result::timed_out;
+  answer(identified(std::move(receipt), order, self.started_at, finished_at));
+  if (!slot.waiting) {
+    slots.erase(key);
+  } else {
+    self.lane->queue.push_back(key);
+    self.lane->work.notify_one();
+  }
+}
+
+void Actuator::Shared::interrupt_or_abandon(Worker& worker, Clock::time_point now) {
+  const auto given_up_at = worker.started_at + worker.lane->deadline + options.grace;
+  if (now >= given_up_at) {
+    abandon(worker, now);
+    return;
+  }
+  worker.interrupted = true;
+  worker.next_interrupt = std::min<Clock::time_point>(now + kInterruptEvery, given_up_at);
+  ::pthread_kill(worker.thread.native_handle(), kInterrupt);
+}
+
+void Actuator::Shared::abandon(Worker& worker, Clock::time_point now) {
+  auto& lane = *worker.lane;
+  worker.abandoned = true;
+  worker.thread.detach();
+  ++abandoned;
+  --lane.workers;
+
+  auto& slot = slots.at(key_of(*worker.order));
+  slot.stuck = true;
+  Receipt receipt;
+  receipt.result = Receipt::Result::timed_out;
+  receipt.error_number = ETIMEDOUT;
+  answer(identified(std::move(receipt), *worker.order, worker.started_at, now));
+  if (slot.waiting) answer_busy(*std::exchange(slot.waiting, std::nullopt));
+
+  if (!stopping && abandoned <= options.max_abandoned) {
+    try {
+      start_worker(lane);
+    } catch (const std::system_error&) {
+      // No thread to be had: the lane goes on with those it has.
+    }
+  }
+  if (lane.workers == 0) {
+    for (const auto& key : std::exchange(lane.queue, {})) {
+      answer_busy(*slots.at(key).waiting);
+      slots.erase(key);
+    }
+  }
+  changed.notify_all();
+}
+
+void Actuator::Shared::watch_over() {
+  prepare_thread("sluice-watch");
+  std::unique_lock lock(mutex);
+  while (!stopping || cpu.workers + memory.workers > 0) {
+    const auto now = Clock::now();
+    watch_wakes_at = Clock::time_point::max();
+    for (auto it = workers.begin(); it != workers.end();) {
+      const auto worker = *it;  // a new one may be appended, this one dropped
+      if (worker->order && worker->next_interrupt <= now) interrupt_or_abandon(*worker, now);
+      if (worker->order && !worker->abandoned)
+        watch_wakes_at = std::min(watch_wakes_at, worker->next_interrupt);
+      it = worker->abandoned ? workers.erase(it) : std::next(it);
+    }
+    if (watch_wakes_at == Clock::time_point::max()) {
+      watch.wait(lock);
+    } else {
+      watch.wait_until(lock, watch_wakes_at);
+    }
+  }
+}
+
+Actuator::Actuator(std::shared_ptr<KnobWriter> writer, ActuatorOptions options)
+    : shared_(std::make_shared<Shared>(std::move(writer), options)) {
+  install_interrupt_handler();
+  const std::lock_guard lock(shared_->mutex);
+  shared_->start_worker(shared_->cpu);
+  for (std::size_t i = 0; i < std::max<std::size_t>(options.memory_threads, 1); ++i) {
+    shared_->start_worker(shared_->memory);
+  }
+  shared_->watchdog = std::thread([shared = shared_] { shared->watch_over(); });
+}
+
+Actuator::~Actuator() {
+  std::list<std::shared_ptr<Worker>> finished;
+  {
+    std::unique_lock lock(shared_->mutex);
+    shared_->stopping = true;
+    for (auto* lane : {&shared_->cpu, &shared_->memory}) {
+      lane->queue.clear();
+      lane->work.notify_all();
+    }
+    shared_->changed.wait(lock, [&] { return shared_->cpu.workers + shared_->memory.workers == 0; });
+    shared_->watch.notify_all();
+    finished = std::exchange(shared_->workers, {});
+  }
+  shared_->watchdog.join();
+  // Those given up in the last moment are detached already.
+  for (const auto& worker : finished) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+void Actuator::submit(Order order) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->submit(std::move(order));
+}
+
+void Actuator::submit(std::vector<Order> orders) {
+  const std::lock_guard lock(shared_->mutex);
+  for (auto& order : orders) shared_->submit(std::move(order));
+}
+
+int Actuator::wake_fd() const {
+  return shared_->wake.get();
+}
+
+std::vector<Receipt> Actuator::drain() {
+  const std::lock_guard lock(shared_->mutex);
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto n = ::read(shared_->wake.get(), &count, sizeof count);
+  return std::exchange(shared_->receipts, {});
+}
+
+bool Actuator::wait_idle(Nsec timeout) {
+  std::unique_lock lock(shared_->mutex);
+  return shared_->changed.wait_for(lock, timeout, [&] { return shared_->unanswered == 0; });
+}
+
+std::size_t Actuator::abandoned() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->abandoned;
+}
+
+}  // namespace sluice::actuate
