@@ -1,11 +1,11 @@
 #include "daemon/publish/arguments.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string_view>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/names.hpp"
@@ -17,7 +17,9 @@ namespace {
 constexpr std::uint64_t kDayUsec = 86'400'000'000;
 constexpr std::uint64_t kYearUsec = 366 * kDayUsec;
 
-sdbus::Error bad(const std::string& message) { return compat::error(error_name::invalid_args, message); }
+sdbus::Error bad(const std::string& message) {
+  return compat::error(error_name::invalid_args, message);
+}
 sdbus::Error out_of_range(const std::string& message) {
   return compat::error(error_name::limit_out_of_range, message);
 }
@@ -38,7 +40,8 @@ void check_keys(const Map& options, std::initializer_list<std::string_view> know
       throw bad(fmt::format("unknown key {}; known are {}", quoted(key), fmt::join(known, ", ")));
     }
   }
-  if (options.empty()) throw bad(fmt::format("no {} given; name at least one of {}", what, fmt::join(known, ", ")));
+  if (options.empty())
+    throw bad(fmt::format("no {} given; name at least one of {}", what, fmt::join(known, ", ")));
 }
 
 std::optional<std::uint64_t> find_unsigned(const Options& options, const char* key) {
@@ -54,8 +57,9 @@ std::optional<double> find_cores(const Options& options, const char* key) {
   const auto usec = find_unsigned(options, key);
   if (!usec) return std::nullopt;
   if (*usec == 0 || *usec == kInfinity) {
-    throw out_of_range(fmt::format("{} is {}; it must be microseconds of CPU per second, so 1500000 is 1.5 cores",
-                                   key, *usec == 0 ? "0" : "infinity"));
+    throw out_of_range(
+        fmt::format("{} is {}; it must be microseconds of CPU per second, so 1500000 is 1.5 cores", key,
+                    *usec == 0 ? "0" : "infinity"));
   }
   return static_cast<double>(*usec) / kUsecPerSec;
 }
@@ -78,7 +82,8 @@ MonotonicTime after(MonotonicTime now, std::uint64_t ttl_usec) {
 
 void check_text(const char* argument, const std::string& text) {
   if (text.size() > kMaxStringBytes) {
-    throw bad(fmt::format("{} is {} bytes long; at most {} are allowed", argument, text.size(), kMaxStringBytes));
+    throw bad(
+        fmt::format("{} is {} bytes long; at most {} are allowed", argument, text.size(), kMaxStringBytes));
   }
 }
 
@@ -95,9 +100,10 @@ PinCommand pin_command(const std::string& task, const Options& limits, std::uint
     command.owner = sender;
   } else if (ttl_usec != kInfinity) {
     if (ttl_usec > kYearUsec) {
-      throw bad(fmt::format("ttl_usec is {}; it must be 0 (while the caller stays on the bus), 1 .. {} (a year), "
-                            "or {} (until unpinned)",
-                            ttl_usec, kYearUsec, kInfinity));
+      throw bad(
+          fmt::format("ttl_usec is {}; it must be 0 (while the caller stays on the bus), 1 .. {} (a year), "
+                      "or {} (until unpinned)",
+                      ttl_usec, kYearUsec, kInfinity));
     }
     command.until = after(now, ttl_usec);
   }
@@ -123,7 +129,8 @@ SetBoundsCommand bounds_command(const std::string& task, const Options& bounds) 
 
 ReportLoadCommand load_command(const std::string& task, const std::map<std::string, double>& load,
                                std::uint64_t ttl_usec, MonotonicTime now) {
-  check_keys(load, {"lag", "processed", "arrival_rate", "oldest_age_seconds", "backlog_cpu_seconds"}, "values");
+  check_keys(load, {"lag", "processed", "arrival_rate", "oldest_age_seconds", "backlog_cpu_seconds"},
+             "values");
   for (const auto& [key, value] : load) {
     if (!std::isfinite(value) || value < 0) {
       throw bad(fmt::format("{} is {}; it must be a finite number, 0 or more", key, value));

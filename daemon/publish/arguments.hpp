@@ -2,10 +2,10 @@
 // argument, what was found and what is allowed. Pure; whether the task obeys is check_command's affair.
 #pragma once
 
+#include <sdbus-c++/sdbus-c++.h>
+
 #include <map>
 #include <string>
-
-#include <sdbus-c++/sdbus-c++.h>
 
 #include "daemon/command.hpp"
 

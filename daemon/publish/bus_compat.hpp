@@ -2,14 +2,14 @@
 // written once, against this header; when Debian 12 goes, so does the #else.
 #pragma once
 
+#include <sdbus-c++/sdbus-c++.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <sdbus-c++/sdbus-c++.h>
 
 #if __has_include(<sdbus-c++/VTableItems.h>)
 #define SLUICE_SDBUS_2 1
@@ -47,8 +47,12 @@ inline std::string value_type(const sdbus::Variant& value) {
   const char* type = value.peekValueType();
   return type == nullptr ? "" : type;
 }
-inline bool process(sdbus::IConnection& bus) { return bus.processPendingEvent(); }
-inline int event_fd(const sdbus::IConnection::PollData& data) { return data.eventFd; }
+inline bool process(sdbus::IConnection& bus) {
+  return bus.processPendingEvent();
+}
+inline int event_fd(const sdbus::IConnection::PollData& data) {
+  return data.eventFd;
+}
 inline void emit_changed(sdbus::IObject& object, const std::string& interface,
                          const std::vector<std::string>& names) {
   std::vector<sdbus::PropertyName> typed(names.begin(), names.end());
@@ -71,7 +75,8 @@ class Interface {
  public:
   Interface(sdbus::IObject& object, std::string name) : object_(object), name_(std::move(name)) {}
   template <class Function>
-  void method(const char* name, std::vector<std::string> in, std::vector<std::string> out, Function function) {
+  void method(const char* name, std::vector<std::string> in, std::vector<std::string> out,
+              Function function) {
     items_.push_back(sdbus::registerMethod(name)
                          .withInputParamNames(std::move(in))
                          .withOutputParamNames(std::move(out))
@@ -98,7 +103,9 @@ class Interface {
 
 #else  // sdbus-c++ 1
 
-inline sdbus::Error error(const char* name, const std::string& message) { return sdbus::Error{name, message}; }
+inline sdbus::Error error(const char* name, const std::string& message) {
+  return sdbus::Error{name, message};
+}
 inline std::unique_ptr<sdbus::IObject> create_object(sdbus::IConnection& bus, const std::string& path) {
   return sdbus::createObject(bus, path);
 }
@@ -117,9 +124,15 @@ inline std::string sender(const sdbus::IObject& object) {
   const sdbus::Message* message = object.getCurrentlyProcessedMessage();
   return message == nullptr ? std::string() : message->getSender();
 }
-inline std::string value_type(const sdbus::Variant& value) { return value.peekValueType(); }
-inline bool process(sdbus::IConnection& bus) { return bus.processPendingRequest(); }
-inline int event_fd(const sdbus::IConnection::PollData&) { return -1; }
+inline std::string value_type(const sdbus::Variant& value) {
+  return value.peekValueType();
+}
+inline bool process(sdbus::IConnection& bus) {
+  return bus.processPendingRequest();
+}
+inline int event_fd(const sdbus::IConnection::PollData&) {
+  return -1;
+}
 inline void emit_changed(sdbus::IObject& object, const std::string& interface,
                          const std::vector<std::string>& names) {
   object.emitPropertiesChangedSignal(interface, names);

@@ -1,12 +1,11 @@
 #include "daemon/publish/bus_connector.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <csignal>
 #include <mutex>
 #include <thread>
 #include <utility>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 
 #include "daemon/publish/bus_compat.hpp"
 

@@ -2,12 +2,12 @@
 // daemon that may hang, so they happen on a short-lived thread, and the finished connection is handed over.
 #pragma once
 
+#include <sdbus-c++/sdbus-c++.h>
+
+#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
 #include <string>
-
-#include <boost/asio/io_context.hpp>
-#include <sdbus-c++/sdbus-c++.h>
 
 namespace sluice::publish {
 

@@ -1,12 +1,11 @@
 #include "daemon/publish/bus_pump.hpp"
 
-#include <cerrno>
-#include <utility>
-
 #include <fcntl.h>
 #include <poll.h>
 
 #include <boost/asio/post.hpp>
+#include <cerrno>
+#include <utility>
 
 #include "daemon/publish/bus_compat.hpp"
 
@@ -18,7 +17,9 @@ namespace {
 // Messages handled in one turn of the loop: a flood of calls must not keep the next tick waiting.
 constexpr int kMessagesPerTurn = 32;
 
-int duplicate(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+int duplicate(int fd) {
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
 }  // namespace
 
 BusPump::BusPump(asio::io_context& io, sdbus::IConnection& bus, Lost lost)

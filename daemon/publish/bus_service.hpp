@@ -27,6 +27,7 @@ struct DaemonFacts {
   std::uint64_t events_lost = 0;
   std::string last_error;  // of the daemon, not of a task; empty: none
   bool stopping = false;
+  bool operator==(const DaemonFacts&) const = default;
 };
 
 struct BusOptions {
@@ -36,7 +37,8 @@ struct BusOptions {
 
 using ReloadResult = tl::expected<void, std::vector<std::string>>;
 
-// Called on the io thread. Each must be set.
+// Called on the io thread, from inside a bus call: none may call publish() or destroy the service, they post
+// instead. Each must be set.
 struct BusHooks {
   // Validate (check_command) and queue; the caller is answered at once, the next tick obeys.
   std::function<tl::expected<void, CommandError>(Command)> submit;
@@ -65,7 +67,7 @@ class BusService {
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // shared with its own timers only
 };
 
 }  // namespace sluice::publish

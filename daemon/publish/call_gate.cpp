@@ -1,10 +1,9 @@
 #include "daemon/publish/call_gate.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/names.hpp"
@@ -26,10 +25,11 @@ CallGate::~CallGate() = default;
 void CallGate::call(const std::string& sender, std::string rate_key, sdbus::Result<>&& result,
                     std::function<void(const Caller&)> work) {
   const Ticket ticket = admit(std::move(result));
-  start(sender, {ticket, std::move(rate_key), [this, work = std::move(work)](const Caller& caller, Ticket id) {
-                   work(caller);
-                   answer(id, std::nullopt);
-                 }});
+  start(sender,
+        {ticket, std::move(rate_key), [this, work = std::move(work)](const Caller& caller, Ticket id) {
+           work(caller);
+           answer(id, std::nullopt);
+         }});
 }
 
 void CallGate::call_later(const std::string& sender, sdbus::Result<>&& result, Work work) {
@@ -70,11 +70,14 @@ void CallGate::start(const std::string& sender, Waiting waiting) {
   if (queue.size() > 1) return;  // already asked
   compat::call_async<std::uint32_t>(
       *bus_proxy_, "GetConnectionUnixUser", kBusName, std::chrono::seconds(5),
-      [this, sender](const std::optional<std::string>& error, std::uint32_t uid) { resolved(sender, error, uid); },
+      [this, sender](const std::optional<std::string>& error, std::uint32_t uid) {
+        resolved(sender, error, uid);
+      },
       sender);
 }
 
-void CallGate::resolved(const std::string& sender, const std::optional<std::string>& error, std::uint32_t uid) {
+void CallGate::resolved(const std::string& sender, const std::optional<std::string>& error,
+                        std::uint32_t uid) {
   auto node = waiting_.extract(sender);
   if (node.empty()) return;
   if (!error) {
@@ -84,7 +87,8 @@ void CallGate::resolved(const std::string& sender, const std::optional<std::stri
   for (auto& waiting : node.mapped()) {
     if (error) {
       ++counters_.denied;
-      answer(waiting.ticket, compat::error(error_name::access_denied, "cannot tell who is calling: " + *error));
+      answer(waiting.ticket,
+             compat::error(error_name::access_denied, "cannot tell who is calling: " + *error));
     } else {
       run({sender, uid}, std::move(waiting));
     }
@@ -94,9 +98,9 @@ void CallGate::resolved(const std::string& sender, const std::optional<std::stri
 void CallGate::run(const Caller& caller, Waiting waiting) {
   if (caller.uid != 0 && caller.uid != ::geteuid()) {
     ++counters_.denied;
-    return answer(waiting.ticket, compat::error(error_name::access_denied,
-                                                fmt::format("uid {} may look, but only root may change this",
-                                                            caller.uid)));
+    return answer(waiting.ticket,
+                  compat::error(error_name::access_denied,
+                                fmt::format("uid {} may look, but only root may change this", caller.uid)));
   }
   const std::string key = waiting.rate_key.empty() ? fmt::format("uid {}", caller.uid) : waiting.rate_key;
   if (!rate_.allow(key, std::chrono::steady_clock::now())) {

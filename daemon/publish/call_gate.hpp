@@ -3,6 +3,7 @@
 // The uid is asked of the bus once per connection, without blocking; calls wait for the answer.
 #pragma once
 
+#include <sdbus-c++/sdbus-c++.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -12,8 +13,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <sdbus-c++/sdbus-c++.h>
 
 #include "daemon/publish/rate_limit.hpp"
 

@@ -1,10 +1,10 @@
 #include "daemon/publish/names.hpp"
 
-#include <cstdlib>
-#include <memory>
-
 #include <fmt/format.h>
 #include <systemd/sd-bus.h>
+
+#include <cstdlib>
+#include <memory>
 
 namespace sluice::publish {
 

@@ -58,7 +58,9 @@ inline std::uint64_t quota_value(const CpuMax& cpu) {
   if (!cpu.quota || cpu.period.count() <= 0) return kInfinity;
   return usec_value(static_cast<double>(cpu.quota->count()) / static_cast<double>(cpu.period.count()));
 }
-inline std::uint64_t limit_value(const MemoryLimit& limit) { return limit.bytes.value_or(kInfinity); }
+inline std::uint64_t limit_value(const MemoryLimit& limit) {
+  return limit.bytes.value_or(kInfinity);
+}
 inline std::uint64_t knob_value(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) return quota_value(*cpu);
   return limit_value(std::get<MemoryLimit>(value));
@@ -69,9 +71,12 @@ inline double ratio_value(std::optional<double> ratio) {
 
 constexpr std::string_view mode_name(config::Mode mode) {
   switch (mode) {
-    case config::Mode::enforce: return "enforce";
-    case config::Mode::dry_run: return "dry-run";
-    case config::Mode::observe: return "observe";
+    case config::Mode::enforce:
+      return "enforce";
+    case config::Mode::dry_run:
+      return "dry-run";
+    case config::Mode::observe:
+      return "observe";
   }
   return "unknown";
 }

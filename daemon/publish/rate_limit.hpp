@@ -35,10 +35,10 @@ class RateLimit {
   };
   // A full bucket remembers nothing. If none is full, all are busy: start over, once in a blue moon.
   void forget_full(TimePoint now) {
-    std::erase_if(buckets_, [&](auto& entry) {
-      entry.second.refill(per_second_, now);
-      return entry.second.tokens >= per_second_;
-    });
+    for (auto entry = buckets_.begin(); entry != buckets_.end();) {
+      entry->second.refill(per_second_, now);
+      entry = entry->second.tokens >= per_second_ ? buckets_.erase(entry) : std::next(entry);
+    }
     if (buckets_.size() >= kMaxKeys) buckets_.clear();
   }
 
