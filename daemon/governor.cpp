@@ -147,12 +147,12 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   return in;
 }
 
-Intent cpu_intent(Tick& t, TaskState& task, const CpuInput& in) {
+Intent pinned(double value) {
+  return {value, Reason{.rule = Rule::pinned, .wanted = value}};
+}
+
+Intent cpu_intent(const Tick& t, const TaskState& task, const CpuInput& in) {
   const auto& policy = t.policy_of(task);
-  if (task.pin && task.pin->cpu_cores) {
-    Reason r{.rule = Rule::pinned, .wanted = *task.pin->cpu_cores};
-    return {*task.pin->cpu_cores, r};
-  }
   if (policy.cpu.initial_cores && !task.cpu.touched && !task.cpu.changed_at && t.full()) {
     Reason r{.rule = Rule::initial, .wanted = *policy.cpu.initial_cores};
     return {*policy.cpu.initial_cores, r};
@@ -212,7 +212,10 @@ void govern_cpu(Tick& t) {
       if (c.movable) c.intent = cpu_intent(t, task, in);
       task.load_new = false;
     }
-    c.exact = task.pin && task.pin->cpu_cores;
+    if (task.pin && task.pin->cpu_cores) {
+      c.intent = pinned(*task.pin->cpu_cores);
+      c.exact = true;
+    }
     c.step = cpu.step_cores;
     lane.claims.push_back(c);
     lane.tasks.push_back(&task);
@@ -238,8 +241,7 @@ void govern_memory(Tick& t) {
     observe_memory(in, task.memory_control);
     task.memory_write_blocked = false;
     if (task.pin && task.pin->memory_high) {
-      const auto value = static_cast<double>(*task.pin->memory_high);
-      c.intent = {value, Reason{.rule = Rule::pinned, .wanted = value}};
+      c.intent = pinned(static_cast<double>(*task.pin->memory_high));
       c.exact = true;
     } else if (c.movable) {
       c.intent = decide_memory(in, task.memory_control);

@@ -129,7 +129,10 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     const TaskState& t = found->second;
     const Bounds b = bounds_of(t, c);
     const bool cpu = w.knob == Knob::cpu_max;
-    if (const auto bad = cpu ? check_cpu(w, t, b) : check_memory(w, t, b)) violates(*bad);
+    if (const auto bad = cpu ? check_cpu(w, t, b) : check_memory(w, t, b)) {
+      violates(*bad);
+      if (*bad == Invariant::knob_absent) continue;
+    }
     if (w.reason.rule == Rule::released) continue;  // giving back is always allowed
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     const auto& policy = policy_of(t, *c.config);

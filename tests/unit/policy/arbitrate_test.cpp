@@ -1,0 +1,180 @@
+#include "daemon/arbitrate/arbitrate.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "daemon/arbitrate/max_min.hpp"
+#include "daemon/decide/cpu.hpp"
+
+namespace sluice {
+namespace {
+
+double sum(const std::vector<double>& v) {
+  return std::accumulate(v.begin(), v.end(), 0.0);
+}
+
+rc::Gen<double> number(int low_percent, int high_percent) {
+  return rc::gen::map(rc::gen::inRange(low_percent, high_percent), [](int n) { return n / 100.0; });
+}
+
+rc::Gen<std::vector<Claim>> claims() {
+  return rc::gen::container<std::vector<Claim>>(
+      rc::gen::map(rc::gen::tuple(number(0, 200), number(0, 400), number(1, 1000)), [](const auto& t) {
+        return Claim{std::get<0>(t), std::get<0>(t) + std::get<1>(t), std::get<2>(t)};
+      }));
+}
+
+TEST(MaxMin, EveryoneIsSatisfiedWhenThereIsEnough) {
+  const std::vector<Claim> c{{1, 2, 1}, {0, 3, 5}};
+  EXPECT_EQ(max_min_share(c, 10), (std::vector<double>{2, 3}));
+}
+
+TEST(MaxMin, SmallClaimsFirstThenByWeight) {
+  const std::vector<Claim> c{{0, 1, 1}, {0, 10, 1}, {0, 10, 3}};
+  const auto g = max_min_share(c, 9);
+  EXPECT_DOUBLE_EQ(g[0], 1);
+  EXPECT_DOUBLE_EQ(g[1], 2);
+  EXPECT_DOUBLE_EQ(g[2], 6);
+}
+
+TEST(MaxMin, GuaranteesHoldThoughTheyExceedTheCapacity) {
+  const std::vector<Claim> c{{3, 5, 1}, {3, 5, 1}};
+  EXPECT_EQ(max_min_share(c, 4), (std::vector<double>{3, 3}));
+}
+
+TEST(MaxMin, Properties) {
+  rc::check("guaranteed <= grant <= wanted, within capacity, nothing left over", [] {
+    const auto c = *claims();
+    const double capacity = *number(0, 2000);
+    const auto g = max_min_share(c, capacity);
+    double guaranteed = 0, wanted = 0;
+    for (std::size_t i = 0; i < c.size(); ++i) {
+      RC_ASSERT(g[i] >= c[i].guaranteed - 1e-9);
+      RC_ASSERT(g[i] <= c[i].wanted + 1e-9);
+      guaranteed += c[i].guaranteed;
+      wanted += c[i].wanted;
+    }
+    RC_ASSERT(sum(g) <= std::max(capacity, guaranteed) + 1e-6);
+    RC_ASSERT(sum(g) >= std::min(std::max(capacity, guaranteed), wanted) - 1e-6);
+  });
+  rc::check("the order of the claims does not matter", [] {
+    auto c = *claims();
+    const double capacity = *number(0, 2000);
+    const auto g = max_min_share(c, capacity);
+    std::reverse(c.begin(), c.end());
+    auto r = max_min_share(c, capacity);
+    std::reverse(r.begin(), r.end());
+    for (std::size_t i = 0; i < g.size(); ++i) RC_ASSERT(std::abs(g[i] - r[i]) < 1e-6);
+  });
+}
+
+KnobClaim claim(double current, double wanted) {
+  KnobClaim c;
+  c.current = current;
+  c.min = 0.1;
+  c.max = 4;
+  if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
+  return c;
+}
+
+TEST(Arbitrate, BoundsAndTheirMarks) {
+  const std::vector<KnobClaim> c{claim(1, 9), claim(1, 0.01)};
+  const auto s = arbitrate(c, 8);
+  ASSERT_EQ(s.grants.size(), 2U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 4);
+  EXPECT_TRUE(s.grants[0].reason.clamped_max);
+  EXPECT_DOUBLE_EQ(s.grants[1].value, 0.1);
+  EXPECT_TRUE(s.grants[1].reason.clamped_min);
+}
+
+TEST(Arbitrate, NoWriteWithinTolerance) {
+  const std::vector<KnobClaim> c{claim(1, 1.05), claim(1, 0.95)};
+  EXPECT_TRUE(arbitrate(c, 8).grants.empty());
+}
+
+TEST(Arbitrate, OutOfBoundsIsNeverTolerated) {
+  auto c = claim(4.1, 0);
+  const auto s = arbitrate(std::vector{c}, 8);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 4);
+  EXPECT_EQ(s.grants[0].reason.rule, Rule::bound);
+}
+
+TEST(Arbitrate, WholeSteps) {
+  auto c = claim(1, 1.2);
+  c.step = 1;
+  const auto s = arbitrate(std::vector{c}, 8);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2);
+}
+
+TEST(Arbitrate, CapacityCutsOthersAndTellsWhatIsMissing) {
+  const std::vector<KnobClaim> c{claim(3, 0), claim(1, 4)};
+  const auto s = arbitrate(c, 4);
+  ASSERT_EQ(s.grants.size(), 2U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value + s.grants[1].value, 4);
+  EXPECT_EQ(s.grants[0].reason.rule, Rule::capacity);
+  EXPECT_TRUE(s.grants[1].reason.clamped_capacity);
+  EXPECT_DOUBLE_EQ(s.missing, 3);
+}
+
+TEST(Arbitrate, AnUnlimitedTaskTakesNoPartUntilItHasALimit) {
+  const std::vector<KnobClaim> c{claim(kUnlimited, 0), claim(1, 3)};
+  const auto s = arbitrate(c, 3);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 3);
+}
+
+TEST(Arbitrate, AnImmovableClaimIsLeftAloneAndCounted) {
+  auto fixed = claim(3, 1);
+  fixed.movable = false;
+  const std::vector<KnobClaim> c{fixed, claim(0.5, 3)};
+  const auto s = arbitrate(c, 4);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_EQ(s.grants[0].claim, 1U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 1);
+}
+
+TEST(Arbitrate, APinIsExactAndServedFirst) {
+  auto pin = claim(1, 3.05);
+  pin.exact = true;
+  pin.intent.reason.rule = Rule::pinned;
+  const std::vector<KnobClaim> c{pin, claim(1, 3)};
+  const auto s = arbitrate(c, 4);
+  ASSERT_FALSE(s.grants.empty());
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 3.05);
+  EXPECT_LE(s.allocated, 4 + 1e-9);
+}
+
+TEST(Arbitrate, Properties) {
+  rc::check("within bounds, within capacity where minima allow, one grant a claim", [] {
+    const auto n = *rc::gen::inRange(1, 12);
+    std::vector<KnobClaim> c;
+    double minima = 0, fixed = 0;
+    for (int i = 0; i < n; ++i) {
+      auto k = claim(*number(10, 400), *number(0, 600));
+      k.weight = *number(100, 10000);
+      k.movable = *rc::gen::arbitrary<bool>();
+      if (!k.movable) fixed += k.current;
+      minima += k.movable ? k.min : 0;
+      c.push_back(k);
+    }
+    const double capacity = *number(100, 2000);
+    const auto s = arbitrate(c, capacity);
+    std::vector<int> seen(c.size());
+    for (const auto& g : s.grants) {
+      RC_ASSERT(++seen[g.claim] == 1);
+      RC_ASSERT(c[g.claim].movable);
+      RC_ASSERT(g.value >= c[g.claim].min - 1e-9 && g.value <= c[g.claim].max + 1e-9);
+      RC_ASSERT(g.reason.rule != Rule::none);
+    }
+    RC_ASSERT(s.allocated <= std::max(capacity, fixed + minima) + 1e-6);
+    RC_ASSERT(s.minima_exceed || s.allocated <= capacity * (1 + 1e-6));
+  });
+}
+
+}  // namespace
+}  // namespace sluice
