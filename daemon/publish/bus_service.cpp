@@ -106,7 +106,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     named_ = true;
     pause_ = kFirstPause;
     spdlog::info("on the bus as {}", kServiceName);
-    complained_ = false;
+    last_cause_.clear();
   }
 
   void name_taken() {
@@ -130,10 +130,10 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     const bool was_named = std::exchange(named_, false);
     for (const auto& owner : model_.owners()) owner_vanished(owner);
     if (gave_up_) return;
-    if (was_named || !complained_) {
+    if (was_named || cause != last_cause_) {  // each cause once, not each attempt
       spdlog::warn("{}: {}. Governing goes on; the bus is tried again from time to time",
                    was_named ? "lost the bus" : "no bus", cause);
-      complained_ = true;
+      last_cause_ = cause;
     }
     retrying_ = true;
     retry_.expires_after(next_pause());
@@ -190,7 +190,8 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   std::unique_ptr<BusSession> session_;
   std::chrono::milliseconds pause_ = kFirstPause;
   std::chrono::steady_clock::time_point changes_at_{};
-  bool named_ = false, retrying_ = false, gave_up_ = false, complained_ = false, changes_pending_ = false;
+  bool named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
+  std::string last_cause_;  // that was logged
   std::minstd_rand random_{std::random_device{}()};
 };
 

@@ -1,0 +1,419 @@
+"""The object tree, the calls and the signals of BusService, as an administrator with busctl meets them."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import unittest
+
+from private_bus import (INFINITY, MANAGER, NAME, ROOT, STRANGER, TASK, CallFailed, PrivateBus, Process, eventually,
+                         fixture, monitor)
+
+ALPHA = f"{ROOT}/task/alpha"
+BETA = f"{ROOT}/task/beta"
+HOSTILE = f"{ROOT}/task/bad_ff_1b_5b31m_20name"
+HOUR = str(3600 * 10**6)
+
+
+class BusCase(unittest.TestCase):
+    fixture_arguments: tuple[str, ...] = ()
+
+    def setUp(self) -> None:
+        self.bus = PrivateBus()
+        self.addCleanup(self.bus.close)
+        self.daemon = fixture(self.bus, *self.fixture_arguments)
+        self.addCleanup(self.daemon.close)
+        eventually(self.bus.has_name, "the fixture is on the bus")
+
+    def refused(self, text: str, path: str, interface: str, method: str, *arguments: str) -> None:
+        with self.assertRaises(CallFailed) as caught:
+            self.bus.call(path, interface, method, *arguments)
+        self.assertIn(text, str(caught.exception))
+
+    def pin(self, ttl_usec: str, path: str = ALPHA) -> None:
+        self.bus.call(path, TASK, "Pin", "a{sv}ts", "1", "CPUQuotaPerSecUSec", "t", "2000000", ttl_usec, "release 7")
+
+    def becomes(self, value: object, path: str, interface: str, name: str) -> None:
+        eventually(lambda: self.bus.get(path, interface, name) == value, f"{name} becomes {value}")
+
+
+class Tree(BusCase):
+    def test_tree_lists_manager_and_tasks(self) -> None:
+        tree = self.bus.busctl("tree", "--list", NAME).stdout.split()
+        self.assertLessEqual({ROOT, ALPHA, BETA, HOSTILE}, set(tree))
+
+    def test_object_manager_gives_tasks_with_all_properties(self) -> None:
+        objects = self.bus.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+        self.assertEqual({ALPHA, BETA, HOSTILE}, {path for path in objects if "/task/" in path})
+        self.assertEqual(500000, objects[ALPHA][TASK]["CPUQuotaPerSecUSec"]["data"])
+
+    def test_manager_properties(self) -> None:
+        get = lambda name: self.bus.get(ROOT, MANAGER, name)
+        self.assertEqual("0.0-test", get("Version"))
+        self.assertEqual("enforce", get("Mode"))
+        self.assertEqual("running", get("State"))
+        self.assertEqual(["psi"], get("Capabilities"))
+        self.assertEqual([ALPHA, HOSTILE, BETA], get("Tasks"))
+        self.assertEqual("files", get("SamplingMode"))
+        self.assertEqual("the fixture has no kernel", get("SamplingReason"))
+        self.assertEqual(8_000_000, get("CPUCapacityUSecPerSec"))
+        self.assertEqual(16 * 2**30, get("MemoryCapacity"))
+        before = get("TicksTotal")
+        eventually(lambda: get("TicksTotal") > before, "TicksTotal rises")
+
+    def test_task_properties(self) -> None:
+        get = lambda name: self.bus.get(ALPHA, TASK, name)
+        self.assertEqual("system.slice/alpha.service", get("ControlGroup"))
+        self.assertEqual(11, get("ControlGroupId"))
+        self.assertEqual("governed", get("Mode"))
+        self.assertEqual("closed", get("BreakerState"))
+        self.assertEqual(500_000, get("CPUQuotaPerSecUSec"))
+        self.assertEqual(INFINITY, get("CPUBaselineQuotaPerSecUSec"))
+        self.assertEqual(512 * 2**20, get("MemoryHigh"))
+        self.assertEqual(900_000, get("CPUDemandPerSecUSec"))
+        self.assertEqual(0.25, get("ThrottledRatio"))
+        self.assertEqual("cpu-throttled", get("Reason"))
+        self.assertEqual(INFINITY, get("BacklogCPUUSec"))  # not known
+        unknown = get("Lag")
+        self.assertTrue(unknown is None or math.isnan(unknown), unknown)
+        self.assertLess(get("SampleAgeUSec"), 20 * 10**6)
+
+    def test_hostile_name_is_escaped(self) -> None:
+        self.assertEqual("bad\\xff\\x1b[31m name", self.bus.get(HOSTILE, TASK, "Name"))
+        self.assertEqual("strange/bad\\xff\\x1b[31m name", self.bus.get(HOSTILE, TASK, "ControlGroup"))
+        for done in (self.bus.busctl("introspect", NAME, HOSTILE), self.bus.busctl("tree", NAME)):
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertNotIn("\x1b[31m", done.stdout)
+        self.bus.call(ROOT, MANAGER, "Suspend", "ss", "bad\\xff\\x1b[31m name", "as it is shown")
+        self.becomes("suspended", HOSTILE, TASK, "Mode")
+
+    def test_tasks_come_and_go(self) -> None:
+        watch = monitor(self.bus, f"type='signal',sender='{NAME}'")
+        self.addCleanup(watch.close)
+        self.daemon.tell("add gamma")
+        watch.said(r"member=InterfacesAdded")
+        watch.said(r"member=TaskAdded")
+        watch.said(r'string "gamma"')
+        self.assertEqual("added/gamma", self.bus.get(f"{ROOT}/task/gamma", TASK, "ControlGroup"))
+        self.daemon.tell("remove gamma")
+        watch.said(r"member=InterfacesRemoved")
+        watch.said(r"member=TaskRemoved")
+        with self.assertRaises(CallFailed):
+            self.bus.get(f"{ROOT}/task/gamma", TASK, "ControlGroup")
+
+
+class Holds(BusCase):
+    def test_pin_with_a_time_outlives_its_caller(self) -> None:
+        self.pin(HOUR)
+        self.daemon.said(r"pin alpha owner=- until=set")
+        self.becomes("pinned", ALPHA, TASK, "Mode")
+        self.assertEqual(2_000_000, self.bus.get(ALPHA, TASK, "CPUQuotaPerSecUSec"))
+        self.assertEqual("release 7", self.bus.get(ALPHA, TASK, "HoldReason"))
+        self.assertEqual(f"uid {os.getuid()}", self.bus.get(ALPHA, TASK, "PinnedBy"))
+        self.bus.call(ALPHA, TASK, "Unpin")
+        self.becomes("governed", ALPHA, TASK, "Mode")
+        self.assertNotIn("vanished", self.daemon.seen)
+
+    def test_pin_for_ever(self) -> None:
+        self.pin(str(INFINITY))
+        self.daemon.said(r"pin alpha owner=- until=-")
+
+    def test_pin_without_a_time_lapses_with_the_connection(self) -> None:
+        self.pin("0")  # busctl leaves the bus at once
+        self.daemon.said(r"pin alpha owner=caller until=-")
+        self.daemon.said(r"vanished")
+        self.daemon.said(r"lapse alpha")
+
+    def test_pin_refuses_bad_limits(self) -> None:
+        pin = lambda text, *arguments: self.refused(text, ALPHA, TASK, "Pin", "a{sv}ts", *arguments)
+        pin("known are CPUQuotaPerSecUSec, MemoryHigh", "1", "CPUQuota", "t", "1", HOUR, "")
+        pin("no limits given", "0", HOUR, "")
+        pin("must be 't'", "1", "MemoryHigh", "s", "2G", HOUR, "")
+        pin("is 0", "1", "MemoryHigh", "t", "0", HOUR, "")
+        pin("infinity", "1", "CPUQuotaPerSecUSec", "t", str(INFINITY), HOUR, "")
+        pin("bounds", "1", "CPUQuotaPerSecUSec", "t", "9000000", HOUR, "")
+        pin("a year", "1", "MemoryHigh", "t", str(2**30), str(INFINITY - 1), "")
+        self.assertEqual("governed", self.bus.get(ALPHA, TASK, "Mode"))
+
+    def test_suspend_and_resume_a_task(self) -> None:
+        self.bus.call(ALPHA, TASK, "Suspend", "s", "hands off")
+        self.becomes("suspended", ALPHA, TASK, "Mode")
+        self.assertEqual("hands off", self.bus.get(ALPHA, TASK, "HoldReason"))
+        self.bus.call(ALPHA, TASK, "Resume")
+        self.becomes("governed", ALPHA, TASK, "Mode")
+
+    def test_suspend_and_resume_the_node(self) -> None:
+        self.bus.call(ROOT, MANAGER, "Suspend", "ss", "all", "maintenance")
+        self.becomes("suspended", ROOT, MANAGER, "State")
+        self.assertEqual("maintenance", self.bus.get(ROOT, MANAGER, "SuspendReason"))
+        self.bus.call(ROOT, MANAGER, "Resume", "s", "all")
+        self.becomes("running", ROOT, MANAGER, "State")
+
+    def test_unknown_task(self) -> None:
+        self.refused("no task is called 'nobody'", ROOT, MANAGER, "Suspend", "ss", "nobody", "")
+        self.assertEqual(f"{NAME}.Error.NoSuchTask",
+                         self.bus.error_name(ROOT, MANAGER, "Suspend", "string:nobody", "string:"))
+        self.assertEqual("org.freedesktop.DBus.Error.UnknownObject",
+                         self.bus.error_name(f"{ROOT}/task/nobody", TASK, "Unpin"))
+
+    def test_out_of_range_has_its_name(self) -> None:
+        self.refused("CPUMinPerSecUSec is above", ALPHA, TASK, "SetBounds", "a{sv}", "2",
+                     "CPUMinPerSecUSec", "t", "2000000", "CPUMaxPerSecUSec", "t", "1000000")
+
+    def test_bounds(self) -> None:
+        self.bus.call(ALPHA, TASK, "SetBounds", "a{sv}", "2", "CPUMaxPerSecUSec", "t", "3000000", "MemoryMin", "t", "0")
+        self.becomes(3_000_000, ALPHA, TASK, "CPUMaxPerSecUSec")
+        self.assertEqual(0, self.bus.get(ALPHA, TASK, "MemoryMin"))
+        self.refused("unknown key 'CPUmax'", ALPHA, TASK, "SetBounds", "a{sv}", "1", "CPUmax", "t", "1")
+
+
+class Hold64(BusCase):
+    fixture_arguments = ("--tasks", "70")
+
+    def test_at_most_64_holds(self) -> None:
+        held = 0
+        with self.assertRaisesRegex(CallFailed, "64 tasks are held already"):
+            for i in range(70):
+                path = f"{ROOT}/task/many_2d{i:05}"
+                eventually(lambda: self.suspended(path), "the rate limit lets us through")
+                held += 1
+        self.assertEqual(64, held)
+
+    def suspended(self, path: str) -> bool:
+        try:
+            self.bus.call(path, TASK, "Suspend", "s", "")
+        except CallFailed as refused:
+            if "in a second" in str(refused):
+                return False
+            raise
+        return True
+
+
+class Calls(BusCase):
+    def test_report_load(self) -> None:
+        self.bus.call(ALPHA, TASK, "ReportLoad", "a{sd}t", "2", "lag", "120", "oldest_age_seconds", "3.5", "5000000")
+        self.becomes(120, ALPHA, TASK, "Lag")
+
+    def test_report_load_refuses_nonsense(self) -> None:
+        load = lambda text, *arguments: self.refused(text, ALPHA, TASK, "ReportLoad", "a{sd}t", *arguments)
+        load("known are lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds", "1", "lags", "1", "9")
+        load("must be a finite number", "1", "lag", "nan", "9")
+        load("must be a finite number", "1", "lag", "inf", "9")
+        load("must be a finite number", "1", "lag", "-1", "9")
+        load("ttl_usec is 0", "1", "lag", "1", "0")
+        load("no values given", "0", "9")
+        many = [word for i in range(65) for word in (f"k{i}", "1")]
+        load("at most 64", "65", *many, "9")
+
+    def test_explain_in_words_and_numbers(self) -> None:
+        self.daemon.tell("adjust alpha 1.2")
+        eventually(lambda: self.bus.call(ALPHA, TASK, "Explain")["LastChanges"]["data"], "the change is remembered")
+        told = self.bus.call(ALPHA, TASK, "Explain")
+        self.assertIn("cpu.max 0.50 cores -> 1.20 cores: throttled in 90 % of its periods",
+                      told["LastChanges"]["data"][0])
+        self.assertIn("alpha is governed", told["Text"]["data"])
+        self.assertIn("cpu.max is 1.20 cores", told["Text"]["data"])
+        self.assertEqual("cpu-throttled", told["CPURule"]["data"])
+        self.assertEqual(900_000, told["CPUDemandPerSecUSec"]["data"])
+
+    def test_history_is_bounded_and_newest_kept(self) -> None:
+        for i in range(70):
+            self.daemon.tell(f"adjust beta {1 + i / 100}")
+        rows = eventually(lambda: self.history("0", "0", newest=1_690_000), "all changes arrive")
+        self.assertEqual(64, len(rows))
+        self.assertEqual(sorted(row[0] for row in rows), [row[0] for row in rows])
+        self.assertEqual(2, len(self.history("0", "2", newest=1_690_000)))
+        self.assertEqual([], self.bus.call(BETA, TASK, "History", "tu", str(INFINITY), "0"))
+        self.assertEqual(rows[-1][0], self.bus.get(BETA, TASK, "LastChangeUSec"))
+
+    def history(self, since: str, limit: str, newest: int) -> list[list[object]]:
+        rows = self.bus.call(BETA, TASK, "History", "tu", since, limit)
+        return rows if rows and rows[-1][3] == newest else []
+
+    def test_plan_and_statistics(self) -> None:
+        (task, knob, value, rule, text), = self.bus.call(ROOT, MANAGER, "Plan")
+        self.assertEqual(("alpha", "cpu.max", 1_500_000, "cpu-throttled"), (task, knob, value, rule))
+        self.assertIn("cpu.max to 1.50 cores", text)
+        self.assertEqual(3, self.bus.call(ROOT, MANAGER, "GetStats")["Tasks"]["data"])
+        self.assertEqual(300 * 2**20, self.bus.call(ALPHA, TASK, "GetStats")["MemoryCurrent"]["data"])
+        self.assertNotIn("Lag", self.bus.call(ALPHA, TASK, "GetStats"))  # not known is left out
+
+    def test_reload_answers_when_it_is_done(self) -> None:
+        self.bus.call(ROOT, MANAGER, "Reload")
+        self.refused("the old configuration stays: sluice.toml:3:1: unknown key 'nod'", ROOT, MANAGER, "Reload")
+
+    def test_modes(self) -> None:
+        watch = monitor(self.bus, f"type='signal',member='ModeChanged'")
+        self.addCleanup(watch.close)
+        self.bus.call(ROOT, MANAGER, "SetMode", "s", "dry-run")
+        self.becomes("dry-run", ROOT, MANAGER, "Mode")
+        watch.said(r'string "dry-run"')
+        self.refused("known are enforce, dry-run, observe", ROOT, MANAGER, "SetMode", "s", "dryrun")
+        self.bus.call(ROOT, MANAGER, "Restore")
+        self.daemon.said("restore")
+
+    def test_strings_are_at_most_4_kib(self) -> None:
+        self.bus.call(ALPHA, TASK, "Suspend", "s", "x" * 4096)
+        self.refused("reason is 4097 bytes long; at most 4096", ALPHA, TASK, "Suspend", "s", "x" * 4097)
+        self.refused("process is 5000 bytes long", ROOT, MANAGER, "Suspend", "ss", "x" * 5000, "")
+
+    def test_calls_are_limited_to_20_a_second(self) -> None:
+        watch = monitor(self.bus, f"type='error',sender='{NAME}'")
+        self.addCleanup(watch.close)
+        # One after the other busctl may be slower than the limit, so many at once.
+        line = f"for i in $(seq 60); do busctl --address={self.bus.address} call {NAME} {ALPHA} {TASK} Unpin & done; wait"
+        os.system(f"( {line} ) >/dev/null 2>&1")
+        watch.said(r"error_name=org.sluice.Governor1.Error.RateLimited")
+        self.assertGreater(self.bus.call(ROOT, MANAGER, "GetStats")["CallsRateLimited"]["data"], 0)
+
+
+class Signals(BusCase):
+    def test_adjusted_comes_at_once_and_properties_follow(self) -> None:
+        watch = monitor(self.bus, f"type='signal',sender='{NAME}',path='{ALPHA}'")
+        self.addCleanup(watch.close)
+        self.daemon.tell("adjust alpha 1.2")
+        watch.said(r"member=Adjusted")
+        for value in ('string "cpu.max"', "uint64 500000", "uint64 1200000", 'string "cpu-throttled"'):
+            watch.said(value)
+        watch.said(r"member=PropertiesChanged")
+        watch.said(r'string "CPUQuotaPerSecUSec"')
+        watch.said(r"uint64 1200000")
+
+    def test_busctl_monitor_shows_adjustments(self) -> None:
+        watch = Process("stdbuf", "-oL", "busctl", f"--address={self.bus.address}", "monitor", NAME)
+        self.addCleanup(watch.close)
+        eventually(lambda: any("Monitoring" in line for line in watch.log), "busctl listens")
+        self.daemon.tell("adjust alpha 1.2")
+        watch.said(r"Member=Adjusted")
+        watch.said(r'STRING "cpu.max"')
+
+    def test_properties_changed_only_what_changed_and_once_a_second(self) -> None:
+        watch = monitor(self.bus, f"type='signal',member='PropertiesChanged',path='{ALPHA}'")
+        self.addCleanup(watch.close)
+        for i in range(20):
+            self.daemon.tell(f"adjust alpha {1 + i / 10:.1f}")
+        watch.said(r"uint64 2900000")  # the last value does arrive
+        signals = [line for line in watch.seen if "member=PropertiesChanged" in line]
+        self.assertLessEqual(len(signals), 4)
+        self.assertFalse([line for line in watch.seen if '"MemoryHigh"' in line or '"SampleAgeUSec"' in line])
+
+    def test_saturated(self) -> None:
+        watch = monitor(self.bus, f"type='signal',member='Saturated'")
+        self.addCleanup(watch.close)
+        self.daemon.tell("saturate")
+        watch.said(r"boolean true")
+        self.assertTrue(self.bus.get(ROOT, MANAGER, "Saturated"))
+        self.assertEqual(1_500_000, self.bus.get(ROOT, MANAGER, "MissingCPUUSecPerSec"))
+
+    def test_facts_change(self) -> None:
+        self.daemon.tell("facts broken")
+        self.becomes("broken", ROOT, MANAGER, "LastError")
+
+
+@unittest.skipUnless(os.getuid() == 0 and shutil.which("setpriv"), "needs root, to become another user")
+class Strangers(BusCase):
+    def test_a_stranger_may_look(self) -> None:
+        self.assertEqual("running", self.bus.get(ROOT, MANAGER, "State", uid=STRANGER))
+        for done in (self.bus.busctl("tree", NAME, uid=STRANGER), self.bus.busctl("introspect", NAME, ALPHA, uid=STRANGER)):
+            self.assertEqual(0, done.returncode, done.stderr)
+        objects = self.bus.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", uid=STRANGER)
+        self.assertIn(ALPHA, objects)
+
+    def test_a_stranger_may_do_nothing_else(self) -> None:
+        attempts = [
+            (ALPHA, TASK, "Pin", "a{sv}ts", "1", "CPUQuotaPerSecUSec", "t", "2000000", HOUR, ""),
+            (ALPHA, TASK, "Unpin"), (ALPHA, TASK, "SetBounds", "a{sv}", "1", "MemoryMin", "t", "0"),
+            (ALPHA, TASK, "Suspend", "s", ""), (ALPHA, TASK, "Resume"), (ALPHA, TASK, "Explain"),
+            (ALPHA, TASK, "GetStats"), (ALPHA, TASK, "History", "tu", "0", "0"),
+            (ALPHA, TASK, "ReportLoad", "a{sd}t", "1", "lag", "1", "1000000"),
+            (ROOT, MANAGER, "Reload"), (ROOT, MANAGER, "SetMode", "s", "observe"),
+            (ROOT, MANAGER, "Suspend", "ss", "all", ""), (ROOT, MANAGER, "Resume", "s", "all"),
+            (ROOT, MANAGER, "Restore"), (ROOT, MANAGER, "Plan"), (ROOT, MANAGER, "GetStats"),
+            (ROOT, "org.freedesktop.DBus.Properties", "Set", "ssv", MANAGER, "Mode", "s", "observe"),
+        ]
+        for attempt in attempts:
+            with self.subTest(attempt[2]), self.assertRaisesRegex(CallFailed, "(?i)access denied|rejected"):
+                self.bus.call(*attempt, uid=STRANGER)
+        self.assertEqual([], self.daemon.seen)
+
+    def test_a_stranger_cannot_take_the_name(self) -> None:
+        self.daemon.close()
+        eventually(lambda: not self.bus.has_name(), "the name is free")
+        done = self.bus.busctl("call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                               "RequestName", "su", NAME, "4", uid=STRANGER)
+        self.assertNotEqual(0, done.returncode)
+
+    def test_the_daemon_checks_even_where_the_policy_is_open(self) -> None:
+        self.daemon.close()
+        self.bus.stop()
+        policy = self.bus.folder / "policy.conf"
+        policy.write_text(policy.read_text().replace("<deny send_destination", "<allow send_destination"))
+        self.bus.start()
+        self.daemon = fixture(self.bus)
+        self.addCleanup(self.daemon.close)
+        eventually(self.bus.has_name, "the fixture is on the bus")
+        self.assertIn("Tasks", self.bus.call(ROOT, MANAGER, "GetStats", uid=STRANGER))
+        with self.assertRaisesRegex(CallFailed, "Access denied"):  # busctl's words for any AccessDenied
+            self.bus.call(ALPHA, TASK, "Suspend", "s", "", uid=STRANGER)
+        self.assertEqual(1, self.bus.call(ROOT, MANAGER, "GetStats")["CallsDenied"]["data"])
+
+
+class Connection(BusCase):
+    def test_comes_back_after_a_restart_of_the_bus(self) -> None:
+        self.daemon.tell("adjust alpha 1.2")
+        eventually(lambda: self.bus.call(ALPHA, TASK, "History", "tu", "0", "0"), "a change")
+        ticks = self.bus.get(ROOT, MANAGER, "TicksTotal")
+        self.bus.stop()
+        eventually(lambda: any("lost the bus" in line for line in self.daemon.log), "the loss is noticed")
+        self.daemon.tell("adjust alpha 1.3")  # the loop goes on meanwhile
+        self.bus.start()
+        eventually(self.bus.has_name, "the fixture is back", seconds=60)
+        self.assertGreater(self.bus.get(ROOT, MANAGER, "TicksTotal"), ticks)
+        self.assertEqual(2, len(self.bus.call(ALPHA, TASK, "History", "tu", "0", "0")))
+        self.assertEqual(2, self.bus.call(ROOT, MANAGER, "GetStats")["BusConnections"]["data"])
+        self.assertEqual(1, sum("lost the bus" in line for line in self.daemon.log))
+
+    def test_a_second_daemon_is_refused(self) -> None:
+        second = fixture(self.bus)
+        self.addCleanup(second.close)
+        second.said("name taken")
+        self.assertEqual(3, second.process.wait(timeout=15))
+        self.assertEqual("running", self.bus.get(ROOT, MANAGER, "State"))
+
+    def test_a_bus_that_hangs_stops_neither_the_loop_nor_the_end(self) -> None:
+        assert self.bus.daemon is not None
+        self.bus.daemon.send_signal(19)  # SIGSTOP
+        try:
+            for i in range(2000):  # more than the socket holds
+                self.daemon.tell(f"adjust alpha {1 + i / 1000}")
+            self.daemon.tell("facts still-reading")
+            self.daemon.process.terminate()
+            self.assertEqual(0, self.daemon.process.wait(timeout=15))
+        finally:
+            self.bus.daemon.send_signal(18)  # SIGCONT
+
+    def test_no_bus_at_the_start(self) -> None:
+        self.daemon.close()
+        self.bus.stop()
+        late = fixture(self.bus)
+        self.addCleanup(late.close)
+        eventually(lambda: any("no bus" in line for line in late.log), "it says so")
+        self.assertIsNone(late.process.poll())
+        self.bus.start()
+        eventually(self.bus.has_name, "it comes when the bus does", seconds=60)
+
+    def test_a_refused_name_is_not_fatal(self) -> None:
+        self.daemon.close()
+        self.bus.stop()
+        config = self.bus.config.read_text()
+        self.bus.config.write_text(config.replace(f"<include>{self.bus.folder}/policy.conf</include>", ""))
+        self.bus.start()
+        daemon = fixture(self.bus)
+        self.addCleanup(daemon.close)
+        eventually(lambda: any("refuses the name" in line for line in daemon.log), "it says why")
+        self.assertIsNone(daemon.process.poll())
+
+
+if __name__ == "__main__":
+    unittest.main()
