@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include "config/raw.hpp"
 #include "config/text.hpp"
@@ -140,31 +140,32 @@ const RawPolicy* class_of(const RawTask& task, const RawConfig& raw, Report& rep
 }
 
 void check_match(const RawTask& task, std::span<const RawTask> earlier, Report& report) {
-  const auto& [unit, cgroup] = std::tie(task.match_unit, task.match_cgroup);
+  const auto& unit = task.match_unit;
+  const auto& cgroup = task.match_cgroup;
   if (unit.given && cgroup.given) {
     report.add(task.where, task.key + ".match",
                "found both match.unit and match.cgroup, must be exactly one");
     return;
   }
-  if (!unit.given && !cgroup.given && !task.match_broken) {
+  if (!unit.given && !cgroup.given) {
+    if (task.match_broken) return;
     report.add(task.where, task.key + ".match",
                R"(missing; add match.unit = "NAME.service" or match.cgroup = "/PATH")");
     return;
   }
-  const auto& slot = unit.given ? unit : cgroup;
-  if (!slot.value) return;
-  const auto same = std::find_if(earlier.begin(), earlier.end(), [&](const RawTask& t) {
-    return (unit.given ? t.match_unit : t.match_cgroup).value == slot.value;
-  });
+  const auto key = unit.given ? &RawTask::match_unit : &RawTask::match_cgroup;
+  const auto* mine = &(task.*key);
+  if (!mine->value) return;
+  const auto same = std::find_if(earlier.begin(), earlier.end(),
+                                 [&](const RawTask& t) { return (t.*key).value == mine->value; });
   if (same == earlier.end()) return;
-  // Tasks of an earlier file can be replaced in place by one of a later, so the earlier task may be the
-  // culprit.
-  const auto& other = unit.given ? same->match_unit : same->match_cgroup;
-  const auto& [culprit, first] = other.where < slot.where ? std::tie(slot, other) : std::tie(other, slot);
+  // A later file may have replaced a task in place: then the one that stands first was said last.
+  const auto* other = &((*same).*key);
+  if (mine->where < other->where) std::swap(mine, other);
   report.add(
-      culprit.where, culprit.key,
+      mine->where, mine->key,
       fmt::format("found {}, must differ from the match of the task at {}, which would govern them all",
-                  in_quotes(*slot.value), report.place(first.where)));
+                  in_quotes(*mine->value), report.place(other->where)));
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <optional>
 #include <span>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "config/text.hpp"
+#include "config/toml.hpp"
 #include "config/units.hpp"
 
 namespace sluice::config {

@@ -320,6 +320,10 @@ TEST(Problems, OfTextsThatCouldHarmTheParser) {
       problems("\n" + dots + " = 1"),
       ElementsAre("t.toml:2:1: found more than 64 dots in the line, must be fewer; no key nests that deep"));
   EXPECT_THAT(problems("# " + dots), IsEmpty());
+  for (const auto* text :
+       {"[[[a]]]", "[[=", "[", "[[", "[[a]", "a.", "a = [1979-05-2", "a = é", "é = 1", "§"}) {
+    EXPECT_THAT(problems(text), ElementsAre(HasSubstr(": not valid TOML: "))) << text;
+  }
   EXPECT_THAT(problems("a = " + std::string(10'000, '[')),
               ElementsAre(HasSubstr(
                   "t.toml:1:21: not valid TOML: Error while parsing value: exceeded maximum nested")));
