@@ -1,0 +1,52 @@
+// A connection to a Redis server: commands as lists of words, replies as values, errors as exceptions.
+#pragma once
+
+#include <hiredis.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::load {
+
+struct RedisAddress {
+  std::string host = "127.0.0.1";
+  int port = 6379;
+};
+
+class Redis {
+ public:
+  using Reply = std::unique_ptr<redisReply, void (*)(redisReply*)>;
+  using Words = std::vector<std::string>;
+
+  explicit Redis(const RedisAddress& address);
+  Reply call(const Words& words);   // throws std::runtime_error with the server's words
+  void append(const Words& words);  // pipelined: as many take() must follow
+  Reply take();
+  // Makes the stream and the group unless they are there.
+  void create_group(const std::string& stream, const std::string& group);
+
+ private:
+  std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+};
+
+struct Record {
+  std::string id;
+  std::int64_t sent_usec = 0;  // CLOCK_MONOTONIC of the producer, on the same host
+  double work = 0;
+};
+
+// What XREADGROUP returned: empty when nothing came in time. Throws when a record is not a producer's.
+std::vector<Record> records_of(const redisReply& reply);
+
+struct GroupLag {
+  long long waiting = 0;          // not delivered yet, plus delivered and not acknowledged
+  long long processed = 0;        // acknowledged since the group was made
+  double oldest_age_seconds = 0;  // of the oldest that waits; 0 when none does
+};
+// From outside the consumers: XINFO GROUPS, and the id (a time) of the oldest record. None: no such group
+// yet.
+std::optional<GroupLag> group_lag(Redis& redis, const std::string& stream, const std::string& group);
+
+}  // namespace sluice::load
