@@ -1,0 +1,224 @@
+// How time passes: the node's CPU is shared, each task runs through the step, memory and pressure settle at
+// its end.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/simhost/model.hpp"
+
+namespace sluice::simhost {
+
+void Host::advance(Usec by) {
+  const double end = now_ + static_cast<double>(by.count());
+  const auto step_usec = static_cast<double>(spec_.step.count());
+  while (now_ < end) {
+    // Steps lie on a fixed grid, so that how a caller cuts time does not change what happens.
+    const double grid = (std::floor(now_ / step_usec) + 1) * step_usec;
+    step(std::min(end, grid));
+  }
+}
+
+void Host::step(double to) {
+  const double from = now_;
+  in_step_ = true;
+  step_now_ = from;
+  share_cpu(from, to);
+  for (const auto& task : tasks_) {
+    double records = 0;
+    if (task->dead_since < 0) {
+      const Slice slice = slice_for(*task, from, to);
+      const SliceUse use = task->work.run(slice, task->cgroup->bandwidth, [&](double at) {
+        ++task->throttles;
+        step_now_ = at;
+        if (throttle_observer_) {
+          throttle_observer_(
+              {.id = task->cgroup->id, .at = Nsec(static_cast<std::int64_t>(at * 1e3)), .cpu = 0});
+        }
+        step_now_ = from;
+      });
+      account_cpu(*task, use, slice);
+      records = use.finished;
+    } else if (task->spec.restart_after &&
+               to >= task->dead_since + double(task->spec.restart_after->count())) {
+      task->dead_since = -1;
+      task->work.restart(to);
+    }
+    step_memory(*task, from, to, records);
+  }
+  step_now_ = to;
+  relieve_node(to);
+  step_jobs(to - from);
+  now_ = to;
+  settle_pressure(from, to);
+  in_step_ = false;
+}
+
+void Host::share_cpu(double from, double to) {
+  double wanted = 0;
+  std::vector<std::pair<Task*, double>> hungry;
+  for (const auto& task : tasks_) {
+    Cgroup& cgroup = *task->cgroup;
+    cgroup.bandwidth.catch_up(from);
+    const bool stopped =
+        task->dead_since >= 0 || (cgroup.bandwidth.throttled() && cgroup.bandwidth.next_boundary() > to);
+    const double demand = stopped ? 0 : std::min(spec_.cpus, task->work.demand_cores());
+    wanted += demand;
+    task->share_cores = demand;
+    if (demand > 0) hungry.emplace_back(task.get(), demand);
+    for (Cgroup* up = cgroup.parent; up != nullptr; up = up->parent) {
+      if (!up->bandwidth.limited()) continue;
+      up->bandwidth.catch_up(from);
+      up->step_ancestor_demand = 0;
+    }
+  }
+  if (wanted <= spec_.cpus) {
+    // There is room: a task that wakes within this step may take what nobody asked for.
+    for (const auto& task : tasks_) task->share_cores += spec_.cpus - wanted;
+  } else {
+    // Weighted max-min: those who want less than their share get it, the rest divide what is left.
+    std::sort(hungry.begin(), hungry.end(), [](const auto& a, const auto& b) {
+      const auto weight = [](const Task* t) { return static_cast<double>(t->cgroup->cpu_weight); };
+      const double left = a.second / weight(a.first);
+      const double right = b.second / weight(b.first);
+      return left != right ? left < right : a.first->pid < b.first->pid;
+    });
+    double weights = 0;
+    for (const auto& [task, demand] : hungry) weights += static_cast<double>(task->cgroup->cpu_weight);
+    double left = spec_.cpus;
+    for (const auto& [task, demand] : hungry) {
+      const auto weight = static_cast<double>(task->cgroup->cpu_weight);
+      task->share_cores = std::min(demand, left * weight / weights);
+      left -= task->share_cores;
+      weights -= weight;
+    }
+  }
+  for (const auto& [task, demand] : hungry) {
+    for (Cgroup* up = task->cgroup->parent; up != nullptr; up = up->parent) {
+      if (up->bandwidth.limited()) up->step_ancestor_demand += task->share_cores;
+    }
+  }
+}
+
+Slice Host::slice_for(Task& task, double from, double to) {
+  Slice slice{.from = from, .to = to, .cores = task.share_cores, .node_cpus = spec_.cpus};
+  slice.frozen = task.cgroup->frozen_here_or_above();
+  for (Cgroup* up = task.cgroup->parent; up != nullptr; up = up->parent) {
+    if (!up->bandwidth.limited()) continue;
+    // Siblings draw on one pool: each gets the part that its demand is of all demand below that ancestor.
+    const double total = std::max(up->step_ancestor_demand, task.share_cores);
+    const double part = total > 0 ? task.share_cores / total : 1;
+    const double pool = up->bandwidth.throttled() ? 0 : up->bandwidth.runtime();
+    slice.ancestor_runtime = std::min(slice.ancestor_runtime, pool * part);
+    up->step_ancestor_demand -= task.share_cores;
+  }
+  return slice;
+}
+
+void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
+  // Reclaim on the task's behalf is kernel time of its own; it is charged where it fits.
+  const double elapsed = slice.to - slice.from;
+  task.cpu_used += use.cpu;
+  task.memory_stalled += use.memory_some;
+  const double reclaim_cpu = std::min({task.owed_cpu, use.cpu, elapsed});
+  task.owed_cpu -= reclaim_cpu;
+  const double system = std::min(use.cpu, use.cpu * task.spec.system_share + reclaim_cpu);
+  const auto press = [&](Cgroup& at, Resource resource, double some, double full) {
+    if (some <= 0 && full <= 0) return;
+    auto& sum = at.step_pressure[static_cast<std::size_t>(resource)];
+    if (!at.step_pressure[0].touched && !at.step_pressure[1].touched) pressed_.push_back(&at);
+    sum.full = sum.touched ? std::min(sum.full, full) : full;
+    sum.some = std::max(sum.some, some);
+    sum.touched = true;
+  };
+  for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) {
+    at->cpu_usage += use.cpu;
+    at->cpu_system += system;
+    press(*at, Resource::cpu, use.cpu_some, use.cpu_full);
+    press(*at, Resource::memory, use.memory_some, use.memory_full);
+    if (at == task.cgroup || !at->bandwidth.limited()) continue;
+    at->bandwidth.consume(use.cpu);
+    if (use.starved_from >= 0 && at->bandwidth.runtime() < 1 && !at->bandwidth.throttled()) {
+      at->bandwidth.throttle(use.starved_from, task.work.runnable());
+    }
+  }
+  const Bandwidth& own = task.cgroup->bandwidth;
+  const double cores = own.limited() ? *own.quota_usec() / own.period_usec() : spec_.cpus;
+  const double granted_cores = std::min(cores, spec_.cpus);
+  task.allocated += granted_cores * elapsed;
+  task.observed += elapsed;
+  task.window_peak = std::max(task.window_peak, granted_cores);
+  if (slice.to >= task.window_end) {
+    task.window_sum += task.window_peak;
+    task.windows += 1;
+    task.window_peak = granted_cores;
+    task.window_end += 10e6;
+  }
+}
+
+void Host::settle_pressure(double from, double to) {
+  for (Cgroup* cgroup : pressed_) {
+    for (std::size_t i = 0; i < cgroup->step_pressure.size(); ++i) {
+      auto& sum = cgroup->step_pressure[i];
+      if (sum.touched) cgroup->pressure[i].add(sum.some, sum.full);
+      sum = {};
+    }
+  }
+  pressed_.clear();
+  // Averages and triggers need no finer time than this; a walk over a thousand idle cgroups each step would
+  // cost more.
+  constexpr double kLook = 10'000;
+  if (std::floor(from / kLook) == std::floor(to / kLook)) return;
+  each(*root_, [&](Cgroup& cgroup) {
+    for (Psi& psi : cgroup.pressure) psi.advance(to);
+  });
+}
+
+TaskStats Host::stats(CgroupId id) {
+  TaskStats out;
+  const Task* found = task(id);
+  if (found == nullptr) {
+    out.alive = false;
+    return out;
+  }
+  const Work& work = found->work;
+  const Delays& delays = work.delays();
+  const auto late = static_cast<double>(delays.late() + work.unfinished_late(now_));
+  const double counted = static_cast<double>(delays.count() + work.unfinished_late(now_));
+  out.arrivals = work.arrived();
+  out.finished = delays.count();
+  out.backlog = work.backlog();
+  out.backlog_cpu_usec = work.backlog_cpu_usec();
+  out.oldest_age_usec = work.backlog() == 0 ? 0 : now_ - work.oldest_arrival();
+  out.busy_for_usec = now_ - work.last_idle();
+  out.runnable_threads = work.runnable();
+  out.delay_p50_usec = delays.quantile_usec(0.5);
+  out.delay_p99_usec = delays.quantile_usec(0.99);
+  out.delay_worst_usec = delays.worst_usec();
+  out.delay_mean_usec = delays.mean_usec();
+  out.late_share = counted > 0 ? late / counted : 0;
+  out.usage_usec = found->cpu_used;
+  out.observed_usec = found->observed;
+  out.granted_usec = found->cgroup->bandwidth.granted_usec() - found->granted_before;
+  if (found->observed > 0) {
+    out.allocated_cores = found->allocated / found->observed;
+    out.memory_stall_share = found->memory_stalled / found->observed;
+    out.memory_mean_bytes = found->memory_byte_usec / found->observed;
+  }
+  out.q10_cores = found->windows > 0 ? found->window_sum / found->windows : found->window_peak;
+  out.throttles = found->throttles;
+  out.alive = found->dead_since < 0;
+  return out;
+}
+
+void Host::reset_stats() {
+  for (const auto& task : tasks_) {
+    task->work.reset_stats();
+    task->cpu_used = task->allocated = task->observed = 0;
+    task->memory_stalled = task->memory_byte_usec = 0;
+    task->granted_before = task->cgroup->bandwidth.granted_usec();
+    task->throttles = 0;
+    task->window_sum = task->windows = task->window_peak = 0;
+    task->window_end = now_ + 10e6;
+  }
+}
+
+}  // namespace sluice::simhost

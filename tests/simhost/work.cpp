@@ -1,0 +1,197 @@
+#include "tests/simhost/work.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice::simhost {
+namespace {
+constexpr double kBackgroundSpacing = 50'000;
+constexpr double kRateStep = 100'000;  // the arrival rate is looked at this often
+constexpr double kEpsilon =
+    1e-3;  // usec; below it work counts as done and time as reached (and months still resolve it)
+}  // namespace
+
+Work::Work(const WorkSpec& spec, std::uint64_t seed, double start)
+    : spec_(spec), rng_(seed), last_idle_(start) {
+  if (spec_.background_cores > 0) next_background_ = start + kBackgroundSpacing;
+  plan_arrival(start);
+}
+
+void Work::set_spec(const WorkSpec& spec, double now) {
+  spec_ = spec;
+  next_background_ = spec_.background_cores > 0 ? now + kBackgroundSpacing : Bandwidth::kForever;
+  plan_arrival(now);
+}
+
+void Work::plan_arrival(double after) {
+  // Memoryless: where the rate may have changed, the wait is drawn anew.
+  for (double t = after;;) {
+    const double rate = spec_.load.at(t / 1e6) / 1e6;
+    const double step_end = (std::floor(t / kRateStep) + 1) * kRateStep;
+    if (spec_.poisson) {
+      const double wait = rate > 0 ? rng_.exponential(1 / rate) : Bandwidth::kForever;
+      if (t + wait < step_end) {
+        next_arrival_ = t + wait;
+        return;
+      }
+      t = step_end;
+    } else {
+      if (rate > 0) {
+        next_arrival_ = t + 1 / rate;
+        return;
+      }
+      t = step_end;
+    }
+    if (t - after >= 1e6) {  // silence: look again in a second, without an arrival
+      next_arrival_ = -t;
+      return;
+    }
+  }
+}
+
+void Work::take_arrivals(double until) {
+  while (std::abs(next_arrival_) <= until + kEpsilon) {
+    const double at = std::abs(next_arrival_);
+    if (next_arrival_ >= 0) {
+      const double cost = rng_.lognormal(spec_.cost_usec, spec_.cost_sigma);
+      queue_.push_back({.arrival = at, .cost = cost, .total = cost});
+      queued_cpu_ += cost;
+      ++arrived_;
+    }
+    plan_arrival(at);
+  }
+  while (next_background_ <= until + kEpsilon) {
+    background_left_ += spec_.background_cores * kBackgroundSpacing;
+    next_background_ += kBackgroundSpacing;
+  }
+  while (serving_.size() < spec_.threads && !queue_.empty()) {
+    serving_.push_back(queue_.front());
+    queued_cpu_ -= queue_.front().cost;
+    queue_.pop_front();
+  }
+}
+
+void Work::progress(double now, double per_thread, SliceUse& use) {
+  if (background_left_ > 0) {
+    background_left_ -= per_thread;
+    if (background_left_ < kEpsilon) background_left_ = 0;
+  }
+  if (now - kEpsilon <= stall_until_) return;
+  for (std::size_t i = 0; i < serving_.size();) {
+    serving_[i].cost -= per_thread;
+    if (serving_[i].cost > kEpsilon) {
+      ++i;
+      continue;
+    }
+    delays_.add(now - serving_[i].arrival, static_cast<double>(spec_.max_delay.count()));
+    use.finished += 1;
+    serving_.erase(serving_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function<void(double)>& on_throttle) {
+  SliceUse use;
+  double above = slice.ancestor_runtime;
+  double t = slice.from;
+  while (t < slice.to - kEpsilon) {
+    bandwidth.catch_up(t + kEpsilon);
+    take_arrivals(t);
+    const bool stalled = stall_until_ > t + kEpsilon;
+    const unsigned threads = runnable() - (stalled ? static_cast<unsigned>(serving_.size()) : 0U);
+    double next = std::min({slice.to, bandwidth.next_boundary(), next_background_});
+    if (serving_.size() < spec_.threads) next = std::min(next, std::abs(next_arrival_));
+    if (stalled) next = std::min(next, stall_until_);
+
+    const bool wants_cpu = threads > 0 && !slice.frozen;
+    if (wants_cpu && !bandwidth.throttled() && bandwidth.runtime() < kEpsilon) {
+      bandwidth.throttle(t, std::min(threads, static_cast<unsigned>(std::ceil(slice.node_cpus))));
+      on_throttle(t);
+      continue;  // the observer may have refilled the pool
+    }
+    const bool starved = above < kEpsilon;
+    double running = 0;  // cores
+    double wait_some = 0;
+    double wait_full = 0;
+    if (wants_cpu && (bandwidth.throttled() || starved)) {
+      wait_some = wait_full = 1;
+      if (starved && use.starved_from < 0) use.starved_from = t;
+    } else if (wants_cpu) {
+      const double could_run = std::min<double>(threads, slice.node_cpus);
+      running = std::min(could_run, slice.cores);
+      wait_full = 1 - running / could_run;
+      wait_some = std::max(wait_full, std::min(1.0, (threads - could_run) / slice.node_cpus));
+      const double rate = running / threads;
+      if (rate > 0) {
+        double least = background_left_ > 0 ? background_left_ : Bandwidth::kForever;
+        if (!stalled) {
+          for (const Record& record : serving_) least = std::min(least, record.cost);
+        }
+        next = std::min(next, t + std::max(kEpsilon, least / rate));
+        next = std::min(next, t + std::max(kEpsilon, std::min(bandwidth.runtime(), above) / running));
+      }
+    } else {
+      last_idle_ = stalled || !serving_.empty() ? last_idle_ : std::min(next, slice.to);
+    }
+    next = std::max(next, t);
+    const double elapsed = next - t;
+    use.cpu_some += wait_some * elapsed;
+    use.cpu_full += wait_full * elapsed;
+    if (stalled) {
+      use.memory_some += elapsed;
+      if (running == 0) use.memory_full += elapsed;
+    }
+    if (running > 0) {
+      const double used = running * elapsed;
+      use.cpu += used;
+      bandwidth.consume(used);
+      above -= used;
+      progress(next, used / threads, use);
+    }
+    t = next;
+  }
+  take_arrivals(slice.to);
+  bandwidth.catch_up(slice.to);
+  return use;
+}
+
+void Work::restart(double now) {
+  for (auto it = serving_.rbegin(); it != serving_.rend(); ++it) {
+    it->cost = it->total;
+    queued_cpu_ += it->cost;
+    queue_.push_front(*it);
+  }
+  serving_.clear();
+  background_left_ = 0;
+  stall_until_ = now;
+}
+
+unsigned Work::runnable() const {
+  return static_cast<unsigned>(serving_.size()) + spec_.spin_threads + (background_left_ > 0 ? 1U : 0U);
+}
+
+double Work::demand_cores() const {
+  return runnable();
+}
+
+double Work::backlog_cpu_usec() const {
+  double out = std::max(0.0, queued_cpu_);
+  for (const Record& record : serving_) out += record.cost;
+  return out;
+}
+
+double Work::oldest_arrival() const {
+  double out = queue_.empty() ? Bandwidth::kForever : queue_.front().arrival;
+  for (const Record& record : serving_) out = std::min(out, record.arrival);
+  return out;
+}
+
+std::uint64_t Work::unfinished_late(double now) const {
+  const double before = now - static_cast<double>(spec_.max_delay.count());
+  const auto late = [&](const Record& record) { return record.arrival < before; };
+  // The queue is in order of arrival.
+  const auto end = std::partition_point(queue_.begin(), queue_.end(), late);
+  return static_cast<std::uint64_t>(std::count_if(serving_.begin(), serving_.end(), late) +
+                                    (end - queue_.begin()));
+}
+
+}  // namespace sluice::simhost

@@ -1,0 +1,99 @@
+// The CPU side of one task: records arrive, wait in one queue, and are served by a bounded number of threads.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "tests/simhost/bandwidth.hpp"
+#include "tests/simhost/delays.hpp"
+#include "tests/simhost/load.hpp"
+#include "tests/simhost/rng.hpp"
+
+namespace sluice::simhost {
+
+struct WorkSpec {
+  Load load;                    // records per second over model time
+  double cost_usec = 1'000;     // CPU a record needs, on average
+  double cost_sigma = 0;        // of the lognormal's logarithm; 0: every record costs the same
+  unsigned threads = 4;         // records in service at once; each uses one core at most
+  bool poisson = true;          // false: evenly spaced arrivals
+  double background_cores = 0;  // housekeeping, in jobs of 50 ms spacing; belongs to no record
+  unsigned spin_threads = 0;    // threads that run whenever they may (and never allocate)
+  Usec max_delay{1'000'000};    // the deadline that `late` counts against
+};
+
+// One stretch of time that the host gives the task.
+struct Slice {
+  double from = 0;
+  double to = 0;
+  double cores = 1;  // the node's share for it
+  double node_cpus = 1;
+  double ancestor_runtime = Bandwidth::kForever;  // CPU left in the pools above it
+  bool frozen = false;
+};
+
+struct SliceUse {
+  double cpu = 0;          // CPU used, usec
+  double cpu_some = 0;     // wall usec with a thread waiting for CPU
+  double cpu_full = 0;     // ... and none running
+  double memory_some = 0;  // wall usec with a thread stalled on memory
+  double memory_full = 0;
+  double finished = 0;       // records
+  double starved_from = -1;  // since when an ancestor's pool was empty, or -1
+};
+
+class Work {
+ public:
+  Work(const WorkSpec& spec, std::uint64_t seed, double start);
+
+  // `on_throttle(at)` runs at the very moment; it may change `bandwidth`, nothing else of the task.
+  SliceUse run(const Slice& slice, Bandwidth& bandwidth, const std::function<void(double)>& on_throttle);
+  // Threads that serve records stop until then (direct reclaim, refault, memory.high's penalty).
+  void stall_until(double until) { stall_until_ = std::max(stall_until_, until); }
+  double stalled_until() const { return stall_until_; }
+  // The process died: what it had begun is delivered again to its successor.
+  void restart(double now);
+
+  void set_spec(const WorkSpec& spec, double now);
+  const WorkSpec& spec() const { return spec_; }
+  void reset_stats() {
+    delays_ = Delays{};
+    arrived_ = 0;
+  }
+
+  unsigned runnable() const;
+  double demand_cores() const;
+  std::size_t backlog() const { return queue_.size() + serving_.size(); }
+  double backlog_cpu_usec() const;
+  double oldest_arrival() const;  // kForever when there is none
+  double last_idle() const { return last_idle_; }
+  std::uint64_t arrived() const { return arrived_; }
+  std::uint64_t unfinished_late(double now) const;
+  const Delays& delays() const { return delays_; }
+
+ private:
+  struct Record {
+    double arrival = 0;
+    double cost = 0;  // CPU still to do
+    double total = 0;
+  };
+  void plan_arrival(double after);
+  void take_arrivals(double until);
+  void progress(double now, double per_thread, SliceUse& use);
+
+  WorkSpec spec_;
+  Rng rng_;
+  std::deque<Record> queue_;
+  std::vector<Record> serving_;
+  double next_arrival_ = 0;
+  double next_background_ = Bandwidth::kForever;
+  double background_left_ = 0;
+  double stall_until_ = 0;
+  double last_idle_ = 0;
+  std::uint64_t arrived_ = 0;
+  double queued_cpu_ = 0;
+  Delays delays_;
+};
+
+}  // namespace sluice::simhost
