@@ -1,0 +1,310 @@
+#include "daemon/actuate/actuator.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "tests/unit/actuate/writers.hpp"
+
+namespace sluice::actuate {
+namespace {
+
+using test::FunctionWriter;
+using test::Gate;
+using test::PlainTree;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using namespace std::chrono_literals;
+using Result = Receipt::Result;
+
+constexpr auto kForever = 60s;  // only a test that fails waits so long
+// Long enough never to pass in a test that does not mean it to.
+constexpr ActuatorOptions kPatient{.cpu_deadline = kForever, .memory_deadline = kForever};
+constexpr ActuatorOptions kHasty{.cpu_deadline = 20ms, .memory_deadline = 20ms, .grace = 40ms};
+
+class ActuatorTest : public testing::Test {
+ protected:
+  ActuatorTest() {
+    for (const char* name : {"a", "b", "c"}) tree.make_cgroup(name);
+  }
+  cgroups::CgroupRef open(const std::string& name) const {
+    return cgroups::Cgroup::open(tree.root(), name).value();
+  }
+  Order order(const std::string& name, KnobValue value, MonotonicTime caused_at = {}) const {
+    auto cgroup = open(name);
+    const auto knob = std::holds_alternative<CpuMax>(value) ? Knob::cpu_max : Knob::memory_high;
+    return {.write = {.id = cgroup->id(), .knob = knob, .value = value, .reason = {}, .caused_at = caused_at},
+            .cgroup = cgroup};
+  }
+  static KnobValue quota(std::int64_t ms) { return CpuMax{.quota = Usec(ms * 1000), .period = 100ms}; }
+  static KnobValue memory(Bytes bytes) { return MemoryLimit{bytes}; }
+  static bool readable(int fd) {
+    pollfd poll_for{.fd = fd, .events = POLLIN, .revents = 0};
+    return ::poll(&poll_for, 1, 0) == 1;
+  }
+  static std::shared_ptr<FunctionWriter> writer(std::function<Receipt(const Order&)> f = test::written) {
+    return std::make_shared<FunctionWriter>(std::move(f));
+  }
+  // Receipts as they come, until there are `n`.
+  static std::vector<Receipt> collect(Actuator& actuator, std::size_t n) {
+    std::vector<Receipt> all;
+    while (all.size() < n) {
+      pollfd poll_for{.fd = actuator.wake_fd(), .events = POLLIN, .revents = 0};
+      if (::poll(&poll_for, 1, 60'000) != 1) ADD_FAILURE() << "no receipt came";
+      if (testing::Test::HasFailure()) break;
+      for (auto& receipt : actuator.drain()) all.push_back(std::move(receipt));
+    }
+    return all;
+  }
+  static void wait_for_blocked(const Actuator&, const FunctionWriter& w, std::size_t n) {
+    while (w.applied().size() < n) std::this_thread::yield();
+  }
+  PlainTree tree;
+};
+
+TEST_F(ActuatorTest, AReceiptTellsWhatWasDone) {
+  const auto w = writer();
+  Actuator actuator(w, kPatient);
+  const auto asked = order("/a", quota(50), 77ns);
+  actuator.submit(asked);
+  const auto receipts = collect(actuator, 1);
+  ASSERT_THAT(receipts, SizeIs(1));
+  const auto& r = receipts[0];
+  EXPECT_EQ(r.id, asked.write.id);
+  EXPECT_EQ(r.knob, Knob::cpu_max);
+  EXPECT_EQ(r.asked, quota(50));
+  EXPECT_EQ(r.holds, quota(50));
+  EXPECT_EQ(r.result, Result::written);
+  EXPECT_EQ(r.path, tree / "a/cpu.max");
+  EXPECT_EQ(r.caused_at, 77ns);
+  EXPECT_GT(r.started_at, MonotonicTime::zero());
+  EXPECT_LE(r.started_at, r.finished_at);
+  EXPECT_THAT(w->applied(), ElementsAre(asked.write));
+}
+
+TEST_F(ActuatorTest, WakesTheLoopUntilDrained) {
+  Actuator actuator(writer(), kPatient);
+  EXPECT_FALSE(readable(actuator.wake_fd()));
+  actuator.submit({order("/a", quota(50)), order("/b", quota(50)), order("/a", memory(4096))});
+  ASSERT_TRUE(actuator.wait_idle(kForever));
+  EXPECT_TRUE(readable(actuator.wake_fd()));
+  EXPECT_THAT(actuator.drain(), SizeIs(3));
+  EXPECT_FALSE(readable(actuator.wake_fd()));
+  EXPECT_THAT(actuator.drain(), IsEmpty());
+}
+
+TEST_F(ActuatorTest, ABlockedMemoryHighDelaysNoCpuMax) {
+  Gate gate;
+  const auto w = writer([&](const Order& o) {
+    if (o.write.knob == Knob::memory_high) gate.wait();
+    return test::written(o);
+  });
+  Actuator actuator(w, kPatient);
+  // More of them than there are threads.
+  actuator.submit({order("/a", memory(4096)), order("/b", memory(4096)), order("/c", memory(4096))});
+  wait_for_blocked(actuator, *w, 2);
+  actuator.submit({order("/a", quota(10)), order("/b", quota(20))});
+  const auto cpu = collect(actuator, 2);
+  EXPECT_TRUE(std::all_of(cpu.begin(), cpu.end(), [](const auto& r) { return r.knob == Knob::cpu_max; }));
+  gate.open();
+  EXPECT_THAT(collect(actuator, 3), SizeIs(3));
+}
+
+TEST_F(ActuatorTest, TheNewestOfTheWaitingWins) {
+  Gate gate;
+  const auto w = writer([&](const Order& o) {
+    if (o.write.value == quota(1)) gate.wait();
+    return test::written(o);
+  });
+  Actuator actuator(w, kPatient);
+  actuator.submit(order("/a", quota(1)));
+  wait_for_blocked(actuator, *w, 1);
+  actuator.submit(order("/a", quota(2), 200ns));
+  actuator.submit(order("/a", quota(3), 100ns));
+  actuator.submit(order("/a", quota(4)));
+  EXPECT_FALSE(actuator.wait_idle(0ns));
+  gate.open();
+  const auto receipts = collect(actuator, 2);
+  ASSERT_THAT(receipts, SizeIs(2)) << "one for the first, one for the three that waited";
+  EXPECT_EQ(receipts[0].asked, quota(1));
+  EXPECT_EQ(receipts[1].asked, quota(4));
+  EXPECT_EQ(receipts[1].caused_at, 100ns) << "the earliest cause is the one that has waited longest";
+  EXPECT_TRUE(actuator.wait_idle(kForever));
+  EXPECT_THAT(actuator.drain(), IsEmpty());
+  EXPECT_THAT(w->applied(), SizeIs(2));
+}
+
+TEST_F(ActuatorTest, NeverWritesOneKnobTwiceAtOnce) {
+  std::mutex mutex;
+  std::set<CgroupId> under_way;
+  std::atomic<bool> overlapped = false;
+  const auto w = writer([&](const Order& o) {
+    {
+      const std::lock_guard lock(mutex);
+      if (!under_way.insert(o.write.id).second) overlapped = true;
+    }
+    std::this_thread::yield();
+    const std::lock_guard lock(mutex);
+    under_way.erase(o.write.id);
+    return test::written(o);
+  });
+  ActuatorOptions options = kPatient;
+  options.memory_threads = 4;
+  Actuator actuator(w, options);
+  const std::vector<Order> orders = {order("/a", memory(4096)), order("/b", memory(4096)),
+                                     order("/c", memory(4096))};
+  for (int i = 0; i < 300; ++i) actuator.submit(orders);
+  ASSERT_TRUE(actuator.wait_idle(kForever));
+  EXPECT_FALSE(overlapped);
+  EXPECT_GE(w->applied().size(), 3u);
+  EXPECT_EQ(actuator.drain().size(), w->applied().size());
+}
+
+TEST_F(ActuatorTest, AnEventsWriteGoesFirst) {
+  Gate gate;
+  const auto w = writer([&](const Order& o) {
+    if (o.write.value == quota(1)) gate.wait();
+    return test::written(o);
+  });
+  Actuator actuator(w, kPatient);
+  actuator.submit(order("/a", quota(1)));
+  wait_for_blocked(actuator, *w, 1);
+  actuator.submit({order("/b", quota(2)), order("/c", quota(3), 5ns)});
+  gate.open();
+  ASSERT_TRUE(actuator.wait_idle(kForever));
+  const auto applied = w->applied();
+  ASSERT_THAT(applied, SizeIs(3));
+  EXPECT_EQ(applied[1].value, quota(3));
+}
+
+TEST_F(ActuatorTest, ASignalEndsAWriteAtItsDeadline) {
+  const auto w = writer([](const Order& o) {
+    Receipt receipt = test::written(o);  // as the kernel: the limit is set, reclaim is cut short
+    if (o.write.knob == Knob::memory_high) receipt.error_number = test::block_until_signal();
+    return receipt;
+  });
+  ActuatorOptions options = kHasty;
+  options.grace = kForever;
+  Actuator actuator(w, options);
+  actuator.submit(order("/a", memory(8192)));
+  const auto receipts = collect(actuator, 1);
+  ASSERT_THAT(receipts, SizeIs(1));
+  EXPECT_EQ(receipts[0].result, Result::timed_out);
+  EXPECT_EQ(receipts[0].error_number, EINTR);
+  EXPECT_EQ(receipts[0].holds, memory(8192));
+  EXPECT_EQ(actuator.abandoned(), 0u);
+}
+
+TEST_F(ActuatorTest, SignalsReachItsThreadsEvenWhenTheLoopBlocksThem) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  {
+    ActuatorOptions options = kHasty;
+    options.grace = kForever;
+    Actuator actuator(writer([](const Order& o) {
+                        (void)test::block_until_signal();
+                        return test::written(o);
+                      }),
+                      options);
+    actuator.submit(order("/a", quota(5)));
+    EXPECT_EQ(collect(actuator, 1).at(0).result, Result::timed_out);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST_F(ActuatorTest, AWriteThatIgnoresSignalsIsGivenUpAndOthersGoOn) {
+  Gate gate;
+  const auto stuck_id = open("/a")->id();
+  std::atomic<bool> stick = true;
+  const auto w = writer([&](const Order& o) {
+    if (o.write.id == stuck_id && stick) gate.wait();
+    return test::written(o);
+  });
+  ActuatorOptions options = kHasty;
+  options.memory_threads = 1;
+  Actuator actuator(w, options);
+  actuator.submit(order("/a", memory(4096)));
+  wait_for_blocked(actuator, *w, 1);
+  actuator.submit({order("/a", memory(8192)), order("/b", memory(4096))});
+  const auto receipts = collect(actuator, 3);
+  ASSERT_THAT(receipts, SizeIs(3));
+  EXPECT_EQ(receipts[0].result, Result::timed_out);
+  EXPECT_EQ(receipts[0].error_number, ETIMEDOUT);
+  EXPECT_EQ(receipts[0].asked, memory(4096));
+  EXPECT_EQ(receipts[0].holds, std::nullopt) << "nobody could look";
+  EXPECT_EQ(receipts[1].result, Result::timed_out);
+  EXPECT_EQ(receipts[1].error_number, EBUSY);
+  EXPECT_EQ(receipts[1].asked, memory(8192));
+  EXPECT_EQ(receipts[2].result, Result::written) << "by the thread that took its place";
+  EXPECT_EQ(actuator.abandoned(), 1u);
+
+  actuator.submit(order("/a", memory(12288)));
+  EXPECT_EQ(collect(actuator, 1).at(0).error_number, EBUSY);
+
+  stick = false;
+  gate.open();
+  while (actuator.abandoned() > 0) std::this_thread::yield();
+  actuator.submit(order("/a", memory(16384)));
+  const auto after = collect(actuator, 1);
+  EXPECT_EQ(after.at(0).result, Result::written);
+  EXPECT_EQ(after.at(0).asked, memory(16384));
+}
+
+TEST_F(ActuatorTest, WithoutThreadsLeftItSaysSoAtOnce) {
+  Gate gate;
+  const auto w = writer([&](const Order& o) {
+    gate.wait();
+    return test::written(o);
+  });
+  ActuatorOptions options = kHasty;
+  options.memory_threads = 1;
+  options.max_abandoned = 0;
+  Actuator actuator(w, options);
+  actuator.submit(order("/a", memory(4096)));
+  wait_for_blocked(actuator, *w, 1);
+  actuator.submit(order("/b", memory(4096)));
+  const auto receipts = collect(actuator, 2);
+  EXPECT_EQ(receipts.at(0).error_number, ETIMEDOUT);
+  EXPECT_EQ(receipts.at(1).error_number, EBUSY);
+  actuator.submit(order("/c", memory(4096)));
+  EXPECT_EQ(collect(actuator, 1).at(0).error_number, EBUSY);
+  gate.open();
+  while (actuator.abandoned() > 0) std::this_thread::yield();
+}
+
+TEST_F(ActuatorTest, StopsWithWritesWaitingBlockedAndStuck) {
+  const auto gate = std::make_shared<Gate>();  // the stuck thread outlives this test
+  const auto w = writer([gate](const Order& o) {
+    if (o.write.knob == Knob::cpu_max) {
+      gate->wait();
+      return test::written(o);
+    }
+    (void)test::block_until_signal();
+    return test::written(o);
+  });
+  {
+    Actuator actuator(w, kHasty);
+    actuator.submit({order("/a", quota(1)), order("/b", quota(1)), order("/a", memory(4096)),
+                     order("/b", memory(4096)), order("/c", memory(4096))});
+    wait_for_blocked(actuator, *w, 3);
+  }
+  EXPECT_LT(w->applied().size(), 5u) << "what had not begun is forgotten";
+  gate->open();
+}
+
+TEST_F(ActuatorTest, StopsWhenThereWasNothingToDo) {
+  const Actuator actuator(writer());
+  EXPECT_EQ(actuator.abandoned(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice::actuate
