@@ -128,6 +128,7 @@ After=dbus.service
 [Service]
 Type=exec
 Delegate=yes
+TimeoutStopSec=5
 ExecStart=/usr/bin/python3 -u /payload/guest/runner.py
 ExecStopPost=/bin/sh -c 'echo b >/proc/sysrq-trigger'
 StandardOutput=file:/dev/ttyS0
@@ -185,7 +186,7 @@ for line in "${!kernels[@]}"; do
 done
 
 say "writing the disk ($(du -sm "$root" | cut -f1) MB of files)"
-mkfs.ext4 -q -F -O '^has_journal' -E lazy_itable_init=1 -m 0 -d "$root" "$work/out/disk.img" 3G >&2
+mkfs.ext4 -q -F -O '^has_journal' -E lazy_itable_init=1 -m 0 -d "$root" "$work/out/disk.img" 3G >/dev/null
 cp "$work/mmdebstrap.log" "$work/out/"
 chroot "$root" dpkg-query -W >"$work/out/packages"
 touch "$work/out/ready"

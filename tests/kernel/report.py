@@ -94,5 +94,5 @@ def output_of(script: str, log: pathlib.Path, lines: int) -> list[str]:
     except OSError:
         return []
     _, found, rest = text.partition(f"=== {script}\n")
-    printed = rest.partition(f"\n=== end of {script}: ")[0].rstrip().splitlines()
+    printed = rest.partition(f"=== end of {script}: ")[0].rstrip().splitlines()
     return printed[-lines:] if found else []

@@ -71,7 +71,7 @@ class Output(unittest.TestCase):
     def test_only_the_script_asked_for_is_shown_up_to_a_death(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder) / "output.log"
-            log.write_text("=== a\none\n\n=== end of a: exit status 0\n=== b\ntwo\nthree\n")
+            log.write_text("=== a\none\n=== end of a: exit status 0\n=== b\ntwo\nthree\n")
             self.assertEqual(report.output_of("a", log, 9), ["one"])
             self.assertEqual(report.output_of("b", log, 1), ["three"])
             self.assertEqual(report.output_of("c", log, 9), [])

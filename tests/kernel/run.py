@@ -73,12 +73,11 @@ def selected(args: argparse.Namespace) -> list[pathlib.Path]:
     return chosen
 
 
-def assemble(args: argparse.Namespace, kernel: vm.Kernel, scripts: list[pathlib.Path]) -> pathlib.Path:
+def assemble(args: argparse.Namespace, scripts: list[pathlib.Path]) -> pathlib.Path:
     folder = payload.fresh(vm.BUILD / "payload")
     payload.add(GUEST, folder / "guest")
     for path in scripts:
         payload.add(path, folder / "guest" / path.name)
-    payload.write(folder, "release", [kernel.release])
     payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
     if args.stage:
         payload.add_stage(args.stage, folder / "stage")
@@ -91,10 +90,15 @@ def assemble(args: argparse.Namespace, kernel: vm.Kernel, scripts: list[pathlib.
     if args.exec is not None:
         payload.write(folder, "exec.sh", [args.exec])
         payload.write(folder, "exec.limit_s", [str(args.timeout)])
+    return folder
+
+
+def payload_disk(folder: pathlib.Path, kernel: vm.Kernel) -> pathlib.Path:
+    payload.write(folder, "release", [kernel.release])
     return payload.disk(folder, vm.BUILD / "payload.img")
 
 
-def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel) -> int:
+def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path) -> int:
     """--exec: prints what the command prints; our exit status is the command's, or 125 when the guest died."""
     ends: list[dict] = []
 
@@ -106,8 +110,8 @@ def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel) -> 
         if record["kind"] == "end":
             ends.append(record)
 
-    disk_in = assemble(args, kernel, [])
-    result = vm.boot(disk, kernel, disk_in, vm.BUILD / kernel.release / "exec", args.timeout + 180, take, output)
+    disk_in, logs = payload_disk(folder, kernel), vm.BUILD / kernel.release / "exec"
+    result = vm.boot(disk, kernel, disk_in, logs, args.timeout + 180, take, output)
     if result.ended or not ends:
         say(f"{kernel.release}: {result.ended}")
         return 125
@@ -116,8 +120,8 @@ def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel) -> 
     return ends[0]["code"] if ends[0]["code"] >= 0 else 124 if "limit" in ends[0]["status"] else 128 - ends[0]["code"]
 
 
-def run_checks(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, scripts: list[pathlib.Path]) -> dict:
-    disk_in = assemble(args, kernel, scripts)
+def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scripts: list[pathlib.Path]) -> dict:
+    disk_in = payload_disk(folder, kernel)
     plan = [path.stem for path in scripts]
     deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in scripts)
     logs = vm.BUILD / kernel.release
@@ -131,8 +135,8 @@ def run_checks(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, 
     failures: list[str] = []
     for attempt in (1, 2):
         say(f"{kernel.line}: booting (at most {deadline_s:.0f} s; log {logs}/boot-{attempt}/console.log)")
-        folder = logs / f"boot-{attempt}"
-        result = vm.boot(disk, kernel, disk_in, folder, deadline_s, take, lambda line: None)
+        log = logs / f"boot-{attempt}"
+        result = vm.boot(disk, kernel, disk_in, log, deadline_s, take, lambda line: None)
         if not result.ended:
             break
         failures.append(result.ended)
@@ -144,12 +148,12 @@ def run_checks(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, 
     print(f"\n{kernel.release}: to the checks {entry} s, all {result.total_s:.1f} s{retried}")
     print(report.table(checks))
     for script in dict.fromkeys(c["script"] for c in checks if report.status(c) == "FAIL"):
-        if printed := report.output_of(script, folder / "output.log", 40):
+        if printed := report.output_of(script, log / "output.log", 40):
             print(f"  --- the last lines of {script} ({folder / 'output.log'})")
             print("\n".join(f"  | {line}" for line in printed))
     return {
         "release": kernel.release, "kernel": kernel.line, "boots": attempt, "failed_boots": failures,
-        "to_entry_s": result.entry_s, "total_s": result.total_s, "logs": str(folder), "checks": checks,
+        "to_entry_s": result.entry_s, "total_s": result.total_s, "logs": str(log), "checks": checks,
     }  # fmt: skip
 
 
@@ -165,12 +169,13 @@ def main() -> int:
         raise SystemExit(f"no kernel {', '.join(unknown)} in the image; there are: {', '.join(known)}")
     kernels = [kernel for kernel in kernels if not args.kernel or kernel.line in args.kernel]
     with vm.only_one():
+        folder = assemble(args, scripts)
         if args.exec is not None:
-            return max(execute(args, disk, kernel) for kernel in kernels)
+            return max(execute(args, disk, kernel, folder) for kernel in kernels)
         started = time.monotonic()
         reports = []
         for kernel in kernels:
-            reports.append(run_checks(args, disk, kernel, scripts))
+            reports.append(run_checks(disk, kernel, folder, scripts))
             args.report.parent.mkdir(parents=True, exist_ok=True)
             args.report.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     statuses = [report.status(check) for entry in reports for check in entry["checks"]]

@@ -20,6 +20,7 @@ PAYLOAD = pathlib.Path("/payload")
 SCRATCH = pathlib.Path("/run/checks")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 CHECK_GROUP = CGROUPS / "check"
+OWN_GROUP = CGROUPS / pathlib.Path("/proc/self/cgroup").read_text().strip().removeprefix("0::/")
 BEAT_S = 2.0
 OUTPUT_LIMIT = 1 << 20  # bytes of one check that go over the serial port; a runaway loop must not eat the deadline
 
@@ -41,6 +42,7 @@ class Follower:
     def __init__(self, path: pathlib.Path, limit: int = 0, lines: bool = False) -> None:
         path.touch()
         self.file, self.left, self.limit, self.lines, self.rest = open(path, "rb"), limit, limit, lines, b""
+        self.in_line = False
 
     def news(self, last: bool = False) -> bytes:
         data = self.rest + self.file.read()
@@ -51,6 +53,7 @@ class Follower:
         if self.limit and len(data) > self.left:
             data = data[: self.left] + (b"\n[more output was cut off]\n" if self.left else b"")
         self.left -= min(self.left, len(data))
+        self.in_line = not data.endswith(b"\n") if data else self.in_line
         return data
 
 
@@ -76,7 +79,7 @@ class Runner:
             self.emit("check", script=script, name=script, status="fail", detail=f"wrote a broken record: {error}: {line!r}")
 
     def run(self, script: str, command: list[str], limit_s: float, cwd: pathlib.Path) -> None:
-        """One command in a process group and an empty cgroup tree of its own, under a limit."""
+        """One command under a limit, in a cgroup of its own: what it starts ends with it, daemons too."""
         scratch = SCRATCH / script
         scratch.mkdir(parents=True, exist_ok=True)
         results, output = scratch / ".results", scratch / ".output"
@@ -86,6 +89,8 @@ class Runner:
             (CHECK_GROUP / "cgroup.subtree_control").write_text("+cpu +memory")
         except OSError as error:
             self.emit("note", script=script, detail=f"{CHECK_GROUP}: {error}")
+        home = OWN_GROUP / script
+        home.mkdir(exist_ok=True)
         environment = {
             **os.environ, "PAYLOAD": str(PAYLOAD), "SCRATCH": str(scratch), "CHECK_RESULTS": str(results),
             "CHECK_CGROUP": str(CHECK_GROUP), "CHECK_SCRIPT": script, "HOME": "/root", "LC_ALL": "C.UTF-8",
@@ -102,8 +107,9 @@ class Runner:
         started = time.monotonic()
         with open(output, "ab") as sink:
             process = subprocess.Popen(
-                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-            )
+                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                start_new_session=True, preexec_fn=lambda: (home / "cgroup.procs").write_text("0"),
+            )  # fmt: skip
         status = f"the time limit of {limit_s:.0f} s passed"
         # A pidfd wakes us at the very end; polling for it would cost the guest the time it measures.
         pidfd = os.pidfd_open(process.pid)
@@ -118,11 +124,12 @@ class Runner:
         else:
             code = -signal.SIGKILL
         os.close(pidfd)
-        kill_group(process.pid)
+        process.send_signal(signal.SIGKILL)
+        left_over = clear_cgroup(home) or clear_cgroup(CHECK_GROUP)
         process.wait()
-        left_over = clear_cgroup(CHECK_GROUP)
         hand_on(last=True)
-        write_all(self.output, f"\n=== end of {script}: {status or 'exit status 0'}\n".encode())
+        newline = "\n" if prints.in_line else ""
+        write_all(self.output, f"{newline}=== end of {script}: {status or 'exit status 0'}\n".encode())
         self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=time.monotonic() - started)
 
     def main(self) -> None:
@@ -149,13 +156,6 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def kill_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 def clear_cgroup(group: pathlib.Path) -> str:
     """Kills and removes a tree; a group that will not go is the check's business to explain."""
     if not group.exists():
@@ -178,6 +178,9 @@ def clear_cgroup(group: pathlib.Path) -> str:
 
 
 if __name__ == "__main__":
-    # The unit's ExecStopPost resets the machine, whatever became of us.
-    Runner().main()
-    os.sync()
+    # Should this fail, the unit's ExecStopPost resets the machine too.
+    runner = Runner()
+    runner.main()
+    for port in (runner.records, runner.output):
+        termios.tcdrain(port)
+    pathlib.Path("/proc/sysrq-trigger").write_text("b")
