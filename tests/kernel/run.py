@@ -149,7 +149,7 @@ def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scri
     print(report.table(checks))
     for script in dict.fromkeys(c["script"] for c in checks if report.status(c) == "FAIL"):
         if printed := report.output_of(script, log / "output.log", 40):
-            print(f"  --- the last lines of {script} ({folder / 'output.log'})")
+            print(f"  --- the last lines of {script} ({log / 'output.log'})")
             print("\n".join(f"  | {line}" for line in printed))
     return {
         "release": kernel.release, "kernel": kernel.line, "boots": attempt, "failed_boots": failures,

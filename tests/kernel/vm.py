@@ -84,23 +84,28 @@ def only_one() -> Iterator[None]:
         yield
 
 
+def quoted(path: pathlib.Path) -> str:
+    return str(path).replace(",", ",,")
+
+
 def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathlib.Path,
                  fds: list[int]) -> list[str]:  # fmt: skip
     append = (
         "console=ttyS0 root=/dev/vda rw psi=1 panic=-1 quiet nokaslr mitigations=off tsc=reliable"
-        " random.trust_cpu=on systemd.show_status=0 systemd.log_color=0 systemd.log_target=console systemd.log_level=warning"
-        " systemd.unit=guest.target " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
+        " random.trust_cpu=on systemd.show_status=0 systemd.log_color=0 systemd.log_target=console"
+        " systemd.log_level=warning systemd.unit=guest.target " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
     )
     if len(append) > 2047:  # the kernel cuts the rest off without a word
         raise SystemExit(f"the kernel command line has {len(append)} bytes; mask fewer units in {__file__}")
     return [
         # A run that is killed must not leave a guest behind.
-        "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
+        "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+        "-no-reboot", "-nic", "none",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
         "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", append,
-        "-drive", f"file={disk},format=raw,if=virtio,snapshot=on,cache=unsafe",
-        "-drive", f"file={payload},format=raw,if=virtio,readonly=on",
-        "-serial", f"file:{logs}/console.log",
+        "-drive", f"file={quoted(disk)},format=raw,if=virtio,snapshot=on,cache=unsafe",
+        "-drive", f"file={quoted(payload)},format=raw,if=virtio,readonly=on",
+        "-serial", "file:" + quoted(logs / "console.log"),
         "-chardev", f"socket,id=records,fd={fds[0]}", "-serial", "chardev:records",
         "-chardev", f"socket,id=output,fd={fds[1]}", "-serial", "chardev:output",
     ]  # fmt: skip
