@@ -105,7 +105,7 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
         "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", append,
         "-drive", f"file={quoted(disk)},format=raw,if=virtio,snapshot=on,cache=unsafe",
         "-drive", f"file={quoted(payload)},format=raw,if=virtio,readonly=on",
-        "-serial", "file:" + quoted(logs / "console.log"),
+        "-chardev", f"file,id=console,path={quoted(logs / 'console.log')}", "-serial", "chardev:console",
         "-chardev", f"socket,id=records,fd={fds[0]}", "-serial", "chardev:records",
         "-chardev", f"socket,id=output,fd={fds[1]}", "-serial", "chardev:output",
     ]  # fmt: skip
