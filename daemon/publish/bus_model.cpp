@@ -1,6 +1,7 @@
 #include "daemon/publish/bus_model.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -20,26 +21,30 @@ std::uint64_t wall_time(const Report& report, std::uint64_t wall_usec, Monotonic
 BusModel::Delta BusModel::update(std::shared_ptr<const Report> report, std::uint64_t wall_usec) {
   Delta delta;
   report_ = std::move(report);
-  // Both are ordered by name: one walk finds who came, who stayed, who went.
-  auto known = tasks_.begin();
+  ++generation_;
+  // Both are ordered by name, so the hint is nearly always right; where it is wrong it only costs time.
+  auto hint = tasks_.begin();
   for (const auto& task : report_->tasks) {
-    while (known != tasks_.end() && known->first < task.name) {
+    const auto before = tasks_.size();
+    const auto known = tasks_.try_emplace(hint, task.name);
+    auto& view = known->second;
+    view.report = &task;
+    view.generation = generation_;
+    hint = std::next(known);
+    if (tasks_.size() == before) continue;
+    delta.added.push_back(task.name);
+    for (const auto& at : {task.cpu_changed_at, task.memory_changed_at}) {
+      if (at) view.changed_usec = std::max(view.changed_usec, wall_time(*report_, wall_usec, *at));
+    }
+  }
+  for (auto known = tasks_.begin(); known != tasks_.end();) {
+    if (known->second.generation == generation_) {
+      ++known;
+    } else {
       delta.removed.push_back(known->first);
       known = tasks_.erase(known);
     }
-    if (known == tasks_.end() || known->first != task.name) {
-      known = tasks_.emplace_hint(known, task.name, TaskView{});
-      delta.added.push_back(task.name);
-      for (const auto& at : {task.cpu_changed_at, task.memory_changed_at}) {
-        if (at)
-          known->second.changed_usec =
-              std::max(known->second.changed_usec, wall_time(*report_, wall_usec, *at));
-      }
-    }
-    known->second.report = &task;
-    ++known;
   }
-  for (; known != tasks_.end(); known = tasks_.erase(known)) delta.removed.push_back(known->first);
 
   for (const auto& adjustment : report_->adjustments) {
     const auto task = tasks_.find(adjustment.task);

@@ -29,6 +29,7 @@ struct TaskView {
   const TaskReport* report = nullptr;  // into the model's report; set while the task is listed
   std::deque<Change> history;          // newest last
   std::uint64_t changed_usec = 0;      // wall clock of the last change, 0: never
+  std::uint64_t generation = 0;        // of the last report that listed it
 };
 
 // A pin or a suspension that came over the bus.
@@ -69,6 +70,7 @@ class BusModel {
   std::shared_ptr<const Report> report_ = std::make_shared<Report>();
   std::map<std::string, TaskView, std::less<>> tasks_;
   std::map<std::string, Hold> holds_;
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace sluice::publish

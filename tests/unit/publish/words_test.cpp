@@ -1,0 +1,156 @@
+#include "daemon/publish/words.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace sluice::publish {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+CpuMax quota(int percent) {
+  return {Usec(percent * 1000), Usec(100'000)};
+}
+constexpr Bytes kMiB = 1ULL << 20;
+
+TEST(Words, CoresHaveDigitsThatMatter) {
+  EXPECT_EQ(cores_words(1.2), "1.20 cores");
+  EXPECT_EQ(cores_words(0.052), "0.052 cores");
+  EXPECT_EQ(cores_words(0), "0.00 cores");
+  EXPECT_EQ(cores_words(128), "128.00 cores");
+}
+
+TEST(Words, BytesAreBinaryAndNeverReach1024) {
+  EXPECT_EQ(bytes_words(0), "0 B");
+  EXPECT_EQ(bytes_words(1023), "1023 B");
+  EXPECT_EQ(bytes_words(1024), "1 KiB");
+  EXPECT_EQ(bytes_words(1536.0 * kMiB), "1.5 GiB");
+  EXPECT_EQ(bytes_words(1024.0 * kMiB - 1), "1.0 GiB") << "not 1024.0 MiB";
+  EXPECT_EQ(bytes_words(18446744073709551615.0), "16 EiB");
+}
+
+TEST(Words, DurationsFromMicrosecondsToDays) {
+  EXPECT_EQ(duration_words(0ns), "0 s");
+  EXPECT_EQ(duration_words(730us), "730 us");
+  EXPECT_EQ(duration_words(90ms), "90 ms");
+  EXPECT_EQ(duration_words(999'900us), "1 s");
+  EXPECT_EQ(duration_words(1500ms), "1.5 s");
+  EXPECT_EQ(duration_words(180s), "3 min");
+  EXPECT_EQ(duration_words(5h), "5 h");
+  EXPECT_EQ(duration_words(72h), "3 days");
+}
+
+TEST(Words, ValuesOfKnobs) {
+  EXPECT_EQ(value_words(quota(40)), "0.40 cores");
+  EXPECT_EQ(value_words(CpuMax{}), "no limit");
+  EXPECT_EQ(value_words(CpuMax{Usec(1000), Usec(0)}), "no limit") << "a period of zero divides nothing";
+  EXPECT_EQ(value_words(MemoryLimit{512 * kMiB}), "512 MiB");
+  EXPECT_EQ(value_words(MemoryLimit{}), "no limit");
+}
+
+TEST(Words, Errno) {
+  EXPECT_EQ(error_words(EACCES), "EACCES (Permission denied)");
+  EXPECT_EQ(error_words(99999), "error 99999");
+}
+
+TEST(Words, AnAdjustmentIsOneSentence) {
+  Adjustment a;
+  a.task = "alpha";
+  a.old_value = quota(40);
+  a.new_value = quota(120);
+  a.reason = {
+      .rule = Rule::cpu_throttled, .demand_cores = 1.2, .binding_seconds = 0.9, .throttled_ratio = 0.9};
+  EXPECT_EQ(sentence(a),
+            "cpu.max 0.40 cores -> 1.20 cores: throttled in 90 % of its periods, for 900 ms without a break; "
+            "it would "
+            "use 1.20 cores");
+  a.reaction = 730us;
+  a.dry_run = true;
+  EXPECT_THAT(sentence(a), testing::StartsWith("dry run: cpu.max"));
+  EXPECT_THAT(sentence(a), testing::EndsWith("(730 us after the event)"));
+}
+
+TEST(Words, AClampSaysWhatWasWanted) {
+  const Reason cpu{.rule = Rule::cpu_deadline, .wanted = 6, .backlog_cpu_seconds = 2, .clamped_max = true};
+  EXPECT_EQ(reason_words(Knob::cpu_max, cpu),
+            "2 s of CPU of work is waiting and would miss the deadline; it wanted 6.00 cores, and the "
+            "maximum limits "
+            "that");
+  const Reason memory{.rule = Rule::memory_probe,
+                      .wanted = 32.0 * kMiB,
+                      .pressure_ratio = 0.0004,
+                      .clamped_min = true,
+                      .clamped_capacity = true};
+  EXPECT_THAT(reason_words(Knob::memory_high, memory),
+              HasSubstr("it wanted 32 MiB, and the minimum and the node's capacity limits that"));
+  EXPECT_THAT(reason_words(Knob::memory_high, memory), HasSubstr("0.04 %"));
+}
+
+TEST(Words, EveryRuleHasItsOwnWords) {
+  for (int i = 0; i <= static_cast<int>(Rule::released); ++i) {
+    Reason reason;
+    reason.rule = static_cast<Rule>(i);
+    const auto name = std::string(to_string(reason.rule));
+    ASSERT_NE(name, "unknown");
+    const bool memory = name.starts_with("memory-");
+    const auto words = reason_words(memory ? Knob::memory_high : Knob::cpu_max, reason);
+    EXPECT_NE(words, name) << "the rule's name is not a sentence";
+    EXPECT_FALSE(words.empty()) << name;
+  }
+}
+
+TEST(Words, AReceiptNamesPathErrnoAndWhatWasTried) {
+  Receipt r;
+  r.knob = Knob::memory_high;
+  r.asked = MemoryLimit{512 * kMiB};
+  r.path = "/sys/fs/cgroup/bad\x1b/memory.high";
+  r.result = Receipt::Result::refused;
+  r.error_number = EINVAL;
+  EXPECT_EQ(sentence(r),
+            "writing 512 MiB to /sys/fs/cgroup/bad\\x1b/memory.high was refused: EINVAL (Invalid argument)");
+  r.result = Receipt::Result::timed_out;
+  r.started_at = 1s;
+  r.finished_at = 1s + 200ms;
+  EXPECT_THAT(sentence(r), HasSubstr("still blocked after 200 ms"));
+  r.result = Receipt::Result::differs;
+  r.holds = MemoryLimit{1024 * kMiB};
+  EXPECT_THAT(sentence(r), HasSubstr("but it holds 1 GiB"));
+}
+
+TEST(Words, EveryNoticeHasWords) {
+  for (int i = 0; i <= static_cast<int>(Notice::Kind::plan_violation); ++i) {
+    Notice n;
+    n.kind = static_cast<Notice::Kind>(i);
+    n.cgroup = "system.slice/a.service";
+    EXPECT_FALSE(sentence(n).empty()) << i;
+  }
+  Notice foreign;
+  foreign.kind = Notice::Kind::foreign_write;
+  foreign.expected = quota(40);
+  foreign.found = CpuMax{};
+  EXPECT_EQ(sentence(foreign), "somebody else wrote cpu.max: it held no limit and not 0.40 cores");
+}
+
+TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {
+  TaskReport t;
+  t.name = "al\xffpha";
+  t.cpu_max = quota(40);
+  t.cpu_max_cores = 4;
+  t.cpu_changed_at = 10s;
+  t.breaker = BreakerState::open;
+  t.breaker_cause = "EACCES";
+  t.breaker_retry_at = 80s;
+  const auto text = explanation(t, 20s);
+  EXPECT_THAT(text, HasSubstr("al\\xffpha is governed"));
+  EXPECT_THAT(text, HasSubstr("cpu.max is 0.40 cores, set 10 s ago"));
+  EXPECT_THAT(text, HasSubstr("memory.high is no limit"));
+  EXPECT_THAT(text, HasSubstr("Its breaker is open: EACCES. Tried again in 60 s."));
+  EXPECT_THAT(text, Not(HasSubstr("\xff")));
+}
+
+}  // namespace
+}  // namespace sluice::publish
