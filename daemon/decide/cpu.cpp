@@ -21,6 +21,7 @@ constexpr double kShrinkMax = 0.87;      // and so is a cut
 constexpr double kMarginUp = 0.05, kMarginUpUndo = 0.10, kMarginDownPerSecond = 0.01;
 constexpr double kMarginMin = 0.05, kMarginMax = 1.0;
 constexpr double kObserveSeconds = 2.0;  // before the first finite quota is chosen
+constexpr double kUndoFactorMax = 1.5;   // a larger cut was right in kind: only its size is mended
 constexpr double kUndoSeconds = 3.0;     // a raise this soon after a cut says that the cut was wrong
 constexpr double kFloorCores = 0.01;
 
@@ -143,9 +144,10 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s) {
   return need;
 }
 
-// What a write is worth, in core-seconds: little while the budget is whole, prohibitive when it is spent.
-double price(double spent_ratio) {
-  return 0.01 * (std::exp(3.3 * spent_ratio) - 1);
+// What a write is worth, in core-seconds: little while the budget is whole, without bound when it is spent,
+// so that raises always find some left. Large tasks waste more by nature, so their writes cost more.
+double price(double spent_ratio, double quota) {
+  return 0.01 * std::max(0.3, quota) * (std::exp(3.3 * spent_ratio) - 1) / std::max(1e-3, 1 - spent_ratio);
 }
 
 Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand, double wanted) {
@@ -198,8 +200,8 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   // A last write must not leave a task starving until the budget is whole again.
   const bool last_write = in.writes_left <= 1;
   auto raise = [&](Rule rule, double demand, double target) {
-    const bool undo =
-        s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds && *s.before_cut_cores >= target;
+    const bool undo = s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds &&
+                      *s.before_cut_cores >= target && *s.before_cut_cores <= kUndoFactorMax * target;
     if (undo) target = *s.before_cut_cores;
     if (last_write) target = in.max_cores;
     Intent intent{std::max(target, kRaiseMin * quota), {}};
@@ -230,7 +232,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   const double target = std::max(fit, in.min_cores);
   if (target >= kShrinkMax * quota) return {};
-  if (s.unused_core_seconds < price(in.budget_spent_ratio)) return {};
+  if (s.unused_core_seconds < price(in.budget_spent_ratio, quota)) return {};
   const Rule rule = unlimited                                           ? Rule::cpu_unlimited
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
@@ -244,7 +246,7 @@ void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule ru
     s.cut_at = in.now;
     return;
   }
-  if (rule == Rule::cpu_undo) s.margin = std::min(kMarginMax, s.margin + kMarginUpUndo);
+  if (rule == Rule::cpu_undo && !in.load_valid) s.margin = std::min(kMarginMax, s.margin + kMarginUpUndo);
   if (rule == Rule::cpu_throttled) s.margin = std::min(kMarginMax, s.margin + kMarginUp);
   s.before_cut_cores.reset();
   // The write refilled the period: the limit is no longer binding until the kernel says so again.

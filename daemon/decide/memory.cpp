@@ -12,15 +12,18 @@ constexpr double kPage = 4096;
 constexpr double kFloorFactor = 1.1;
 constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
 constexpr double kStepMin = 0.01, kStepMax = 0.08, kStepGrowth = 1.5;
-constexpr double kNearLimit = 0.95;   // in use / high: closer than this, the limit is the cause
-constexpr double kHoldIntervals = 5;  // after a raise, probing waits this many intervals
+constexpr double kNearLimit = 0.95;  // in use / high: closer than this, the limit is the cause
+constexpr double kHoldIntervals = 5,
+                 kGrazeHoldIntervals = 2;  // after a raise, probing waits this many intervals
+constexpr double kGrazeFactor = 1.1;       // a smaller raise answered a graze
 constexpr double kFutileWindowSeconds = 0.5;
 constexpr double kFutileScanPages = 512;  // in the window: fewer say nothing
 constexpr double kFutileStealRatio = 0.1;
 constexpr double kFutileFullRatio = 0.2;  // PSI full of the window
 constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
 constexpr double kRefaultShare = 0.002;  // of the memory in use, per second: the working set came back
-constexpr double kUpWindowSeconds = 0.5;
+constexpr double kFastSeconds = 0.5, kSlowSeconds = 10;
+constexpr double kSevere = 10;  // times the target, over the fast window: no graze, act at once
 
 double seconds(MonotonicTime t) {
   return std::chrono::duration<double>(t).count();
@@ -88,7 +91,7 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt,
                       g.memory_full_pressure_ratio.value_or(0) * dt, g.pgscan_per_second.value_or(0) * dt,
                       g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt});
-  const double keep = std::max(in.interval_seconds, 1.0);
+  const double keep = std::max(in.interval_seconds, kSlowSeconds);
   while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
   if (g.anon_growth_bytes_per_second) {
     constexpr double kSmoothing = 0.3;
@@ -111,12 +114,16 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
       return {in.max_bytes, reason_of(Rule::memory_futile, fast, in.max_bytes)};
     }
     if (floor && in.high_bytes < *floor) return {*floor, reason_of(Rule::memory_floor, fast, *floor)};
-    const Window up = over_last(s, in.now, kUpWindowSeconds);
-    if (near_limit && up.some_ratio() > in.pressure_target) {
+    // The target is a mean: a probe may cost a graze, as long as grazes stay rare. A stall is not waited for.
+    const Window up = over_last(s, in.now, kFastSeconds);
+    const Window mean = over_last(s, in.now, kSlowSeconds);
+    const bool severe = up.some_ratio() > kSevere * in.pressure_target;
+    if (near_limit && (severe || mean.some > in.pressure_target * kSlowSeconds)) {
       // Severity says how far: a little for a graze, half as much again for a stall.
-      const double over = std::log2(up.some_ratio() / in.pressure_target);
-      const double target = std::max(current, in.high_bytes) * (1 + std::clamp(0.03 * over, 0.03, 0.5));
-      return {target, reason_of(Rule::memory_pressure, up, target)};
+      const double over = std::log2(std::max(1.0, up.some_ratio() / in.pressure_target));
+      const double target =
+          std::max(current, in.high_bytes) * (1 + std::clamp(0.05 * (over - std::log2(kSevere)), 0.03, 0.5));
+      return {target, reason_of(Rule::memory_pressure, severe ? up : mean, target)};
     }
     if (near_limit && up.refaults_per_second() * kPage > kRefaultShare * current) {
       const double target = std::max(current, in.high_bytes) * 1.05;
@@ -129,7 +136,7 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   if (in.now < s.hold_until) return {};
   if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < in.interval_seconds) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
-  if (quiet.some_ratio() > in.pressure_target / 2 ||
+  if (over_last(s, in.now, kSlowSeconds).some > in.pressure_target * kSlowSeconds / 2 ||
       quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
     return {};
   }
@@ -151,6 +158,8 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
     hold = std::min(kFutileHoldMaxSeconds, kFutileHoldSeconds * std::exp2(s.futile_count));
     ++s.futile_count;
     s.write_blocked = false;
+  } else if (new_bytes < old_bytes * kGrazeFactor) {
+    hold = kGrazeHoldIntervals * in.interval_seconds;
   } else if (rule == Rule::memory_floor) {
     hold = in.interval_seconds;  // growth, not a mistake
   }

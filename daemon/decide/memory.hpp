@@ -20,7 +20,7 @@ struct MemoryState {
     double seconds = 0, some_seconds = 0, full_seconds = 0;
     double pgscan = 0, pgsteal = 0, refaults = 0;
   };
-  std::deque<Interval> recent;     // the last probe interval and a little more
+  std::deque<Interval> recent;     // the last ten seconds, or probe interval
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime probed_at{};       // last cut
   MonotonicTime hold_until{};      // no probing before: after a raise

@@ -94,14 +94,14 @@ TEST(Cpu, NothingShrinksOnMissingSignals) {
 
 TEST(Cpu, ACutThatProvesWrongIsUndone) {
   Bench b;
-  b.add(1, cores(2));
+  b.add(1, cores(1));
   b.full();
   until_change(b, 0.3, false, 0, 5s);
   ASSERT_LT(b.quota(), 0.6);
   const double cut = b.quota();
   until_change(b, cut, true, 0.2, 3s);
   EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_undo);
-  EXPECT_DOUBLE_EQ(b.quota(), 2);
+  EXPECT_DOUBLE_EQ(b.quota(), 1);
   EXPECT_GT(b.task().cpu_control.margin, 0.15) << "and the margin is wider";
 }
 

@@ -1,0 +1,132 @@
+// The simulated host with the governor on it, in one process: model time only, hours in seconds.
+// Every plan is held to the invariants, in every tick, whatever the scenario is about.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <utility>
+
+#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/governor.hpp"
+#include "tests/simhost/model.hpp"
+
+namespace sluice::testing {
+
+using namespace std::chrono_literals;
+
+class GovernedHost {
+ public:
+  explicit GovernedHost(const simhost::HostSpec& spec) : host(spec) {
+    config.node.cpu_reserve_cores = 0;
+    config.node.memory_reserve_bytes = 0;
+    host.on_throttle([this](const ThrottleEvent& e) {
+      if (events_.empty() || events_.back().id != e.id) events_.push_back(e);
+    });
+  }
+
+  // Baselines are what the knobs hold now: set them first.
+  CgroupId add(const simhost::TaskSpec& spec, const config::TaskPolicy& policy = {}) {
+    const auto id = host.add_task(spec).value();
+    config::Task rule;
+    rule.match_cgroup = spec.cgroup;
+    rule.policy = policy;
+    config.tasks.push_back(rule);
+    TaskFacts facts;
+    facts.id = id;
+    facts.cgroup = spec.cgroup;
+    facts.name = spec.cgroup;
+    facts.config_index = config.tasks.size() - 1;
+    const Sample s = host.sample(id);
+    facts.cpu_baseline = s.cpu_max.value();
+    facts.memory_baseline = s.memory_high.value();
+    facts_.push_back(facts);
+    return id;
+  }
+
+  void set_quota(CgroupId id, double cores) {
+    const auto v = cpu_max_of(cores, Usec{100'000});
+    host.set_cpu_max(*host.find(id), static_cast<std::uint64_t>(v.quota->count()) * 1000, 100'000'000);
+    for (auto& f : facts_) {
+      if (f.id == id) f.cpu_baseline = v;
+    }
+  }
+
+  // Kernel events reach the governor within a millisecond, as they do on a real host.
+  void run(Nsec length, const std::function<void()>& each_tick = {}) {
+    const auto until = host.now() + std::chrono::duration_cast<Usec>(length);
+    while (host.now() < until) {
+      const auto next = host.now() + 100'000us;
+      while (host.now() < next) {
+        host.advance(1'000us);
+        if (!events_.empty() && host.now() < next) step(Input::Kind::event);
+      }
+      step(Input::Kind::full);
+      if (each_tick) each_tick();
+    }
+  }
+
+  double quota(CgroupId id) const { return number_of(state.tasks.at(id).cpu.holds); }
+  double high(CgroupId id) const { return number_of(state.tasks.at(id).memory.holds); }
+  MonotonicTime now() const { return host.now(); }
+
+  simhost::Host host;
+  config::Config config;
+  State state;
+  Report report;
+  std::vector<Command> commands;
+  std::function<Receipt(const Write&)> intercept;  // faults
+  std::size_t writes = 0, violations = 0;
+  std::map<std::pair<CgroupId, Knob>, std::size_t> most_writes_a_minute;
+
+ private:
+  void step(Input::Kind kind) {
+    Input in;
+    in.kind = kind;
+    in.now = host.now();
+    in.node = host.facts();
+    in.events = std::exchange(events_, {});
+    in.receipts = std::exchange(receipts_, {});
+    in.commands = std::exchange(commands, {});
+    if (kind == Input::Kind::full) {
+      for (const auto& f : facts_) in.tasks.push_back({f, host.sample(f.id)});
+    }
+    auto out = tick(in, config, std::move(state));
+    state = std::move(out.state);
+    report = std::move(out.report);
+    for (const auto& n : report.notices) violations += n.kind == Notice::Kind::plan_violation ? 1 : 0;
+    check_capacity();
+    for (const auto& w : out.plan.writes) carry_out(w);
+  }
+
+  void carry_out(const Write& w) {
+    ++writes;
+    auto& log = log_[{w.id, w.knob}];
+    log.push_back(host.now());
+    while (host.now() - log.front() >= 1min) log.pop_front();
+    auto& most = most_writes_a_minute[{w.id, w.knob}];
+    most = std::max(most, log.size());
+    receipts_.push_back(intercept ? intercept(w) : host.apply(w));
+    receipts_.back().caused_at = w.caused_at;
+  }
+
+  void check_capacity() const {
+    double sum = 0;
+    bool governed = true;
+    for (const auto& [id, t] : state.tasks) {
+      const double cores = number_of(t.cpu.holds);
+      governed = governed && t.cpu.touched;
+      if (!std::isinf(cores)) sum += cores;
+    }
+    if (!governed || state.minima_exceed) return;
+    EXPECT_LE(sum, host.spec().cpus * 1.01) << "at " << host.now().count() << " us";
+  }
+
+  std::vector<TaskFacts> facts_;
+  std::vector<ThrottleEvent> events_;
+  std::vector<Receipt> receipts_;
+  std::map<std::pair<CgroupId, Knob>, std::deque<Usec>> log_;
+};
+
+}  // namespace sluice::testing
