@@ -37,6 +37,8 @@ struct LeaseText {
 };
 std::string format_lease(std::span<const LeaseEntry> entries, std::string_view boot_id);
 LeaseText parse_lease(std::string_view text, std::string_view boot_id);
+// A line of it, from "BOOT_ID CGROUP_ID KNOB VALUE PATH": puts the version and the checksum in front.
+std::string seal_lease_line(std::string_view body);
 
 // One process holds it (see single_instance.hpp). Not thread-safe.
 class Lease {

@@ -93,6 +93,10 @@ tl::expected<Line, const char*> parse_line(std::string_view text) {
 
 }  // namespace
 
+std::string seal_lease_line(std::string_view body) {
+  return std::string(kVersion).append(" ").append(crc32_hex(body)).append(" ").append(body).append("\n");
+}
+
 std::string format_lease(std::span<const LeaseEntry> entries, std::string_view boot_id) {
   std::string text(kComment);
   for (const auto& entry : entries) {
@@ -101,7 +105,7 @@ std::string format_lease(std::span<const LeaseEntry> entries, std::string_view b
     body.append(" ").append(file_name(entry.knob));
     body.append(" ").append(cgroups::escape(cgroups::format(entry.baseline)));
     body.append(" ").append(cgroups::escape(entry.path));
-    text.append(kVersion).append(" ").append(crc32_hex(body)).append(" ").append(body).append("\n");
+    text.append(seal_lease_line(body));
   }
   return text;
 }
