@@ -32,7 +32,8 @@ def _checks_of_script(script: str, records: list[dict], ended: str) -> list[dict
         if record["kind"] == "figure" and record.get("name") in by_name:
             by_name[record["name"]]["figures"][str(record.get("key"))] = record.get("value")
         elif record["kind"] == "figure":
-            verdicts.append(_entry(script, str(record.get("name")), "fail", f"has figure {record.get('key')}, no verdict"))
+            detail = f"has figure {record.get('key')}, no verdict"
+            verdicts.append(_entry(script, str(record.get("name")), "fail", detail))
 
     kinds = {record["kind"] for record in records}
     end = next((record for record in records if record["kind"] == "end"), {})

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 60
+# timeout: 180
 # What every other check takes for granted about this guest.
 . "$PAYLOAD/guest/lib.sh"
 
@@ -36,9 +36,17 @@ done
 wait
 stalled=$(($(total) - before))
 figure boot.psi-moves stalled_usec "$stalled"
-if [ "$stalled" -gt 500000 ]; then check boot.psi-moves pass; else check boot.psi-moves fail "$stalled µs of stall in 3 s of contention"; fi
+if [ "$stalled" -gt 500000 ]; then
+  check boot.psi-moves pass
+else
+  check boot.psi-moves fail "$stalled µs of stall in 3 s of contention"
+fi
 
-# BTF and a BPF program that the verifier takes: without these no program of ours has a chance.
-if [ -s /sys/kernel/btf/vmlinux ]; then check boot.btf pass; else check boot.btf fail "/sys/kernel/btf/vmlinux is missing"; fi
+# Without types, and this function among them, none of our BPF programs has a chance.
+if [ -s /sys/kernel/btf/vmlinux ]; then
+  check boot.btf pass
+else
+  check boot.btf fail "/sys/kernel/btf/vmlinux is missing"
+fi
 count=$(bpftool btf dump file /sys/kernel/btf/vmlinux format raw | grep -c "FUNC 'throttle_cfs_rq'")
 expect boot.btf-throttle "$count" 1

@@ -2,7 +2,8 @@
 # timeout: 30
 # Runs last: nothing that the checks did may have hurt the kernel.
 . "$PAYLOAD/guest/lib.sh"
-bad=$(dmesg | grep -E 'cut here|BUG:|Oops|general protection|soft lockup|stalls on CPU|blocked for more than|refcount' || true)
+trouble='cut here|BUG:|Oops|general protection|soft lockup|stalls on CPU|blocked for more than|refcount'
+bad=$(dmesg | grep -E "$trouble" || true)
 if [ -z "$bad" ]; then
   check kernel-log pass
 else

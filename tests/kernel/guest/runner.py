@@ -76,7 +76,8 @@ class Runner:
                 raise ValueError(f"kind {record['kind']!r}")
             self.emit(**{**record, "script": script})
         except (ValueError, KeyError, TypeError) as error:
-            self.emit("check", script=script, name=script, status="fail", detail=f"wrote a broken record: {error}: {line!r}")
+            detail = f"wrote a broken record: {error}: {line!r}"
+            self.emit("check", script=script, name=script, status="fail", detail=detail)
 
     def run(self, script: str, command: list[str], limit_s: float, cwd: pathlib.Path) -> None:
         """One command under a limit, in a cgroup of its own: what it starts ends with it, daemons too."""
@@ -130,7 +131,8 @@ class Runner:
         hand_on(last=True)
         newline = "\n" if prints.in_line else ""
         write_all(self.output, f"{newline}=== end of {script}: {status or 'exit status 0'}\n".encode())
-        self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=seconds)
 
     def main(self) -> None:
         release = os.uname().release
