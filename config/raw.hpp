@@ -1,7 +1,6 @@
 // What the files say, key by key, before classes, defaults and the checks across keys. Private to this room.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,7 +21,9 @@ struct Where {
   std::uint32_t source = 0;  // index into parse()'s sources
   std::uint32_t line = 0, column = 0;
 
-  auto operator<=>(const Where&) const = default;
+  friend bool operator<(const Where& a, const Where& b) {
+    return std::tie(a.source, a.line, a.column) < std::tie(b.source, b.line, b.column);
+  }
 };
 
 // One key. Given without a value: it is in a file but wrong and reported, so no check may build on it.
@@ -87,8 +89,8 @@ class Report {
     found_.push_back(
         {where, {sources_[where.source].file, where.line, where.column, std::move(key), std::move(message)}});
   }
-  bool empty() const { return found_.empty(); }
-  std::string place(Where where) const;  // "file:line"
+  [[nodiscard]] bool empty() const { return found_.empty(); }
+  [[nodiscard]] std::string place(Where where) const;  // "file:line"
   std::vector<Problem> in_order() &&;
 
  private:

@@ -71,7 +71,7 @@ struct Reader {
   std::uint32_t source;
   Report& report;
 
-  Where where(const toml::source_region& region) const {
+  [[nodiscard]] Where where(const toml::source_region& region) const {
     return {source, region.begin.line, region.begin.column};
   }
   void wrong(const toml::node& node, std::string key, std::string_view must) const {
@@ -79,18 +79,19 @@ struct Reader {
   }
 };
 
-// One table. Whoever reads it asks for each key it knows; what is left is unknown when the table is done.
+// One table while it is read.
 class Section {
  public:
-  Section(const Reader& reader, const toml::table& table, std::string path)
-      : reader_(reader), table_(table), path_(std::move(path)) {}
-  Section(const Section&) = delete;
-  Section& operator=(const Section&) = delete;
-  ~Section() {
-    for (const auto& [key, node] : table_) {
-      if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
-      reader_.report.add(reader_.where(key.source()), path_of(path_, key.str()),
-                         "unknown; " + suggestion(key.str(), known_, '\''));
+  // Has `read` ask for the keys it knows, then names those that nobody asked for.
+  template <class Read>
+  static void read(const Reader& reader, const toml::table& table, std::string path, const Read& read) {
+    Section section(reader, table, std::move(path));
+    read(section);
+    for (const auto& [key, node] : table) {
+      const auto& known = section.known_;
+      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+      reader.report.add(reader.where(key.source()), path_of(section.path_, key.str()),
+                        "unknown; " + suggestion(key.str(), known, '\''));
     }
   }
 
@@ -103,14 +104,13 @@ class Section {
     if (!slot.value) reader_.wrong(*node, slot.key, must);
   }
 
-  // Calls read(Section&) on the table of that name. False: it is there, but no table.
+  // Reads the table of that name. False: it is there, but no table.
   template <class Read>
   bool table(std::string_view name, const Read& read) {
     const auto* node = get(name);
     if (node == nullptr) return true;
     if (const auto* inner = node->as_table()) {
-      Section section(reader_, *inner, path_of(path_, name));
-      read(section);
+      Section::read(reader_, *inner, path_of(path_, name), read);
       return true;
     }
     reader_.wrong(*node, path_of(path_, name),
@@ -122,12 +122,14 @@ class Section {
     known_.push_back(name);
     return table_.get(name);
   }
-  const Reader& reader() const { return reader_; }
-  const toml::table& all() const { return table_; }
-  const std::string& path() const { return path_; }
-  void know(std::string_view name) { known_.push_back(name); }
+  [[nodiscard]] const Reader& reader() const { return reader_; }
+  [[nodiscard]] const toml::table& all() const { return table_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
+  Section(const Reader& reader, const toml::table& table, std::string path)
+      : reader_(reader), table_(table), path_(std::move(path)) {}
+
   const Reader& reader_;
   const toml::table& table_;
   std::string path_;
@@ -197,7 +199,8 @@ void read_classes(Section& in, RawConfig& raw) {
       in.reader().report.add(in.reader().where(key.source()), path_of(in.path(), name),
                              "the class's name " + says);
     }
-    in.table(name, [&](Section& policy) { read_policy(policy, raw.classes[std::string(name)]); });
+    auto& policy = raw.classes[std::string(name)];  // known even if broken, so that its tasks are not blamed
+    in.table(name, [&](Section& section) { read_policy(section, policy); });
   }
 }
 
@@ -226,10 +229,7 @@ void read_tasks(const toml::node& node, const Reader& reader, RawConfig& raw) {
     const toml::node& entry = (*tasks)[i];
     RawTask task{.where = reader.where(entry.source()), .key = fmt::format("task[{}]", i)};
     if (const auto* table = entry.as_table()) {
-      {
-        Section section(reader, *table, task.key);
-        read_task(section, task);
-      }
+      Section::read(reader, *table, task.key, [&](Section& in) { read_task(in, task); });
       place_task(std::move(task), raw, reader.report);
     } else {
       reader.wrong(entry, task.key, "must be a table: write [[task]]");
@@ -285,10 +285,11 @@ bool read_source(std::span<const Source> sources, std::uint32_t index, RawConfig
     return false;
   }
   const Reader reader{index, report};
-  Section top(reader, parsed.table(), "");
-  top.table("node", [&](Section& in) { read_node(in, raw.node); });
-  top.table("class", [&](Section& in) { read_classes(in, raw); });
-  if (const auto* tasks = top.get("task")) read_tasks(*tasks, reader, raw);
+  Section::read(reader, parsed.table(), "", [&](Section& top) {
+    top.table("node", [&](Section& in) { read_node(in, raw.node); });
+    top.table("class", [&](Section& in) { read_classes(in, raw); });
+    if (const auto* tasks = top.get("task")) read_tasks(*tasks, reader, raw);
+  });
   return true;
 }
 

@@ -43,13 +43,13 @@ struct Layers {
   }
 
   template <class Part>
-  Layers<Part> part(Part Raw::*member) const {
+  [[nodiscard]] Layers<Part> part(Part Raw::*member) const {
     return {own.*member, inherited != nullptr ? &(inherited->*member) : nullptr};
   }
 
  private:
   template <class T>
-  Held<T> find(Slot<T> Raw::*key) const {
+  [[nodiscard]] Held<T> find(Slot<T> Raw::*key) const {
     if ((own.*key).given) return {(own.*key).value, &(own.*key), true};
     if (inherited != nullptr && (inherited->*key).given)
       return {(inherited->*key).value, &(inherited->*key), false};

@@ -72,7 +72,7 @@ Int saturating_add(Int a, Int b) {
 struct Decimal {
   std::string_view whole, fraction;
 
-  Int scaled(Int scale) const {
+  [[nodiscard]] Int scaled(Int scale) const {
     Int n = 0;
     if (!whole.empty() && std::from_chars(whole.data(), whole.data() + whole.size(), n).ec != std::errc{})
       return kMost;

@@ -78,6 +78,8 @@ INSTANTIATE_TEST_SUITE_P(
     WrongKind, One,
     testing::Values(
         Mistake{"node", "node = 1", "t.toml:1:8: key 'node': found 1, must be a table: write [node]"},
+        Mistake{"class_and_not_its_task", "class.a = 1\ntask = [{match.unit = \"a.service\", class = \"a\"}]",
+                "t.toml:1:11: key 'class.a': found 1, must be a table: write [class.a]"},
         Mistake{"task", "[task]\nname = \"a\"",
                 "t.toml:1:1: key 'task': found a table, must be an array of tables: write [[task]], in two "
                 "brackets"},
