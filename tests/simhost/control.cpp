@@ -149,7 +149,17 @@ std::string force_psi(Cgroup& cgroup, const Words& words) {
   return "ok";
 }
 
-std::string run(FuseFs& fs, Host& host, const Words& words) {
+// A load's "start=now" becomes the present in model time.
+void resolve_now(Words& words, const Host& host) {
+  for (std::string& word : words) {
+    const auto at = word.find("start=now");
+    if (at != std::string::npos)
+      word.replace(at + 6, 3, fmt::format("{}", static_cast<double>(host.now().count()) / 1e6));
+  }
+}
+
+std::string run(FuseFs& fs, Host& host, Words words) {
+  resolve_now(words, host);
   if (words.empty()) return error("an empty line; see tests/simhost/README.md for the commands");
   const std::string& command = words[0];
   if (command == "ping") return "ok";

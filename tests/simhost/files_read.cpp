@@ -61,7 +61,7 @@ std::string controllers_text(unsigned set) {
   std::string out;
   if (set & kCpu) out += "cpu";
   if (set & kMemory) out += out.empty() ? "memory" : " memory";
-  return out + "\n";
+  return out.empty() ? out : out + "\n";
 }
 
 std::string cpu_stat(Cgroup& cgroup, double now) {

@@ -99,8 +99,8 @@ void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
 void on_unlink(fuse_req_t request, fuse_ino_t, const char*) {
   fuse_reply_err(request, EPERM);
 }
-void on_mknod(fuse_req_t request, fuse_ino_t, const char*, mode_t, dev_t) {
-  fuse_reply_err(request, EPERM);
+void on_mknod(fuse_req_t request, fuse_ino_t, const char*, mode_t mode, dev_t) {
+  fuse_reply_err(request, S_ISREG(mode) ? EACCES : EPERM);
 }
 void on_symlink(fuse_req_t request, const char*, fuse_ino_t, const char*) {
   fuse_reply_err(request, EPERM);

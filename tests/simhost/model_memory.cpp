@@ -210,6 +210,7 @@ void Host::kill_task(Task& task) {
   task.memory.restart();
   task.work.restart(now_exact());
   update_memory(task);
+  for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) ++at->cgroup_events_changes;
 }
 
 // The node itself is full: cold page cache goes first, whoever holds it; then the largest task dies.

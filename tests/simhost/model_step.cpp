@@ -41,6 +41,7 @@ void Host::step(double to) {
                to >= task->dead_since + double(task->spec.restart_after->count())) {
       task->dead_since = -1;
       task->work.restart(to);
+      for (Cgroup* at = task->cgroup; at != nullptr; at = at->parent) ++at->cgroup_events_changes;
     }
     step_memory(*task, from, to, records);
   }
