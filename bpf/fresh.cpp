@@ -87,8 +87,11 @@ sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const 
   known.walk = walk_;
 
   if (record.valid & SLUICE_HAS_USAGE) {
-    const CpuSplit shown{std::max(known.user_ns, entry.shown_user_ns),
-                         std::max(known.system_ns, entry.shown_system_ns)};
+    // Floors: at first what cpu.stat last said, from then on what was said here. Never a mix, or they exceed
+    // the sum.
+    const bool seen = known.user_ns + known.system_ns > 0;
+    const CpuSplit shown = seen ? CpuSplit{known.user_ns, known.system_ns}
+                                : CpuSplit{entry.shown_user_ns, entry.shown_system_ns};
     const CpuSplit split = split_runtime(record.usage_ns, {record.user_ns, record.system_ns}, shown);
     record.user_ns = known.user_ns = split.user_ns;
     record.system_ns = known.system_ns = split.system_ns;

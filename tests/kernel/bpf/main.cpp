@@ -1,0 +1,24 @@
+// bpf_differential --root=CGROUP: holds the BPF programs against the kernel's own files. Needs root and a
+// kernel that can do all of it: whatever is missing is a failure, never a skip.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/kernel/bpf/tree.hpp"
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  const char* root = std::getenv("CHECK_CGROUP");
+  for (int i = 1; i < argc; ++i)
+    if (std::string_view(argv[i]).starts_with("--root=")) root = argv[i] + 7;
+  if (!root) {
+    std::fprintf(
+        stderr,
+        "bpf_differential: name an empty cgroup with cpu and memory for its children: --root=DIRECTORY\n");
+    return 2;
+  }
+  sluice::kernel_test::set_root(root);
+  return RUN_ALL_TESTS();
+}
