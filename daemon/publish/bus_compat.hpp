@@ -5,6 +5,7 @@
 #include <sdbus-c++/sdbus-c++.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,13 @@
 namespace sluice::publish::compat {
 
 enum class Emits : bool { no, yes };
+
+// a{sv}, and one entry of it: Variant's constructor is explicit in sdbus-c++ 2.
+using Dictionary = std::map<std::string, sdbus::Variant>;
+template <class Value>
+Dictionary::value_type entry(const char* key, const Value& value) {
+  return {key, sdbus::Variant{value}};
+}
 
 #if SLUICE_SDBUS_2
 

@@ -112,21 +112,21 @@ std::vector<ManagerObject::PlanRow> ManagerObject::plan() const {
   return rows;
 }
 
-std::map<string, sdbus::Variant> ManagerObject::statistics() const {
+compat::Dictionary ManagerObject::statistics() const {
   const auto& node = context_.model.report().node;
   const auto& calls = context_.statistics.calls;
   return {
-      {"TicksTotal", node.ticks},
-      {"EventsTotal", node.events_total},
-      {"EventsLost", context_.facts.events_lost},
-      {"WritesTotal", node.writes_total},
-      {"Tasks", static_cast<std::uint32_t>(context_.model.tasks().size())},
-      {"Holds", static_cast<std::uint32_t>(context_.model.holds())},
-      {"BusConnections", context_.statistics.connections},
-      {"CallsAccepted", calls.accepted},
-      {"CallsFailed", calls.failed},
-      {"CallsDenied", calls.denied},
-      {"CallsRateLimited", calls.rate_limited},
+      compat::entry("TicksTotal", node.ticks),
+      compat::entry("EventsTotal", node.events_total),
+      compat::entry("EventsLost", context_.facts.events_lost),
+      compat::entry("WritesTotal", node.writes_total),
+      compat::entry("Tasks", static_cast<std::uint32_t>(context_.model.tasks().size())),
+      compat::entry("Holds", static_cast<std::uint32_t>(context_.model.holds())),
+      compat::entry("BusConnections", context_.statistics.connections),
+      compat::entry("CallsAccepted", calls.accepted),
+      compat::entry("CallsFailed", calls.failed),
+      compat::entry("CallsDenied", calls.denied),
+      compat::entry("CallsRateLimited", calls.rate_limited),
   };
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/changed_properties.hpp"
 #include "daemon/publish/object_context.hpp"
 
@@ -33,7 +34,7 @@ class ManagerObject {
   void reload(sdbus::Result<>&& result);
   [[nodiscard]] std::string task_of(const std::string& process) const;
   [[nodiscard]] std::vector<PlanRow> plan() const;
-  [[nodiscard]] std::map<std::string, sdbus::Variant> statistics() const;
+  [[nodiscard]] compat::Dictionary statistics() const;
 
   const ObjectContext& context_;
   ChangedProperties changed_;

@@ -12,7 +12,6 @@ namespace sluice::publish {
 
 namespace {
 
-using Map = std::map<std::string, sdbus::Variant>;
 using std::string;
 using std::uint64_t;
 
@@ -139,7 +138,7 @@ void TaskObject::export_methods(sdbus::IObject& object) {
   interface.finish();
 }
 
-Map TaskObject::explain() const {
+compat::Dictionary TaskObject::explain() const {
   const TaskReport& task = *view_.report;
   const Reason& cpu = task.cpu_reason;
   const Reason& memory = task.memory_reason;
@@ -147,50 +146,50 @@ Map TaskObject::explain() const {
   for (auto change = view_.history.rbegin(); change != view_.history.rend() && last.size() < 8; ++change) {
     last.push_back(sentence(with_words(task, *change)));
   }
-  Map map{
-      {"Text", explanation(task, monotonic_now())},
-      {"LastChanges", last},
-      {"Mode", string(to_string(task.mode))},
-      {"HoldReason", c_escape(task.hold_reason)},
-      {"PinnedBy", pinned_by(context_, task)},
-      {"BreakerState", string(to_string(task.breaker))},
-      {"BreakerCause", c_escape(task.breaker_cause)},
-      {"CPURule", string(to_string(cpu.rule))},
-      {"CPUText", reason_words(Knob::cpu_max, cpu)},
-      {"CPUWantedPerSecUSec", usec_value(cpu.wanted)},
-      {"CPUClampedBy", clamp_name(cpu)},
-      {"CPUDemandPerSecUSec", usec_value(cpu.demand_cores)},
-      {"CPUUsagePerSecUSec", usec_value(cpu.usage_cores)},
-      {"CPUBacklogUSec", usec_value(cpu.backlog_cpu_seconds)},
-      {"CPUBindingUSec", usec_value(cpu.binding_seconds)},
-      {"CPUThrottledRatio", cpu.throttled_ratio},
-      {"CPUPressureRatio", cpu.pressure_ratio},
-      {"MemoryRule", string(to_string(memory.rule))},
-      {"MemoryText", reason_words(Knob::memory_high, memory)},
-      {"MemoryWanted", bytes_value(memory.wanted)},
-      {"MemoryClampedBy", clamp_name(memory)},
-      {"MemoryPressureRatio", memory.pressure_ratio},
-      {"MemoryRefaultsPerSec", memory.refaults_per_second},
-      {"MemoryReclaimRatio", memory.steal_scan_ratio},
+  compat::Dictionary map{
+      compat::entry("Text", explanation(task, monotonic_now())),
+      compat::entry("LastChanges", last),
+      compat::entry("Mode", string(to_string(task.mode))),
+      compat::entry("HoldReason", c_escape(task.hold_reason)),
+      compat::entry("PinnedBy", pinned_by(context_, task)),
+      compat::entry("BreakerState", string(to_string(task.breaker))),
+      compat::entry("BreakerCause", c_escape(task.breaker_cause)),
+      compat::entry("CPURule", string(to_string(cpu.rule))),
+      compat::entry("CPUText", reason_words(Knob::cpu_max, cpu)),
+      compat::entry("CPUWantedPerSecUSec", usec_value(cpu.wanted)),
+      compat::entry("CPUClampedBy", clamp_name(cpu)),
+      compat::entry("CPUDemandPerSecUSec", usec_value(cpu.demand_cores)),
+      compat::entry("CPUUsagePerSecUSec", usec_value(cpu.usage_cores)),
+      compat::entry("CPUBacklogUSec", usec_value(cpu.backlog_cpu_seconds)),
+      compat::entry("CPUBindingUSec", usec_value(cpu.binding_seconds)),
+      compat::entry("CPUThrottledRatio", cpu.throttled_ratio),
+      compat::entry("CPUPressureRatio", cpu.pressure_ratio),
+      compat::entry("MemoryRule", string(to_string(memory.rule))),
+      compat::entry("MemoryText", reason_words(Knob::memory_high, memory)),
+      compat::entry("MemoryWanted", bytes_value(memory.wanted)),
+      compat::entry("MemoryClampedBy", clamp_name(memory)),
+      compat::entry("MemoryPressureRatio", memory.pressure_ratio),
+      compat::entry("MemoryRefaultsPerSec", memory.refaults_per_second),
+      compat::entry("MemoryReclaimRatio", memory.steal_scan_ratio),
   };
-  if (task.memory_floor) map["MemoryFloor"] = uint64_t{*task.memory_floor};
+  if (task.memory_floor) map.insert(compat::entry("MemoryFloor", uint64_t{*task.memory_floor}));
   return map;
 }
 
-Map TaskObject::statistics() const {
+compat::Dictionary TaskObject::statistics() const {
   const TaskReport& task = *view_.report;
-  Map map{
-      {"WritesLastMinute", task.writes_last_minute},
-      {"WritesTotal", task.writes_total},
-      {"DriftTotal", task.drift_total},
-      {"HistoryEntries", static_cast<std::uint32_t>(view_.history.size())},
+  compat::Dictionary map{
+      compat::entry("WritesLastMinute", task.writes_last_minute),
+      compat::entry("WritesTotal", task.writes_total),
+      compat::entry("DriftTotal", task.drift_total),
+      compat::entry("HistoryEntries", static_cast<std::uint32_t>(view_.history.size())),
   };
   // Absent when not known: here a map can say so.
   const auto add = [&](const char* key, const auto& value) {
-    if (value) map[key] = *value;
+    if (value) map.insert(compat::entry(key, *value));
   };
   const auto add_usec = [&](const char* key, const std::optional<double>& seconds) {
-    if (seconds) map[key] = usec_value(*seconds);
+    if (seconds) map.insert(compat::entry(key, usec_value(*seconds)));
   };
   add_usec("CPUUsagePerSecUSec", task.cpu_usage_cores);
   add_usec("CPUDemandPerSecUSec", task.cpu_demand_cores);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/changed_properties.hpp"
 #include "daemon/publish/object_context.hpp"
 
@@ -30,8 +31,8 @@ class TaskObject {
   using Work = std::function<void(const Caller&)>;
   void export_methods(sdbus::IObject& object);
   void gated(sdbus::Result<>&& result, Work work, std::string rate_key = {});
-  [[nodiscard]] std::map<std::string, sdbus::Variant> explain() const;
-  [[nodiscard]] std::map<std::string, sdbus::Variant> statistics() const;
+  [[nodiscard]] compat::Dictionary explain() const;
+  [[nodiscard]] compat::Dictionary statistics() const;
   using HistoryRow =
       sdbus::Struct<std::uint64_t, std::string, std::uint64_t, std::uint64_t, std::string, std::string>;
   [[nodiscard]] std::vector<HistoryRow> history(std::uint64_t since_usec, std::uint32_t limit) const;
