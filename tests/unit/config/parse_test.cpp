@@ -273,6 +273,7 @@ RC_GTEST_PROP(Parse, NoSourcesCrashIt, ()) {
   const auto texts = *rc::gen::container<std::vector<std::string>>(
       rc::gen::oneOf(some_toml(), rc::gen::string<std::string>()));
   std::vector<Source> sources;
+  sources.reserve(texts.size());
   for (const auto& text : texts) sources.push_back({"f" + std::to_string(sources.size()), text});
   const auto result = parse(sources);
   if (result) return;
