@@ -264,7 +264,7 @@ void plan_releases(Tick& t) {
   for (auto& [id, task] : t.state.tasks) {
     const auto& policy = t.policy_of(task);
     const bool whole = all || task.suspended || task.breaker.state == BreakerState::open;
-    auto release = [&](KnobState& knob, Knob which, bool enabled) {
+    auto release = [&, &id = id](KnobState& knob, Knob which, bool enabled) {
       if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at)
         return;
       t.plan.writes.push_back({id, which, knob.baseline, Reason{.rule = Rule::released}, {}});

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The simulated host's FUSE face against the kernel truth table, and the unmodified daemon on it.
+# shellcheck source=tests/lanes/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs build demo test
+needs_script tests/simhost/conformance.sh
+for script in tests/simhost/conformance.sh tests/simhost/*_e2e.sh; do
+  [ ! -e "$script" ] || counted "$(basename "$script" .sh)" "$script" "$release"
+done
+closing

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Hours of simulated load on the in-process host, in seconds: does the governor do right over time?
+# shellcheck source=tests/lanes/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs build test
+[ -x "$release/bin/scenario_test" ] || cannot_run "$release/bin/scenario_test was not built"
+counted scenario python3 tests/support/run_gtest.py --logs "$scratch" --limit-s 600 "$release/bin/scenario_test"
+closing

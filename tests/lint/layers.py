@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Holds every include of the project against the layer rules below. Prints violations and a closing line.
+
+    tests/lint/layers.py              check the repository
+    tests/lint/layers.py --self-test  plant violations in a temporary tree; each must be found, and nothing else
+"""
+
+import dataclasses
+import fnmatch
+import pathlib
+import sys
+import tempfile
+
+import sources
+
+# ---- the rules -----------------------------------------------------------------------------------------------------
+
+# Headers of the standard library that reach outside of the process, or read a clock of the wall.
+STD_OUTSIDE = {
+    "condition_variable", "cstdio", "ctime", "filesystem", "fstream", "future", "iostream", "istream",
+    "mutex", "ostream", "random", "semaphore", "shared_mutex", "sstream", "stop_token", "syncstream", "thread",
+}  # fmt: skip
+# C's own headers; any other name that ends in .h is the operating system's or a library's.
+C_PURE = {"assert.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdbool.h", "stddef.h", "stdint.h",
+          "string.h"}  # fmt: skip
+
+# A family is what an include belongs to: the first pattern that fits. A bare name (<vector>) is "std" or "outside".
+FAMILIES = (
+    ("asio", "boost/asio/*", "boost/asio.hpp"),
+    ("boost", "boost/*"),
+    ("libbpf", "bpf/*.h"),
+    ("sdbus", "sdbus-c++/*"),
+    ("systemd", "systemd/*"),
+    ("spdlog", "spdlog/*"),
+    ("fmt", "fmt/*"),
+    ("toml", "toml++/*"),
+    ("cli", "CLI/*"),
+    ("expected", "tl/expected.hpp"),
+    ("fuse", "fuse3/*", "fuse*.h"),
+    ("test", "gtest/*", "gmock/*", "rapidcheck/*", "rapidcheck.h"),
+    ("system", "*.h"),  # the kernel's and libc's: unistd.h, sys/*.h, linux/*.h, poll.h …
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    files: tuple[str, ...]  # patterns; a file is in the first room that one of them fits
+    rooms: frozenset[str]  # rooms that it may include, besides itself and the values
+    families: frozenset[str]  # families of headers that it may include, besides the pure part of the standard library
+    pure: bool = False  # what it may not include, it may not reach through another header either
+
+
+def room(files: str, rooms: str = "", families: str = "", pure: bool = False) -> Room:
+    return Room(tuple(files.split()), frozenset(rooms.split()), frozenset(families.split()), pure)
+
+
+ROOMS = {
+    # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
+    "values": room("cgroups/types.hpp bpf/record.h config/config.hpp daemon/command.hpp daemon/report.hpp"
+                   " daemon/sample/snapshot.hpp daemon/arbitrate/plan.hpp daemon/decide/reason.hpp", pure=True),
+    "bpf-programs": room("bpf/*.bpf.c bpf/*.h", families="libbpf system"),
+    "cgroups": room("cgroups/*", families="outside system expected"),
+    "bpf": room("bpf/*", "bpf-programs", families="outside system expected libbpf"),
+    "config": room("config/*", families="outside system expected toml fmt"),
+    "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/governor*", families="expected", pure=True),
+    "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
+    "actuate": room("daemon/actuate/*", "cgroups", "outside system expected sdbus"),
+    # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
+    "publish": room("daemon/publish/*", "", "outside system expected sdbus systemd spdlog fmt asio"),
+    "ctl": room("daemon/ctl/*", "", "outside system expected sdbus fmt cli"),
+    # Nobody names this room: the loop and main are used by no one.
+    "wiring": room("daemon/main.cpp daemon/loop* daemon/registry* daemon/version.hpp*",
+                   "cgroups bpf config policy sample actuate publish",
+                   "outside system expected asio boost cli fmt spdlog systemd"),
+    "tests": room("tests/*", "cgroups bpf config policy sample actuate publish wiring bpf-programs",
+                  "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli"),
+}  # fmt: skip
+
+# Made by the build, so not in the tree: the room that each belongs to.
+GENERATED = {"daemon/version.hpp": "wiring", "bpf/*.skel.h": "bpf"}
+
+# ---- the check -----------------------------------------------------------------------------------------------------
+
+
+def room_of(name: str) -> str | None:
+    for title, rules in ROOMS.items():
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in rules.files):
+            return title
+    return None
+
+
+def family_of(include: str) -> str:
+    if "." not in include and "/" not in include:
+        return "outside" if include in STD_OUTSIDE else "std"
+    if include in C_PURE:
+        return "std"
+    for family, *patterns in FAMILIES:
+        if any(fnmatch.fnmatchcase(include, pattern) for pattern in patterns):
+            return family
+    return "unknown"
+
+
+def generated_room(include: str) -> str | None:
+    return next((title for pattern, title in GENERATED.items() if fnmatch.fnmatchcase(include, pattern)), None)
+
+
+def forbidden(rules: Room, own: str, include: str, project_file: str | None) -> str:
+    """Why a file of this room may not have this include, or nothing."""
+    target = room_of(project_file) if project_file else generated_room(include)
+    if target:
+        if target in (own, "values") or target in rules.rooms:
+            return ""
+        return f"may not use {target}"
+    family = family_of(include)
+    if family == "std" or family in rules.families:
+        return ""
+    if family == "unknown":
+        return "is of no library that the table knows, and no file of the project"
+    return f"may not use {'what reaches outside of the process' if family == 'outside' else family}"
+
+
+def check(root: pathlib.Path, names: list[str]) -> tuple[int, list[str]]:
+    """How many include lines were held against the rules, and what is wrong with them."""
+    includes = sources.Includes(root)
+    checked = 0
+    wrong = []
+    for name in names:
+        if not name.endswith(sources.CXX):
+            continue
+        own = room_of(name)
+        if own is None:
+            wrong.append(f"{name}: is in no room of the table in tests/lint/layers.py")
+            continue
+        rules = ROOMS[own]
+        for include in includes.direct(name):
+            checked += 1
+            if why := forbidden(rules, own, include, includes.project_file(include)):
+                wrong.append(f"{name}: <{include}>: {own} {why}")
+        if not rules.pure:
+            continue
+        for reached, way in includes.chains(name).items():
+            for include in includes.direct(reached) if reached != name else []:
+                checked += 1
+                if why := forbidden(rules, own, include, includes.project_file(include)):
+                    wrong.append(f"{name}: <{include}>, through {' > '.join(way[1:])}: {own} {why}")
+    return checked, wrong
+
+
+# ---- the check's own test ------------------------------------------------------------------------------------------
+
+GOOD = {
+    "cgroups/types.hpp": "#include <cstdint>\n",
+    "cgroups/read.hpp": '#include "cgroups/types.hpp"\n#include <unistd.h>\n#include <tl/expected.hpp>\n',
+    "bpf/record.h": "#include <stdint.h>\n",
+    "bpf/walk.bpf.c": '#include "bpf/record.h"\n#include <bpf/bpf_helpers.h>\n',
+    "bpf/source.cpp": '#include "bpf/record.h"\n#include "bpf/walk.skel.h"\n#include <bpf/libbpf.h>\n',
+    "daemon/sample/snapshot.hpp": '#include "cgroups/types.hpp"\n#include <vector>\n',
+    "daemon/signal/signal.cpp": '#include "daemon/sample/snapshot.hpp"\n#include <cmath>\n#include <chrono>\n',
+    "daemon/governor.hpp": '#include "bpf/record.h"\n#include <map>\n',
+    "daemon/publish/bus.cpp": '#include <sdbus-c++/sdbus-c++.h>\n#include <thread>\n',
+    "daemon/loop.hpp": '#include "daemon/governor.hpp"\n#include <boost/asio.hpp>\n',
+    "tests/unit/a_test.cpp": '#include "daemon/governor.hpp"\n#include <gtest/gtest.h>\n',
+}
+
+# Each: one file that is added or replaced, and what must be said of it.
+PLANTED = [
+    ("daemon/signal/signal.cpp", "#include <boost/asio/io_context.hpp>\n", "may not use asio"),
+    ("daemon/decide/cpu.cpp", "#include <bpf/libbpf.h>\n", "may not use libbpf"),
+    ("daemon/arbitrate/max_min.cpp", "#include <sdbus-c++/sdbus-c++.h>\n", "may not use sdbus"),
+    ("daemon/governor_report.cpp", "#include <spdlog/spdlog.h>\n", "may not use spdlog"),
+    ("daemon/governor.cpp", "#include <fmt/format.h>\n", "may not use fmt"),
+    ("daemon/governor.cpp", "  #  include <unistd.h>\n", "may not use system"),
+    ("daemon/governor.cpp", "#include <sys/stat.h>\n", "may not use system"),
+    ("daemon/governor.cpp", "#include <fstream>\n", "outside of the process"),
+    ("daemon/decide/cpu.hpp", "#include <thread>\n", "outside of the process"),
+    ("daemon/decide/cpu.hpp", "#include <ctime>\n", "outside of the process"),
+    ("daemon/decide/cpu.hpp", '#include "cgroups/read.hpp"\n', "may not use cgroups"),
+    ("daemon/sample/snapshot.hpp", "#include <iostream>\n", "through daemon/sample/snapshot.hpp"),
+    ("cgroups/types.hpp", "#include <unistd.h>\n", "daemon/signal/signal.cpp: <unistd.h>, through"),
+    ("cgroups/write.cpp", '#include "bpf/source.cpp"\n', "may not use bpf"),
+    ("bpf/source.cpp", '#include "cgroups/read.hpp"\n', "may not use cgroups"),
+    ("config/load.cpp", '#include "cgroups/read.hpp"\n', "may not use cgroups"),
+    ("daemon/publish/bus.cpp", '#include "cgroups/read.hpp"\n', "may not use cgroups"),
+    ("daemon/publish/bus.cpp", '#include "daemon/loop.hpp"\n', "may not use wiring"),
+    ("daemon/sample/files.cpp", '#include "daemon/governor.hpp"\n', "may not use policy"),
+    ("daemon/actuate/write.cpp", "#include <spdlog/spdlog.h>\n", "may not use spdlog"),
+    ("daemon/governor.hpp", '#include "tests/unit/a_test.cpp"\n', "may not use tests"),
+    ("daemon/loop.cpp", "#include <curl/curl.hpp>\n", "is of no library"),
+    ("sidecar/new.cpp", "#include <vector>\n", "is in no room"),
+]
+
+
+def self_test() -> tuple[int, list[str]]:
+    wrong = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+
+        def put(name: str, text: str) -> None:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, encoding="utf-8")
+
+        for name, text in GOOD.items():
+            put(name, text)
+        checked, found = check(root, sorted(GOOD))
+        if found or not checked:
+            wrong.append(f"self-test: a good tree is called bad: {found}")
+        for name, text, expected in PLANTED:
+            put(name, GOOD.get(name, "") + text)
+            _, found = check(root, sorted({*GOOD, name}))
+            if not any(expected in line for line in found):
+                wrong.append(f"self-test: {name} with {text.strip()} went unseen; found {found}")
+            put(name, GOOD[name]) if name in GOOD else (root / name).unlink()
+    return 1 + len(PLANTED), wrong
+
+
+def main() -> int:
+    if sys.argv[1:] not in ([], ["--self-test"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    checked, wrong = self_test() if sys.argv[1:] else check(sources.REPO, sources.files())
+    for line in wrong:
+        print(line)
+    # A violation that is reached on several ways is several lines, never more than the includes that were looked at.
+    print(f"{max(checked - len(wrong), 0)} passed, {len(wrong)} failed, 0 skipped")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

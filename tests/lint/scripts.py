@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Shell and Python of the project: does it parse, and is it clean? Two verdicts for each file, and a closing line."""
+
+import subprocess
+import sys
+
+import sources
+
+
+def main() -> int:
+    names = sources.files()
+    checks: list[tuple[str, list[str]]] = []
+    for name in names:
+        if sources.is_shell(name):
+            shell = "sh" if sources.shebang(sources.REPO, name).endswith("/sh") else "bash"
+            checks.append((name, [shell, "-n", name]))
+            checks.append((name, ["shellcheck", "--severity=warning", "--external-sources", f"--shell={shell}", name]))
+        elif sources.is_python(name):
+            compile_only = "import ast, sys; ast.parse(open(sys.argv[1], encoding='utf-8').read(), sys.argv[1])"
+            checks.append((name, [sys.executable, "-c", compile_only, name]))
+            checks.append((name, ["/usr/bin/python3", "-m", "pyflakes", name]))
+    failed = 0
+    for name, command in checks:
+        run = subprocess.run(command, cwd=sources.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if run.returncode:
+            failed += 1
+            print(f"{name}: {' '.join(command[:3])}\n{run.stdout.strip()}")
+    print(f"{len(checks) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
