@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "cgroups/fd_limit.hpp"
+
 namespace sluice::cgroups {
 namespace {
 
@@ -118,6 +120,7 @@ Result<std::string_view> Cgroup::read_text(File file, std::span<char> buffer) co
     kept.reset();
     return tl::unexpected(Error{error, file_path(name), "read"});
   }
+  if (!was_open && !may_keep(kept.get())) kept.reset();
   if (static_cast<std::size_t>(n) == buffer.size()) {
     return tl::unexpected(Error{EFBIG, file_path(name), "longer than any known kernel makes it:"});
   }

@@ -77,7 +77,8 @@ class Cgroup {
   // way.
   [[nodiscard]] Result<void> write(Knob knob, const KnobValue& value) const;
 
-  // Files stay open after their first read. This closes them, for when another source samples the cgroup.
+  // Files stay open after their first read, while descriptors are plenty. This closes them, for when another
+  // source samples the cgroup.
   void close_files() const;
 
  private:

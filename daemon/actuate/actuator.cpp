@@ -118,8 +118,9 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   std::list<std::shared_ptr<Worker>> workers;  // without those given up
   std::size_t abandoned = 0;
   bool stopping = false;
-  std::condition_variable changed;  // of `unanswered` and `workers`
-  std::condition_variable watch;    // of what the watchdog waits for
+  Clock::time_point latest_deadline = Clock::time_point::max();  // that of all writes, once stopping
+  std::condition_variable changed;                               // of `unanswered` and `workers`
+  std::condition_variable watch;                                 // of what the watchdog waits for
   Clock::time_point watch_wakes_at = Clock::time_point::max();
   std::thread watchdog;
 
@@ -246,7 +247,8 @@ void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mute
 }
 
 void Actuator::Shared::interrupt_or_abandon(Worker& worker, Clock::time_point now) {
-  const auto given_up_at = worker.started_at + worker.lane->deadline + options.grace;
+  const auto deadline = std::min(worker.started_at + worker.lane->deadline, latest_deadline);
+  const auto given_up_at = deadline + options.grace;
   if (now >= given_up_at) {
     abandon(worker, now);
     return;
@@ -324,6 +326,9 @@ Actuator::~Actuator() {
   {
     std::unique_lock lock(shared_->mutex);
     shared_->stopping = true;
+    shared_->latest_deadline = Clock::now();
+    for (const auto& worker : shared_->workers) worker->next_interrupt = shared_->latest_deadline;
+    shared_->watch.notify_all();
     for (auto* lane : {&shared_->cpu, &shared_->memory}) {
       lane->queue.clear();
       lane->work.notify_all();

@@ -29,7 +29,7 @@ struct ActuatorOptions {
 class Actuator {
  public:
   explicit Actuator(std::shared_ptr<KnobWriter> writer, ActuatorOptions options = {});
-  // Forgets what has not begun; waits for what has, no longer than its deadline and the grace.
+  // Forgets what has not begun, interrupts what has, and waits for it no longer than the grace.
   ~Actuator();
   Actuator(const Actuator&) = delete;
   Actuator& operator=(const Actuator&) = delete;

@@ -2,13 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <thread>
 
+#include "cgroups/fd_limit.hpp"
 #include "tests/unit/cgroups/plain_tree.hpp"
 
 namespace sluice::cgroups {
@@ -105,6 +108,27 @@ TEST(Cgroup, ReadsAnewEachTimeFromOneOpenFile) {
   EXPECT_EQ(cgroup->read_memory_high(), MemoryLimit{4096}) << "the descriptor is kept";
   cgroup->close_files();
   EXPECT_EQ(cgroup->read_memory_high().error().errno_value, ENOENT);
+}
+
+TEST(Cgroup, LeavesTheLastDescriptorsForWriting) {
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {.rlim_cur = 160, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  {
+    const PlainTree tree;
+    const auto root = tree.root();
+    std::vector<CgroupRef> cgroups;
+    for (int i = 0; i < 60; ++i) {
+      tree.make_cgroup(std::to_string(i));
+      cgroups.push_back(Cgroup::open(root, std::to_string(i)).value());
+      EXPECT_TRUE(cgroups.back()->read_cpu_stat() && cgroups.back()->read_cpu_max() &&
+                  cgroups.back()->read_memory_high());
+    }
+    for (const auto& cgroup : cgroups) EXPECT_TRUE(cgroup->write(Knob::cpu_max, CpuMax{}));
+  }
+  EXPECT_EQ(raise_fd_limit(), static_cast<int>(std::min<rlim_t>(before.rlim_max, INT32_MAX)));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(Cgroup, ErrorsNameTheFile) {
