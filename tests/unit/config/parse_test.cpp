@@ -7,7 +7,6 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -198,12 +197,12 @@ TEST(Parse, AcrossFilesTheLaterOneIsToBlame) {
 }
 
 std::string shipped() {
-  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../../config/sluice.toml");
+  std::ifstream file(SLUICE_SOURCE_DIR "/config/sluice.toml");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
 TEST(Shipped, IsValidAndHarmless) {
-  ASSERT_FALSE(shipped().empty()) << "not found from " << __FILE__;
+  ASSERT_FALSE(shipped().empty()) << "not found below " SLUICE_SOURCE_DIR;
   const auto config = good(shipped());
   Node expected{};
   expected.mode = Mode::dry_run;
