@@ -121,6 +121,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.quota_cores = cores_of(cpu_max);
   in.max_cores = bounds.cpu_max;
   in.min_cores = bounds.cpu_min;
+  in.node_cores = t.input.node.cpu_capacity_cores;
   in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
   in.max_delay_seconds = std::chrono::duration<double>(policy.max_delay).count();
   in.writes_left = writes_left(task.cpu, policy.cpu.writes_per_minute);
@@ -210,8 +211,11 @@ void govern_cpu(Tick& t) {
       const CpuInput in = cpu_input(t, task, bounds);
       observe_cpu(in, task.cpu_control);
       if (c.movable) c.intent = cpu_intent(t, task, in);
+      // A new word, or nothing waiting for CPU any more: what the node could not give is no longer wanted.
+      if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
       task.load_new = false;
     }
+    if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
     if (task.pin && task.pin->cpu_cores) {
       c.intent = pinned(*task.pin->cpu_cores);
       c.exact = true;
@@ -222,6 +226,9 @@ void govern_cpu(Tick& t) {
   }
   const double capacity = std::max(0.0, t.input.node.cpu_capacity_cores - t.config.node.cpu_reserve_cores);
   const Share share = arbitrate(lane.claims, capacity);
+  for (std::size_t i = 0; i < share.unmet.size(); ++i) {
+    if (share.unmet[i]) lane.tasks[i]->cpu_unmet = lane.claims[i].intent;
+  }
   t.report.node.cpu_allocated_cores = share.allocated;
   t.report.node.cpu_missing_cores = share.missing;
   t.minima_exceed |= share.minima_exceed;

@@ -106,21 +106,31 @@ void fill_report(Tick& t) {
   for (const auto& [id, task] : t.state.tasks) r.tasks.push_back(task_report(t, task, context));
   std::sort(r.tasks.begin(), r.tasks.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 
-  // A sliver is rounding, not saturation.
+  // A sliver is rounding, not saturation. And a moment without a wish is not its end.
   constexpr double kCoresMin = 0.01;
-  const bool saturated = r.node.cpu_missing_cores > kCoresMin || r.node.memory_missing > 0;
+  constexpr auto kHold = std::chrono::seconds(5);
+  State& s = t.state;
+  if (r.node.cpu_missing_cores > kCoresMin || r.node.memory_missing > 0) {
+    s.saturated_until = t.input.now + kHold;
+    s.missing_cores = std::max(s.missing_cores, r.node.cpu_missing_cores);
+    s.missing_bytes = std::max(s.missing_bytes, r.node.memory_missing);
+  }
+  const bool saturated = t.input.now < s.saturated_until;
+  if (!saturated) {
+    s.missing_cores = 0;
+    s.missing_bytes = 0;
+  }
+  r.node.cpu_missing_cores = s.missing_cores;
+  r.node.memory_missing = s.missing_bytes;
   auto tell = [&](Notice::Kind kind) {
     Notice n;
     n.kind = kind;
-    n.missing_cores = r.node.cpu_missing_cores;
-    n.missing_bytes = r.node.memory_missing;
+    n.missing_cores = s.missing_cores;
+    n.missing_bytes = s.missing_bytes;
     r.notices.push_back(n);
   };
-  // An event tick sees one task only: it may find saturation, it cannot find that it ended.
-  if (saturated != t.state.saturated && (saturated || t.full())) {
-    tell(saturated ? Notice::Kind::saturated : Notice::Kind::unsaturated);
-    t.state.saturated = saturated;
-  }
+  if (saturated != s.saturated) tell(saturated ? Notice::Kind::saturated : Notice::Kind::unsaturated);
+  s.saturated = saturated;
   r.node.saturated = t.state.saturated;
   if (t.full() && t.minima_exceed != t.state.minima_exceed) {
     if (t.minima_exceed) tell(Notice::Kind::minima_exceed_capacity);

@@ -63,7 +63,8 @@ struct TaskState {
   std::optional<PinCommand> pin;
   bool suspended = false;
   std::string suspend_reason;
-  SetBoundsCommand bounds;  // overrides
+  SetBoundsCommand bounds;          // overrides
+  std::optional<Intent> cpu_unmet;  // wanted and not given for lack of capacity: given when there is some
   std::optional<LoadReport> load;
   MonotonicTime load_until{};
   bool load_new = false;
@@ -83,6 +84,9 @@ struct State {
   std::string suspend_reason;
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
   bool saturated = false;
+  MonotonicTime saturated_until{};  // it is over when nothing was missing for a while
+  double missing_cores = 0;         // the most in that while
+  Bytes missing_bytes = 0;
   bool minima_exceed = false;
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };

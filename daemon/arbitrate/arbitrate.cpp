@@ -60,6 +60,7 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
   share.minima_exceed = guaranteed > capacity * (1 + kEpsilon);
   const auto given = max_min_share(sums, capacity);
 
+  share.unmet.resize(claims.size());
   std::vector<double> value(claims.size());
   for (std::size_t i = 0; i < claims.size(); ++i) value[i] = claims[i].current;
   for (std::size_t k = 0; k < sharing.size(); ++k) {
@@ -69,6 +70,8 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
       share.missing += want[i].value - given[k];
       value[i] = std::max(whole_steps(given[k], claims[i], false), std::min(claims[i].min, want[i].value));
       want[i].reason.clamped_capacity = true;
+      share.unmet[i] = claims[i].intent.changes() && !claims[i].exact;
+      if (!claims[i].intent.changes()) want[i].reason.wanted = want[i].value;
       if (want[i].reason.rule == Rule::none || value[i] < claims[i].current)
         want[i].reason.rule = Rule::capacity;
     }

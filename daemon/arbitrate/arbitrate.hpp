@@ -33,6 +33,7 @@ struct Share {
   std::vector<KnobGrant> grants;  // only what is to be written
   double allocated = 0;           // the sum of all finite limits once the grants are written
   double missing = 0;             // wanted and not granted, within bounds
+  std::vector<bool> unmet;        // by claim: asked for more than it was given
   bool minima_exceed = false;     // the guaranteed parts alone are more than the capacity
 };
 

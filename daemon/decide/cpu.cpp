@@ -219,7 +219,8 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
     const double binding = seconds(in.now - *s.binding_since);
     if (binding + in.period_seconds >= kBindingShare * delay) {
       // What would run if it might: usage plus the CPU time that throttled run queues stood still.
-      const double demand = std::max(s.last_usage_cores + s.last_throttled_cores, quota);
+      const double demand =
+          std::min(in.node_cores, std::max(s.last_usage_cores + s.last_throttled_cores, quota));
       return raise(Rule::cpu_throttled, demand, kRescueFactor * demand);
     }
   }

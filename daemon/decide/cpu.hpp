@@ -59,6 +59,7 @@ struct CpuInput {
   double quota_cores = kUnlimited;  // in force
   double max_cores = 1;             // the bound, at most the node's capacity
   double min_cores = 0;
+  double node_cores = 1;  // what could run at once, whatever the bounds
   double period_seconds = 0.1;
   double max_delay_seconds = 1;
   double budget_spent_ratio = 0;              // writes of the last minute / budget, 0 .. 1
