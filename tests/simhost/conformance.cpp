@@ -194,6 +194,11 @@ int main(int argc, char** argv) {
   }
   while (options.root.size() > 1 && options.root.back() == '/') options.root.pop_back();
   if (!conformance::prepare()) return 2;
+  if (options.control.empty()) {
+    // Not skipped but absent: no real kernel can be ordered to fail.
+    auto& filter = ::testing::GTEST_FLAG(filter);
+    filter += (filter.find('-') == std::string::npos ? "-" : ":") + std::string("Faults.*");
+  }
   const int result = RUN_ALL_TESTS();
   conformance::clean_up();
   return result;

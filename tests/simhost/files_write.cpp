@@ -56,8 +56,8 @@ int write_subtree_control(Cgroup& cgroup, std::string_view data) {
   for (const auto& [name, child] : cgroup.children) {
     if ((child->subtree_control & disable) != 0) return EBUSY;
   }
-  // No internal processes: a cgroup with members distributes nothing.
-  if ((enable & ~cgroup.subtree_control) != 0 && cgroup.parent != nullptr && cgroup.task != nullptr)
+  // No internal processes where a domain controller is handed on; cpu is a threaded one, and exempt.
+  if ((enable & ~cgroup.subtree_control & kMemory) != 0 && cgroup.parent != nullptr && cgroup.task != nullptr)
     return EBUSY;
   const unsigned lost = cgroup.subtree_control & disable;
   cgroup.subtree_control = (cgroup.subtree_control | enable) & ~disable;
@@ -75,7 +75,7 @@ int write_procs(Host& host, Cgroup& cgroup, std::string_view data) {
   // Pid 0 means the writer, who does not live in the model.
   Task* task = host.task_by_pid(static_cast<int>(*pid));
   if (task == nullptr || task->dead_since >= 0) return ESRCH;
-  if (cgroup.parent != nullptr && cgroup.subtree_control != 0) return EBUSY;
+  if (cgroup.parent != nullptr && (cgroup.subtree_control & kMemory) != 0) return EBUSY;
   return host.move_task(*task, cgroup);
 }
 

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "tests/simhost/control.hpp"
+#include "tests/simhost/proc.hpp"
 #include "tests/simhost/scenario.hpp"
 
 int main(int argc, char** argv) {
@@ -16,6 +18,7 @@ int main(int argc, char** argv) {
   std::string scenario_name = "demo";
   std::string memory = "8GiB";
   std::string control_path;
+  std::string proc_path;
 
   CLI::App app{"A simulated host, mounted as a cgroup2 filesystem. Stops on SIGINT or SIGTERM."};
   app.add_option("--mount", fuse.mountpoint, "existing folder to mount on")->required();
@@ -26,6 +29,7 @@ int main(int argc, char** argv) {
   app.add_option("--memory", memory, "memory of the host")->capture_default_str();
   app.add_option("--seed", host_spec.seed, "equal seeds give equal loads")->capture_default_str();
   app.add_option("--control", control_path, "unix socket that takes commands");
+  app.add_option("--proc", proc_path, "folder to fill as this host's /proc, for sluiced --proc-root");
   app.add_option("--psi-window-min-usec", fuse.psi.window_min_usec, "smallest PSI window that is accepted")
       ->capture_default_str();
   app.add_flag("--read-only", fuse.read_only, "mount read-only: every write gives EROFS");
@@ -50,6 +54,12 @@ int main(int argc, char** argv) {
   if (!scenario) return fail(scenario.error());
   Host host(host_spec);
   if (auto done = populate(host, *scenario); !done) return fail(done.error());
+  std::optional<Proc> proc;
+  if (!proc_path.empty()) {
+    auto made = Proc::create(proc_path, host);
+    if (!made) return fail("--proc: " + made.error());
+    proc = std::move(*made);
+  }
   auto mounted = FuseFs::mount(host, fuse);
   if (!mounted) return fail(mounted.error());
   Control control(**mounted);
@@ -62,6 +72,11 @@ int main(int argc, char** argv) {
   for (;;) {
     const timespec wait{.tv_sec = 0, .tv_nsec = 200'000'000};
     if (sigtimedwait(&stop, nullptr, &wait) > 0) return 0;
+    if (proc) {
+      tl::expected<void, std::string> told;
+      (*mounted)->with_host([&](Host& at) { told = proc->refresh(at); });
+      if (!told) return fail("--proc: " + told.error());
+    }
     if ((*mounted)->ended()) {
       std::fprintf(stderr, "sluice-simhost: unmounted by somebody else\n");
       return 1;

@@ -139,7 +139,7 @@ int Host::move_task(Task& task, Cgroup& to) {
   if (task.cgroup == &to) return 0;
   if (to.task != nullptr)
     return EOPNOTSUPP;  // the model has one task per cgroup, the kernel has no such limit
-  if (to.parent != nullptr && to.subtree_control != 0) return EBUSY;
+  if (to.parent != nullptr && (to.subtree_control & kMemory) != 0) return EBUSY;
   // The kernel leaves charged memory where it was charged; here it moves along, see README.md.
   const WorkingSet kept = task.memory;
   task.memory = WorkingSet(MemorySpec{.anon = 0, .anon_mib = {}, .kernel = 0});

@@ -123,7 +123,8 @@ class Host {
   int next_pid_ = 1001;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<ReclaimJob> jobs_;
-  std::vector<Cgroup*> pressed_;  // this step
+  std::vector<Cgroup*> pressed_;                  // this step
+  std::vector<std::pair<Task*, double>> hungry_;  // this step's tasks and the cores they want
   std::uint64_t next_job_ = 1;
   double swap_used_ = 0;
   std::function<void(const ThrottleEvent&)> throttle_observer_;

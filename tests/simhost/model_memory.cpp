@@ -138,8 +138,10 @@ void Host::step_memory(Task& task, double from, double to, double records) {
 }
 
 void Host::charge_memory(Task& task, const WorkingSet::Demand& demand, double from, double to) {
-  task.memory.charge(demand);
-  update_memory(task);
+  if (demand.total() != 0) {
+    task.memory.charge(demand);
+    update_memory(task);
+  }
   if (demand.refault > 0) {
     const double pages = demand.refault / kPage;
     for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) at->memory.refault_file += pages;

@@ -26,7 +26,7 @@ void Host::step(double to) {
     double records = 0;
     if (task->dead_since < 0) {
       const Slice slice = slice_for(*task, from, to);
-      const SliceUse use = task->work.run(slice, task->cgroup->bandwidth, [&](double at) {
+      const auto throttled = [&](double at) {
         ++task->throttles;
         step_now_ = at;
         if (throttle_observer_) {
@@ -34,7 +34,9 @@ void Host::step(double to) {
               {.id = task->cgroup->id, .at = Nsec(static_cast<std::int64_t>(at * 1e3)), .cpu = 0});
         }
         step_now_ = from;
-      });
+      };
+      // By reference: a std::function of the lambda itself would allocate, each step.
+      const SliceUse use = task->work.run(slice, task->cgroup->bandwidth, std::cref(throttled));
       account_cpu(*task, use, slice);
       records = use.finished;
     } else if (task->spec.restart_after &&
@@ -55,7 +57,8 @@ void Host::step(double to) {
 
 void Host::share_cpu(double from, double to) {
   double wanted = 0;
-  std::vector<std::pair<Task*, double>> hungry;
+  auto& hungry = hungry_;
+  hungry.clear();
   for (const auto& task : tasks_) {
     Cgroup& cgroup = *task->cgroup;
     cgroup.bandwidth.catch_up(from);

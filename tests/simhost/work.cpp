@@ -19,15 +19,25 @@ Work::Work(const WorkSpec& spec, std::uint64_t seed, double start)
 
 void Work::set_spec(const WorkSpec& spec, double now) {
   spec_ = spec;
+  rate_end_ = -1;
   next_background_ = spec_.background_cores > 0 ? now + kBackgroundSpacing : Bandwidth::kForever;
   plan_arrival(now);
+}
+
+double Work::rate_at(double t) {
+  if (t >= rate_end_) {
+    const double begin = std::floor(t / kRateStep) * kRateStep;
+    rate_ = spec_.load.at(begin / 1e6) / 1e6;
+    rate_end_ = begin + kRateStep;
+  }
+  return rate_;
 }
 
 void Work::plan_arrival(double after) {
   // Memoryless: where the rate may have changed, the wait is drawn anew.
   for (double t = after;;) {
-    const double rate = spec_.load.at(t / 1e6) / 1e6;
-    const double step_end = (std::floor(t / kRateStep) + 1) * kRateStep;
+    const double rate = rate_at(t);
+    const double step_end = rate_end_;
     if (spec_.poisson) {
       const double wait = rate > 0 ? rng_.exponential(1 / rate) : Bandwidth::kForever;
       if (t + wait < step_end) {

@@ -79,6 +79,7 @@ class Work {
     double total = 0;
   };
   void plan_arrival(double after);
+  double rate_at(double t);
   void take_arrivals(double until);
   void progress(double now, double per_thread, SliceUse& use);
 
@@ -86,7 +87,9 @@ class Work {
   Rng rng_;
   std::deque<Record> queue_;
   std::vector<Record> serving_;
-  double next_arrival_ = 0;
+  double next_arrival_ = 0;  // below 0: no arrival, but a moment to look at the load again
+  double rate_ = 0;          // records per usec, until rate_end_
+  double rate_end_ = -1;
   double next_background_ = Bandwidth::kForever;
   double background_left_ = 0;
   double stall_until_ = 0;
