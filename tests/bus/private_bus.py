@@ -154,6 +154,7 @@ class Process:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             errors="surrogateescape",
+            env={**os.environ, "LSAN_OPTIONS": f"suppressions={REPO}/tests/bus/lsan.supp:print_suppressions=0"},
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.seen: list[str] = []
@@ -196,6 +197,10 @@ class Process:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+        # A crash, or what a sanitizer saw at the very end, must not go by unseen.
+        bad = [line for line in self.log if "Sanitizer" in line or "runtime error:" in line]
+        if bad or self.process.returncode not in (0, 3, -15):
+            raise AssertionError(f"{self.process.args} ended with {self.process.returncode}: {self.log[-40:]}")
 
 
 def fixture(bus: PrivateBus, *arguments: str) -> Process:
