@@ -73,14 +73,21 @@ void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
   notice.found = *found;
   ++task.drift_total;
   const bool was_ours = knob.touched;
+  const KnobValue ours = knob.holds;
   knob.holds = *found;
   knob.changed_at = t.input.now;
   if (!was_ours) knob.baseline = *found;  // the loop journals it: an administrator moved the starting point
-  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) return;
+  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
+    if (was_ours) knob.reassert = ours;
+    return;
+  }
   if (reset) {
     while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
     task.resets.push_back(t.input.now);
-    if (task.resets.size() <= kResetsMax) return;
+    if (task.resets.size() <= kResetsMax) {
+      knob.reassert = ours;
+      return;
+    }
   }
   if (was_ours && !reset) {
     knob.baseline = *found;
@@ -152,6 +159,14 @@ Intent pinned(double value) {
   return {value, Reason{.rule = Rule::pinned, .wanted = value}};
 }
 
+// A controller's new word goes before the old one.
+void reassert(KnobState& knob, KnobClaim& claim) {
+  if (!claim.movable || !knob.reassert) return;
+  const double value = number_of(*knob.reassert);
+  if (!claim.intent.changes()) claim.intent = {value, Reason{.rule = Rule::reasserted, .wanted = value}};
+  knob.reassert.reset();
+}
+
 Intent cpu_intent(const Tick& t, const TaskState& task, const CpuInput& in) {
   const auto& policy = t.policy_of(task);
   if (policy.cpu.initial_cores && !task.cpu.touched && !task.cpu.changed_at && t.full()) {
@@ -169,6 +184,7 @@ KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, 
   c.min = min;
   c.max = max;
   c.weight = t.policy_of(task).weight;
+  c.priority = t.policy_of(task).priority;
   c.tolerance = tolerance;
   c.movable = governable(t, task) && !knob.in_flight && writes_left(knob, budget) > 0;
   return c;
@@ -215,6 +231,7 @@ void govern_cpu(Tick& t) {
       if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
       task.load_new = false;
     }
+    reassert(task.cpu, c);
     if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
     if (task.pin && task.pin->cpu_cores) {
       c.intent = pinned(*task.pin->cpu_cores);
@@ -252,6 +269,7 @@ void govern_memory(Tick& t) {
       c.exact = true;
     } else if (c.movable) {
       c.intent = decide_memory(in, task.memory_control);
+      reassert(task.memory, c);
     }
     lane.claims.push_back(c);
     lane.tasks.push_back(&task);

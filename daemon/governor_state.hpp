@@ -38,7 +38,8 @@ struct KnobState {
   Reason asked_reason;     // of that write
   MonotonicTime confirmed_at{};  // of the last receipt; older samples say nothing about drift
   MonotonicTime release_retry_at{};
-  Reason reason;  // of the last confirmed change
+  std::optional<KnobValue> reassert;  // undone by another hand, to be written again
+  Reason reason;                      // of the last confirmed change
   std::optional<MonotonicTime> changed_at;
   std::deque<MonotonicTime> writes;  // of the last minute: the budget
 };

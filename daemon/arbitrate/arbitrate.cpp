@@ -51,8 +51,8 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
     want[i] = wanted(claims[i]);
     if (std::isinf(want[i].value)) continue;
     const bool fixed = !claims[i].movable || claims[i].exact;
-    Claim sum{fixed ? want[i].value : std::min(claims[i].min, want[i].value), want[i].value,
-              claims[i].weight};
+    Claim sum{fixed ? want[i].value : std::min(claims[i].min, want[i].value), want[i].value, claims[i].weight,
+              claims[i].priority};
     guaranteed += sum.guaranteed;
     sharing.push_back(i);
     sums.push_back(sum);

@@ -17,6 +17,7 @@ struct KnobClaim {
   Intent intent;
   double min = 0, max = 0;  // min <= max
   double weight = 100;
+  int priority = 0;        // lower ones give back first
   double tolerance = 0.1;  // no write for a smaller relative change
   double step = 0;         // > 0: whole multiples only
   bool movable = true;     // false: `current` stands (suspended, yielding, a write under way, budget spent)

@@ -5,37 +5,50 @@
 
 namespace sluice {
 
-// Water filling: every claim rises at its weight's pace above its guaranteed part until it is satisfied.
-// Sorted by the level at which each is satisfied, one pass finds the level at which the water runs out.
-std::vector<double> max_min_share(std::span<const Claim> claims, double capacity) {
-  std::vector<double> grants(claims.size());
-  double left = capacity, weights = 0;
-  for (std::size_t i = 0; i < claims.size(); ++i) {
-    grants[i] = claims[i].guaranteed;
-    left -= claims[i].guaranteed;
-    weights += claims[i].weight;
-  }
-  if (left <= 0) return grants;
+namespace {
 
+// Water filling among claims of one priority: every claim rises at its weight's pace above its guaranteed
+// part until it is satisfied. Sorted by the level at which each is satisfied, one pass finds where the water
+// ends. Returns what is left for the next priority.
+double fill(std::span<const Claim> claims, std::span<std::size_t> group, double left,
+            std::vector<double>& grants) {
   auto level = [&](std::size_t i) { return (claims[i].wanted - claims[i].guaranteed) / claims[i].weight; };
-  std::vector<std::size_t> order(claims.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return level(a) < level(b); });
-
-  for (std::size_t k = 0; k < order.size(); ++k) {
-    const auto& claim = claims[order[k]];
+  std::stable_sort(group.begin(), group.end(), [&](auto a, auto b) { return level(a) < level(b); });
+  double weights = 0;
+  for (const auto i : group) weights += claims[i].weight;
+  for (std::size_t k = 0; k < group.size(); ++k) {
+    const auto& claim = claims[group[k]];
     const double extra = claim.wanted - claim.guaranteed;
-    const double share = left * claim.weight / weights;
-    if (extra <= share) {
-      grants[order[k]] = claim.wanted;
+    if (extra <= left * claim.weight / weights) {
+      grants[group[k]] = claim.wanted;
       left -= extra;
       weights -= claim.weight;
       continue;
     }
-    for (; k < order.size(); ++k) {
-      const auto& rest = claims[order[k]];
-      grants[order[k]] = rest.guaranteed + left * rest.weight / weights;
-    }
+    for (; k < group.size(); ++k) grants[group[k]] += left * claims[group[k]].weight / weights;
+    return 0;
+  }
+  return left;
+}
+
+}  // namespace
+
+std::vector<double> max_min_share(std::span<const Claim> claims, double capacity) {
+  std::vector<double> grants(claims.size());
+  double left = capacity;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    grants[i] = claims[i].guaranteed;
+    left -= claims[i].guaranteed;
+  }
+  std::vector<std::size_t> order(claims.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return claims[a].priority > claims[b].priority; });
+  for (std::size_t first = 0; first < order.size() && left > 0;) {
+    std::size_t last = first;
+    while (last < order.size() && claims[order[last]].priority == claims[order[first]].priority) ++last;
+    left = fill(claims, std::span(order).subspan(first, last - first), left, grants);
+    first = last;
   }
   return grants;
 }

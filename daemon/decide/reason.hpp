@@ -23,6 +23,7 @@ enum class Rule : std::uint8_t {
   memory_floor,     // raised: below anon + unreclaimable
   bound,            // moved into [min, max]
   capacity,         // cut: the node has no more
+  reasserted,       // written again: another hand undid it
   pinned,           // an administrator holds the value
   released,         // the baseline is restored
 };
@@ -62,6 +63,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "bound";
     case Rule::capacity:
       return "capacity";
+    case Rule::reasserted:
+      return "reasserted";
     case Rule::pinned:
       return "pinned";
     case Rule::released:

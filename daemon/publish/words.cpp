@@ -159,6 +159,8 @@ string reason_words(Knob knob, const Reason& reason) {
       return "moved into the bounds in force" + clamps(reason, memory);
     case Rule::capacity:
       return "the node has no more to give" + clamps(reason, memory);
+    case Rule::reasserted:
+      return "another hand had undone it" + clamps(reason, memory);
     case Rule::pinned:
       return "an administrator holds it" + clamps(reason, memory);
     case Rule::released:

@@ -21,9 +21,10 @@ rc::Gen<double> number(int low_percent, int high_percent) {
 }
 
 rc::Gen<std::vector<Claim>> claims() {
-  return rc::gen::container<std::vector<Claim>>(
-      rc::gen::map(rc::gen::tuple(number(0, 200), number(0, 400), number(1, 1000)), [](const auto& t) {
-        return Claim{std::get<0>(t), std::get<0>(t) + std::get<1>(t), std::get<2>(t)};
+  return rc::gen::container<std::vector<Claim>>(rc::gen::map(
+      rc::gen::tuple(number(0, 200), number(0, 400), number(1, 1000), rc::gen::inRange(-1, 2)),
+      [](const auto& t) {
+        return Claim{std::get<0>(t), std::get<0>(t) + std::get<1>(t), std::get<2>(t), std::get<3>(t)};
       }));
 }
 
@@ -43,6 +44,12 @@ TEST(MaxMin, SmallClaimsFirstThenByWeight) {
 TEST(MaxMin, GuaranteesHoldThoughTheyExceedTheCapacity) {
   const std::vector<Claim> c{{3, 5, 1}, {3, 5, 1}};
   EXPECT_EQ(max_min_share(c, 4), (std::vector<double>{3, 3}));
+}
+
+TEST(MaxMin, LowerPrioritiesGiveBackFirstButKeepTheirGuarantee) {
+  const std::vector<Claim> c{{1, 4, 1, 0}, {0, 5, 1, 10}, {0, 5, 1, -1}};
+  EXPECT_EQ(max_min_share(c, 8), (std::vector<double>{3, 5, 0}));
+  EXPECT_EQ(max_min_share(c, 3), (std::vector<double>{1, 2, 0}));
 }
 
 TEST(MaxMin, Properties) {

@@ -197,12 +197,38 @@ TEST(Governor, ABaselineThatCameBackIsGovernedOn) {
   Bench b = governed();
   b.sample().cpu_max = cores(3);
   b.run_cpu(1, 100ms, 0.5, false);
-  EXPECT_TRUE(noticed(b.full(), Notice::Kind::knob_reset));
-  for (int i = 0; i < 30; ++i) {
+  const double ours = b.quota();
+  const auto& out = b.full();
+  EXPECT_TRUE(noticed(out, Notice::Kind::knob_reset));
+  const Write* again = write_to(out.plan, Knob::cpu_max);
+  ASSERT_NE(again, nullptr);
+  EXPECT_NEAR(number_of(again->value), ours, 0.1 * ours)
+      << "systemd's reload undid it: written again at once";
+}
+
+TEST(Governor, ABaselineThatKeepsComingBackIsYieldedTo) {
+  Bench b = governed();
+  int again = 0;
+  for (int i = 0; i < 40; ++i) {
+    b.sample().cpu_max = cores(3);
     b.run_cpu(1, 100ms, 0.5, false);
+    again += write_to(b.full().plan, Knob::cpu_max) ? 1 : 0;
     b.full();
   }
-  EXPECT_LT(b.quota(), 1);
+  EXPECT_LE(again, 6);
+  EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::yielding);
+}
+
+TEST(Governor, OverrideWritesOursAgain) {
+  Bench b = governed();
+  b.config.node.on_foreign_write = config::OnForeignWrite::override_it;
+  const double ours = b.quota();
+  b.sample().cpu_max = cores(1.7);
+  b.run_cpu(1, 100ms, 0.5, false);
+  const Write* again = write_to(b.full().plan, Knob::cpu_max);
+  ASSERT_NE(again, nullptr);
+  EXPECT_NEAR(number_of(again->value), ours, 0.1 * ours);
+  EXPECT_EQ(b.task().cpu.baseline, KnobValue{cores(3)}) << "the baseline stays the one that was found";
 }
 
 TEST(Governor, DryRunWritesNothingAndTellsWhatItWould) {
