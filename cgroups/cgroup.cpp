@@ -13,7 +13,7 @@ namespace sluice::cgroups {
 namespace {
 
 // memory.stat, the longest, has some 70 lines: below 4 KiB.
-constexpr std::size_t kBufferBytes = 16 * 1024;
+constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
 constexpr std::array<std::string_view, kFileCount> kFileNames = {
     "cpu.max",         "cpu.stat",          "cpu.pressure",    "memory.current", "memory.events",

@@ -27,7 +27,7 @@ constexpr std::size_t kSizeMax = 64u << 20;
 
 Result<std::string> read_file(int fd) {
   std::string text;
-  std::array<char, 16 * 1024> chunk;
+  std::array<char, std::size_t{16} << 10> chunk;
   while (text.size() <= kSizeMax) {
     const ssize_t n = ::read(fd, chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) continue;

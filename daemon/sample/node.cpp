@@ -18,7 +18,7 @@ Result<std::string> read_all(int dir, const char* name) {
   const Fd file(::openat(dir, name, O_RDONLY | O_CLOEXEC));
   if (!file) return tl::unexpected(Error{errno, name, "open procfs's"});
   std::string text;
-  std::array<char, 16 * 1024> chunk;
+  std::array<char, std::size_t{16} << 10> chunk;
   for (;;) {
     const ssize_t n = ::read(file.get(), chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) continue;
