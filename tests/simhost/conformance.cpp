@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 
 namespace conformance {
 
@@ -86,6 +87,15 @@ std::uint64_t inode(const std::string& path) {
   struct stat attr {};
   EXPECT_EQ(stat(path.c_str(), &attr), 0) << path << ": " << std::strerror(errno);
   return attr.st_ino;
+}
+
+bool capable(int capability) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("CapEff:"))
+      return ((std::strtoull(line.c_str() + 7, nullptr, 16) >> capability) & 1) != 0;
+  }
+  return false;
 }
 
 std::string control(const std::string& line) {

@@ -57,6 +57,8 @@ std::uint64_t field(const std::string& path,
 std::uint64_t psi_total(const std::string& path, std::string_view line);
 std::set<std::string> list(const std::string& directory);
 std::uint64_t inode(const std::string& path);
+// Whether this process has a capability (CAP_..., linux/capability.h): root in a container has few.
+bool capable(int capability);
 // Sends one line to the simulated host and returns its answer.
 std::string control(const std::string& line);
 

@@ -1,9 +1,12 @@
 #include "tests/simhost/scenario.hpp"
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace sluice::simhost {
 namespace {
@@ -52,6 +55,10 @@ tl::expected<double, std::string> parse_number(std::string_view text) {
 }
 
 tl::expected<Scenario, std::string> load_file(const std::string& path) {
+  if (access(path.c_str(), R_OK) != 0) {
+    return tl::unexpected("scenario '" + path + "': " + std::strerror(errno) +
+                          "; it is demo, empty or a TOML file");
+  }
   toml::table table;
   try {
     table = toml::parse_file(path);
