@@ -14,8 +14,8 @@ namespace sluice::publish {
 namespace asio = boost::asio;
 
 namespace {
-// Messages handled in one turn of the loop: a flood of calls must not keep the next tick waiting.
-constexpr int kMessagesPerTurn = 32;
+// Time spent on messages in one turn of the loop: a flood of calls must not keep the next tick waiting.
+constexpr std::chrono::milliseconds kTurn{2};
 
 int duplicate(int fd) {
   return ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -54,9 +54,9 @@ void BusPump::fail(std::string cause) {
 void BusPump::pump() {
   if (bus_ == nullptr) return;
   try {
-    int messages = 0;
+    const auto end = std::chrono::steady_clock::now() + kTurn;
     while (bus_ != nullptr && compat::process(*bus_)) {
-      if (++messages >= kMessagesPerTurn) {
+      if (std::chrono::steady_clock::now() >= end) {
         asio::post(io_, [self = shared_from_this()] { self->pump(); });
         return;
       }
