@@ -1,0 +1,11 @@
+#!/usr/bin/env python3
+# timeout: 600
+"""A consumer group fed by requests to a language model: three quarters of the time idle, hard bursts, heavy tails."""
+
+import streams
+
+streams.main(
+    "stream-events",
+    streams.Load(source=streams.trace("azure-llm-code", "events.csv", "burst"), speedup=10, peak_rate=30, seconds=60,
+                 unit_cpu_ms=30),
+)  # fmt: skip

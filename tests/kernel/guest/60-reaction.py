@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# timeout: 300
+"""From the onset of throttling to the new cpu.max, by BPF's and the daemon's clocks; and that a limit that is rewritten
+still limits: a write to cpu.max refills the period's quota, so writes at every throttle would abolish it."""
+
+import itertools
+import time
+
+import sluice
+from lib import check, figure
+
+TASKS, SECONDS, BUDGET = 4, 55, 60
+GOAL_USEC = 5000
+GREEDY_CORES, BASELINE_CORES, PERIOD_S = 0.2, 0.05, 0.1
+CONFIG = f"""
+[node]
+mode = "enforce"
+cpu_reserve = 0.25
+
+# Small enough that every onset of throttling is a reason to raise at once.
+[[task]]
+match.unit = "bursty-*.service"
+max_delay = "100ms"
+cpu.writes_per_minute = {BUDGET}
+memory.enabled = false
+
+# Wants five times what it may ever have.
+[[task]]
+match.unit = "greedy.service"
+name = "greedy"
+max_delay = "100ms"
+cpu.max = {GREEDY_CORES}
+cpu.writes_per_minute = {BUDGET}
+memory.enabled = false
+"""
+
+
+def granted(changes: list[tuple[float, float, float]], first: float, last: float) -> tuple[float, float]:
+    """Core-seconds that the quotas allowed between the two times: by time, and by refills at writes. `changes`: when, old,
+    new, oldest first."""
+    points = [(first, changes[0][1] if changes else BASELINE_CORES), *((at, new) for at, _, new in changes if first < at < last)]
+    ends = [*(at for at, _ in points[1:]), last]
+    by_time = sum(cores * (end - at) for (at, cores), end in zip(points, ends))
+    by_writes = sum(max(old, new) * PERIOD_S for at, old, new in changes if first < at < last)
+    return by_time, by_writes
+
+
+def cores(quota_usec: int) -> float:
+    return 2.0 if quota_usec == sluice.INFINITY else quota_usec / 1e6
+
+
+def limit_holds(unit: sluice.Unit, task: str, first: tuple[float, int], last: tuple[float, int]) -> None:
+    changes = [(at, cores(old), cores(new)) for at, knob, old, new in sluice.history(task) if knob == "cpu.max"]
+    written = int(sluice.bus_get(sluice.TASK, "WritesTotal", task))
+    if len(changes) < written:  # the daemon keeps the last 64 only: judge from where those begin
+        check(f"limit.{task}", False, f"{written} writes, {len(changes)} of them in the history: shorten the run")
+        return
+    by_time, by_writes = granted(changes, first[0], last[0])
+    used = (last[1] - first[1]) / 1e6
+    # The periods at both ends are cut, and each CPU may overrun by a tick before it is throttled (paid back next period).
+    edges = 2 * max(new for _, _, new in changes) * PERIOD_S + 2 * 0.02 if changes else 0.1
+    figure(f"limit.{task}", "used_core_seconds", used)
+    figure(f"limit.{task}", "granted_by_time_core_seconds", by_time)
+    figure(f"limit.{task}", "granted_by_writes_core_seconds", by_writes)
+    figure(f"limit.{task}", "used_over_quota_ratio", used / by_time)
+    figure(f"limit.{task}", "writes", written)
+    check(f"limit.{task}", used <= by_time + by_writes + edges,
+          f"used {used:.2f} of {by_time:.2f} core-seconds + {by_writes:.2f} by {written} writes")  # fmt: skip
+    most = max((sum(1 for b in changes if a[0] <= b[0] < a[0] + 60) for a in changes), default=0)
+    figure(f"limit.{task}.budget", "writes_in_any_minute", most)
+    check(f"limit.{task}.budget", most <= BUDGET, f"{most} writes in the fullest minute, of {BUDGET}")
+
+
+def main() -> None:
+    with_units = [
+        sluice.Unit(f"bursty-{i}", f"{sluice.BIN}/cpu_burner --burst-cpu-ms {250 + 50 * i} --every-ms {2700 + 400 * i}",
+                    CPUQuota=f"{BASELINE_CORES * 100:.0f}%") for i in range(TASKS)]  # fmt: skip
+    greedy = sluice.Unit("greedy", f"{sluice.BIN}/cpu_burner --burst-cpu-ms 100 --every-ms 50", CPUQuota=f"{BASELINE_CORES * 100:.0f}%")
+    units = [*with_units, greedy]
+    try:
+        for unit in units:
+            unit.write()
+            unit.start()
+        names = [f"bursty-{i}" for i in range(TASKS)] + ["greedy"]
+        began = time.time()
+        with sluice.daemon(CONFIG):
+            tasks = dict(zip(names, units))
+            paths = {name: next((n for n in (name, f"{name}.service") if sluice.wait_for(lambda n=n: sluice.has_task(n), 5)), "")
+                     for name in names}  # fmt: skip
+            check("reaction.tasks", all(paths.values()), str(paths))
+            throttled = {name: unit.stat("cpu.stat", "nr_throttled") for name, unit in tasks.items()}
+            first = {name: (time.time(), unit.stat("cpu.stat", "usage_usec")) for name, unit in tasks.items()}
+            time.sleep(SECONDS)
+            last = {name: (time.time(), unit.stat("cpu.stat", "usage_usec")) for name, unit in tasks.items()}
+            throttled = {name: unit.stat("cpu.stat", "nr_throttled") - throttled[name] for name, unit in tasks.items()}
+            figure("reaction.events", "events_total", sluice.bus_get(sluice.MANAGER, "EventsTotal"))
+            lost = sluice.bus_get(sluice.MANAGER, "EventsLost")
+            figure("reaction.events", "events_lost", lost)
+            check("reaction.events", lost == 0)
+            for name, unit in tasks.items():
+                limit_holds(unit, paths[name], first[name], last[name])
+            records = list(itertools.chain.from_iterable(sluice.adjustments(path, began) for path in paths.values()))
+        reactions = [int(r["SLUICE_REACTION_USEC"]) for r in records if "SLUICE_REACTION_USEC" in r]
+        raises = sum(1 for r in records if quota_of(r["SLUICE_NEW"]) > quota_of(r["SLUICE_OLD"]))
+        print(f"{len(records)} adjustments, {raises} raises, {len(reactions)} caused by events; throttled periods: {throttled}")
+        print("slowest:", sorted(reactions)[-8:], flush=True)
+        p50, p99 = sluice.quantile(reactions, 0.5), sluice.quantile(reactions, 0.99)
+        figure("reaction", "samples", len(reactions))
+        if reactions:
+            figure("reaction", "p50_usec", p50)
+            figure("reaction", "p99_usec", p99)
+            figure("reaction", "max_usec", max(reactions))
+        check("reaction", len(reactions) >= 50 and p99 <= GOAL_USEC,
+              f"{len(reactions)} onsets answered, p50 {p50} µs, p99 {p99} µs, goal {GOAL_USEC} µs")  # fmt: skip
+        figure("reaction.by-events", "raises", raises)
+        figure("reaction.by-events", "raises_by_events_ratio", len(reactions) / max(raises, 1))
+        check("reaction.by-events", len(reactions) >= 0.8 * raises, f"{len(reactions)} of {raises} raises were caused by an event")
+    finally:
+        for unit in units:
+            unit.__exit__()
+
+
+def quota_of(cpu_max: str) -> float:
+    quota, period = cpu_max.split()
+    return 2.0 if quota == "max" else int(quota) / int(period)
+
+
+main()

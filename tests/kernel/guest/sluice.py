@@ -1,0 +1,218 @@
+"""What the checks of the running daemon share: the daemon as an operator has it, units to govern, their cgroups, the
+journal. Everything goes through systemctl, busctl, journalctl and the cgroup files; nothing of Sluice is imported."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+sys.path.insert(0, os.environ["PAYLOAD"] + "/guest")
+
+NAME = "org.sluice.Governor1"
+ROOT = "/org/sluice/Governor1"
+MANAGER, TASK = f"{NAME}.Manager", f"{NAME}.Task"
+CONFIG = pathlib.Path("/etc/sluice/sluice.toml")
+UNITS = pathlib.Path("/run/systemd/system")
+SLICE = pathlib.Path("/sys/fs/cgroup/system.slice")
+LEASE = pathlib.Path("/var/lib/sluice/lease")
+SCRATCH = pathlib.Path(os.environ["SCRATCH"])
+BIN = pathlib.Path(os.environ["PAYLOAD"]) / "bin"
+INFINITY = 2**64 - 1
+ADJUSTMENT = "cbbf20daa72f44bc86668a2462b500c7"  # MESSAGE_ID
+
+
+def run(*argv: object, timeout: float = 60, check: bool = True) -> str:
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, argv))}: exit status {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def wait_for(what: Callable[[], object], seconds: float, every: float = 0.1) -> bool:
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(every)
+    return True
+
+
+def systemctl(*argv: str, timeout: float = 90, check: bool = True) -> str:
+    return run("systemctl", *argv, timeout=timeout, check=check)
+
+
+def show(unit: str, name: str) -> str:
+    return systemctl("show", "--value", "--property", name, unit).strip()
+
+
+# The bus, as an administrator sees it.
+
+
+def task_path(name: str) -> str:
+    """sd_bus_path_encode(3)."""
+    kept = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    coded = [c if c in kept and not (i == 0 and c.isdigit()) else "".join(f"_{b:02x}" for b in c.encode())
+             for i, c in enumerate(name)]  # fmt: skip
+    return f"{ROOT}/task/{''.join(coded) or '_'}"
+
+
+def bus_get(interface: str, name: str, task: str = "") -> object:
+    path = task_path(task) if task else ROOT
+    return json.loads(run("busctl", "--json=short", "--timeout=10", "get-property", NAME, path, interface, name))["data"]
+
+
+def bus_call(interface: str, method: str, *argv: object, task: str = "") -> list:
+    path = task_path(task) if task else ROOT
+    answer = run("busctl", "--json=short", "--timeout=20", "call", NAME, path, interface, method, *argv)
+    return json.loads(answer)["data"] if answer.strip() else []
+
+
+def has_task(name: str) -> bool:
+    return task_path(name) in run("busctl", "--list", "tree", NAME, check=False).split()
+
+
+# The daemon.
+
+
+def configure(text: str) -> None:
+    CONFIG.parent.mkdir(parents=True, exist_ok=True)
+    CONFIG.write_text(text, encoding="utf-8")
+
+
+def daemon_pid() -> int:
+    return int(show("sluiced", "MainPID"))
+
+
+@contextlib.contextmanager
+def daemon(config: str, *tasks: str) -> Iterator[None]:
+    """Sluice, started as an operator does; stopped at the end. Returns once it governs the tasks named."""
+    configure(config)
+    systemctl("reset-failed", "sluiced", check=False)
+    systemctl("start", "sluiced")
+    try:
+        for task in tasks:
+            if not wait_for(lambda task=task: has_task(task), 20):
+                raise RuntimeError(f"no task '{task}' on the bus 20 s after the start: {daemon_log()[-2000:]}")
+        yield
+    finally:
+        systemctl("stop", "sluiced", check=False)
+
+
+def daemon_log(since: float = 0, priority: str = "debug") -> str:
+    """What it said; `since` as of time.time()."""
+    return run("journalctl", "--no-pager", "-q", "-o", "cat", "-u", "sluiced", "-p", priority, f"--since=@{since:.6f}")
+
+
+def adjustments(task: str, since: float) -> list[dict]:
+    """The journal's records of changes to a task's limits."""
+    lines = run("journalctl", "--no-pager", "-q", "-o", "json", f"MESSAGE_ID={ADJUSTMENT}", f"SLUICE_TASK={task}",
+                f"--since=@{since:.6f}").splitlines()  # fmt: skip
+    return [json.loads(line) for line in lines]
+
+
+def history(task: str) -> list[tuple[float, str, int, int]]:
+    """(wall time in seconds, knob, old, new), oldest first, with the daemon's own times of the writes."""
+    rows = bus_call(TASK, "History", "tu", 0, 0, task=task)[0]
+    return [(row[0] / 1e6, row[1], int(row[2]), int(row[3])) for row in rows]
+
+
+# Units to govern.
+
+
+class Unit:
+    """A service of this check's own in system.slice; a context manager that removes it again."""
+
+    def __init__(self, name: str, command: str, **settings: object) -> None:
+        self.name, self.file, self.cgroup = name, UNITS / f"{name}.service", SLICE / f"{name}.service"
+        self.command, self.settings = command, settings
+
+    def write(self, **settings: object) -> None:
+        """Anew, with other settings: as an edited unit file, taken at the next start."""
+        self.settings.update(settings)
+        lines = [f"{key}={value}" for key, value in self.settings.items() if value is not None]
+        self.file.write_text("\n".join(["[Service]", f"ExecStart={self.command}", *lines, ""]), encoding="utf-8")
+        systemctl("daemon-reload")
+
+    def start(self) -> None:
+        systemctl("start", self.name)
+
+    def stop(self) -> None:
+        systemctl("stop", self.name)
+
+    def pid(self) -> int:
+        return int(show(self.name, "MainPID"))
+
+    def __enter__(self) -> "Unit":
+        self.write()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        systemctl("stop", self.name, check=False)
+        self.file.unlink(missing_ok=True)
+        systemctl("reset-failed", self.name, check=False)
+        systemctl("daemon-reload", check=False)
+
+    # Its cgroup.
+    def read(self, file: str) -> str:
+        return (self.cgroup / file).read_text().strip()
+
+    def quota(self) -> float:
+        """Cores; infinite without a limit."""
+        quota, period = self.read("cpu.max").split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+
+    def memory_high(self) -> float:
+        text = self.read("memory.high")
+        return math.inf if text == "max" else int(text)
+
+    def stat(self, file: str, key: str) -> int:
+        for line in self.read(file).splitlines():
+            if line.startswith(key + " "):
+                return int(line.split()[1])
+        raise RuntimeError(f"{self.cgroup}/{file} has no {key}")
+
+
+class Background:
+    """A program of ours that ends with one JSON object on standard output; stopped with SIGTERM."""
+
+    def __init__(self, *argv: object) -> None:
+        self.argv = [str(a) for a in argv]
+        self.process = subprocess.Popen(self.argv, stdout=subprocess.PIPE, text=True)
+
+    def wait(self, timeout: float) -> dict:
+        out, _ = self.process.communicate(timeout=timeout)
+        if self.process.returncode != 0:
+            raise RuntimeError(f"{self.argv[0]}: exit status {self.process.returncode}")
+        return json.loads(out.splitlines()[-1])
+
+    def stop(self) -> dict:
+        self.process.terminate()
+        return self.wait(30)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Nearest rank."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def own_traces() -> list[str]:
+    """What Sluice must not leave behind once it is stopped; empty when there is nothing."""
+    found = []
+    if any(pathlib.Path("/sys/fs/bpf").glob("*")) if os.path.ismount("/sys/fs/bpf") else False:
+        found.append("something is pinned in /sys/fs/bpf")
+    for folder in ("/run/systemd/system.control", "/etc/systemd/system.control"):
+        found += [str(p) for p in pathlib.Path(folder).glob("**/*") if p.is_file()]
+    if LEASE.exists() and any(line and not line.startswith("#") for line in LEASE.read_text().splitlines()):
+        found.append(f"{LEASE} holds: {LEASE.read_text()!r}")
+    found += [str(p) for p in pathlib.Path("/run/sluice").glob("*")]
+    if pids := run("pgrep", "-x", "sluiced", check=False).split():
+        found.append(f"processes {pids}")
+    if programs := [line for line in run("bpftool", "prog", "list").splitlines() if "pids sluiced" in line or " sluice" in line]:
+        found.append(f"BPF programs: {programs}")
+    return found

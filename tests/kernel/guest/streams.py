@@ -1,0 +1,217 @@
+"""One consumer group, one trace, four ways to give it CPU, side by side in one guest: a starving quota, the static
+peak, and Sluice from the starving quota on, with kernel signals alone and with the lag reported to it."""
+
+import csv
+import json
+import math
+import os
+import pathlib
+import time
+from dataclasses import dataclass, replace
+
+import sluice
+from lib import check, figure
+
+PORT = 6399
+STARVING_CORES = 0.05
+DEADLINE_MS = 1000
+DRAIN_S = 25
+CONFIG = f"""
+[node]
+mode = "enforce"
+cpu_reserve = 0.5
+
+[[task]]
+match.unit = "consumer.service"
+name = "consumer"
+max_delay = "{DEADLINE_MS}ms"
+memory.enabled = false
+"""
+TRACES = pathlib.Path(os.environ["PAYLOAD"]) / "traces"
+
+
+@dataclass
+class Load:
+    """What is played: the same options give the same records in every arm."""
+
+    source: str
+    speedup: float
+    peak_rate: float
+    seconds: float
+    unit_cpu_ms: float
+
+    def options(self) -> list[str]:
+        return ["--source", self.source, "--speedup", str(self.speedup), "--peak-rate", str(self.peak_rate),
+                "--duration", str(self.seconds)]  # fmt: skip
+
+    def peak_units(self) -> float:
+        """The work of the busiest second."""
+        seconds: dict[int, float] = {}
+        for line in sluice.run(sluice.BIN / "stream_producer", "--list", *self.options()).splitlines():
+            at_usec, work = line.split()
+            seconds[int(at_usec) // 1_000_000] = seconds.get(int(at_usec) // 1_000_000, 0) + float(work)
+        return max(seconds.values())
+
+
+def lag_now(path: pathlib.Path) -> int:
+    rows = path.read_text().splitlines()
+    return int(rows[-1].split(",")[1]) if len(rows) > 1 else -1
+
+
+def quotas(path: pathlib.Path) -> list[tuple[float, float]]:
+    with open(path, encoding="utf-8") as file:
+        return [(int(row["t_usec"]) / 1e6, float(row["quota_cores"])) for row in csv.DictReader(file)]
+
+
+def timeline(folder: pathlib.Path) -> None:
+    """Every five seconds: cores granted and used, records waiting. For people who ask why."""
+    with open(folder / "cgroup.csv", encoding="utf-8") as file:
+        looks = [(int(r["t_usec"]) / 1e6, float(r["quota_cores"]), int(r["usage_usec"]) / 1e6) for r in csv.DictReader(file)]
+    with open(folder / "lag.csv", encoding="utf-8") as file:
+        lags = [(int(r["t_usec"]) / 1e6, int(r["waiting_records"])) for r in csv.DictReader(file)]
+    start, step = looks[0][0], 5
+    cells = []
+    for begin in range(0, int(looks[-1][0] - start), step):
+        part = [look for look in looks if begin <= look[0] - start < begin + step]
+        if len(part) < 2:
+            continue
+        waiting = [lag for at, lag in lags if begin <= at - start < begin + step]
+        used = (part[-1][2] - part[0][2]) / (part[-1][0] - part[0][0])
+        cells.append(f"{sum(look[1] for look in part) / len(part):.2f}/{used:.2f}/{max(waiting, default=0)}")
+    print(f"{folder.name}, granted/used/waiting each {step} s: {'  '.join(cells)}", flush=True)
+
+
+def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> dict:
+    """One run from an empty stream to a drained or given-up one; its figures, units in the names."""
+    folder = sluice.SCRATCH / arm
+    folder.mkdir()
+    summary = folder / "consumer.json"
+    command = f"{sluice.BIN}/stream_consumer --redis-port {PORT} --threads 2 --unit-cpu-ms {load.unit_cpu_ms} " \
+              f"--deadline-ms {DEADLINE_MS} --summary {summary}"  # fmt: skip
+    redis = ["redis-cli", "-p", str(PORT)]
+    sluice.run(*redis, "flushall")
+    with sluice.Unit("consumer", command, CPUQuota=f"{cores * 100:.1f}%", TimeoutStopSec=90) as consumer:
+        consumer.start()
+        governor = sluice.daemon(CONFIG, "consumer") if governed else None
+        if governor:
+            governor.__enter__()
+        try:
+            cost_before = daemon_cpu_usec() if governed else 0
+            recorder = sluice.Background(sluice.BIN / "cgroup_recorder", consumer.cgroup, "--csv", folder / "cgroup.csv")
+            watch = ["--task", "consumer"] if reported else []
+            reporter = sluice.Background(sluice.BIN / "lag_reporter", "--redis-port", PORT, "--csv", folder / "lag.csv", *watch)
+            producer = sluice.Background(sluice.BIN / "stream_producer", "--redis-port", PORT, *load.options())
+            sent = producer.wait(load.seconds + 60)
+            drained = sluice.wait_for(lambda: lag_now(folder / "lag.csv") == 0, DRAIN_S if cores > STARVING_CORES or governed else 3)
+            lag, group = reporter.stop(), recorder.stop()
+            figures = {"lag_max_records": lag["lag_max_records"], "lag_end_records": lag["lag_last_records"]}
+            if reported:
+                figures |= {"load_reports": lag["reports"], "load_reports_refused": lag["reports_refused"]}
+            if governed:
+                figures["writes_per_minute"] = sluice.bus_get(sluice.TASK, "WritesTotal", "consumer") / group["seconds"] * 60
+                figures["writes_last_minute"] = sluice.bus_get(sluice.TASK, "WritesLastMinute", "consumer")
+                figures["daemon_cores"] = (daemon_cpu_usec() - cost_before) / 1e6 / group["seconds"]
+                print(sluice.bus_call(sluice.TASK, "Explain", task="consumer")[0]["Text"]["data"], flush=True)
+        finally:
+            # The consumer's quota goes back first where Sluice governed: so must a stop of Sluice find it.
+            if governor:
+                governor.__exit__(None, None, None)
+        baseline = consumer.read("cpu.max")
+        consumer.stop()
+        done = json.loads(summary.read_text())
+    timeline(folder)
+    figures |= {key: group[key] for key in ("allocated_cores", "used_cores", "quota_min_cores", "quota_max_cores", "seconds")}
+    figures |= {key: done[key] for key in done if key != "deadline_ms"}
+    figures |= {"work_units": sent["work_units"], "sent_records": sent["records"], "behind_schedule_max_ms": sent["behind_schedule_max_ms"]}
+    figures |= {"drained": drained, "baseline": baseline, "quotas": quotas(folder / "cgroup.csv")}
+    return figures
+
+
+def daemon_cpu_usec() -> int:
+    stat = (sluice.SLICE / "sluiced.service/cpu.stat").read_text()
+    return int(stat.split("usage_usec ")[1].split()[0])
+
+
+def table(arms: dict[str, dict]) -> None:
+    keys = ("sent_records", "records", "unfinished_records", "age_p50_ms", "age_p99_ms", "age_max_ms", "late_ratio",
+            "allocated_cores", "used_cores", "quota_min_cores", "quota_max_cores", "writes_per_minute", "daemon_cores",
+            "lag_max_records", "lag_end_records", "behind_schedule_max_ms")  # fmt: skip
+    print(f"{'':24}" + "".join(f"{arm:>18}" for arm in arms))
+    for key in keys:
+        print(f"{key:24}" + "".join(f"{arms[arm].get(key, math.nan):18.4g}" for arm in arms), flush=True)
+
+
+def compare(name: str, load: Load) -> None:
+    redis_server = f"/usr/bin/redis-server --port {PORT} --bind 127.0.0.1 --save '' --appendonly no --loglevel warning"
+    arms: dict[str, dict] = {}
+    with sluice.Unit("load-redis", redis_server) as redis:
+        redis.start()
+        if not sluice.wait_for(lambda: sluice.run("redis-cli", "-p", PORT, "ping", check=False).strip() == "PONG", 20):
+            raise RuntimeError("redis-server did not answer within 20 s")
+        # What an operator who had measured would allocate: the busiest second's work at what a unit really costs here,
+        # with everything around it.
+        probe = play("probe", replace(load, source="flat", seconds=8), 2, False, False)
+        unit_cpu_ms = probe["cpu_ms"] / probe["work_units"]
+        peak = load.peak_units() * unit_cpu_ms / 1000
+        arms["starving"] = play("starving", load, STARVING_CORES, False, False)
+        arms["static-peak"] = play("static-peak", load, peak, False, False)
+        arms["sluice"] = play("sluice", load, STARVING_CORES, True, False)
+        arms["sluice-lag"] = play("sluice-lag", load, STARVING_CORES, True, True)
+    print(f"{name}: peak {peak:.2f} cores at {unit_cpu_ms:.1f} ms of CPU a unit; {load}")
+    table(arms)
+    for arm, figures in arms.items():
+        for key, value in figures.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                figure(f"{name}.{arm}", key, value)
+        # Every arm had the same work, and a producer that kept its pace; or the comparison says nothing.
+        complete = figures["records"] + figures["unfinished_records"] == figures["sent_records"] > 0
+        paced = figures["behind_schedule_max_ms"] < 2000
+        check(f"{name}.{arm}", complete and paced,
+              f"{figures['records']} + {figures['unfinished_records']} of {figures['sent_records']} records, "
+              f"producer at most {figures['behind_schedule_max_ms']} ms behind")  # fmt: skip
+    starving, static = arms["starving"], arms["static-peak"]
+    check(f"{name}.starving-starves", starving["unfinished_records"] > 0, f"{starving['unfinished_records']} records left")
+    for arm in ("sluice", "sluice-lag"):
+        judge(f"{name}.{arm}", arms[arm], starving, static)
+    refused = arms["sluice-lag"]["load_reports_refused"]
+    check(f"{name}.sluice-lag.reports", arms["sluice-lag"]["load_reports"] > 50 and refused == 0, f"{refused} refused")
+
+
+def judge(name: str, ours: dict, starving: dict, static: dict) -> None:
+    check(f"{name}.drains", ours["drained"] and ours["unfinished_records"] == 0, f"{ours['lag_end_records']} records left")
+    low, high, turns = follows(ours["quotas"])
+    check(f"{name}.follows-the-load", high > 2 * low and turns, f"{low:.3f} .. {high:.3f} cores, up and down: {turns}")
+    better = starving["age_p99_ms"] / ours["age_p99_ms"]
+    figure(f"{name}.age", "p99_starving_over_ours_ratio", better)
+    check(f"{name}.age", better >= 5, f"p99 {ours['age_p99_ms']:.0f} ms, starving {starving['age_p99_ms']:.0f} ms")
+    saved = 1 - ours["allocated_cores"] / static["allocated_cores"]
+    figure(f"{name}.allocation", "saved_against_static_peak_ratio", saved)
+    check(f"{name}.allocation", saved > 0, f"{ours['allocated_cores']:.3f} of {static['allocated_cores']:.3f} cores")
+    check(f"{name}.budget", ours["writes_last_minute"] <= 60, f"{ours['writes_last_minute']} writes in the last minute")
+    check(f"{name}.baseline-back", ours["baseline"] == f"{STARVING_CORES * 100000:.0f} 100000", ours["baseline"])
+
+
+def follows(series: list[tuple[float, float]]) -> tuple[float, float, bool]:
+    """Lowest and highest quota after the first rescue, and whether it both rose and fell by half between them."""
+    after = [cores for _, cores in series if cores > 0]
+    while after and after[0] <= STARVING_CORES * 1.01:
+        after.pop(0)
+    if not after:
+        return STARVING_CORES, STARVING_CORES, False
+    low, high = min(after), max(after)
+    top = after.index(high)
+    return low, high, min(after[top:]) < high / 2
+
+
+def trace(folder: str, file: str, otherwise: str) -> str:
+    path = TRACES / folder / file
+    if path.exists():
+        return str(path)
+    print(f"no {path}: the generated shape '{otherwise}' is played instead")
+    return otherwise
+
+
+def main(name: str, load: Load) -> None:
+    started = time.monotonic()
+    compare(name, load)
+    print(f"{time.monotonic() - started:.0f} s in all")
