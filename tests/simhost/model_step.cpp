@@ -126,7 +126,7 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   task.owed_cpu -= reclaim_cpu;
   const double system = std::min(use.cpu, use.cpu * task.spec.system_share + reclaim_cpu);
   const auto press = [&](Cgroup& at, Resource resource, double some, double full) {
-    if (some <= 0 && full <= 0) return;
+    if (some <= 0 && use.cpu <= 0) return;  // one that runs unhindered still means that not all are stalled
     auto& sum = at.step_pressure[static_cast<std::size_t>(resource)];
     if (!at.step_pressure[0].touched && !at.step_pressure[1].touched) pressed_.push_back(&at);
     sum.full = sum.touched ? std::min(sum.full, full) : full;
@@ -136,7 +136,8 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) {
     at->cpu_usage += use.cpu;
     at->cpu_system += system;
-    press(*at, Resource::cpu, use.cpu_some, use.cpu_full);
+    // The kernel keeps no "full" for the whole system's CPU.
+    press(*at, Resource::cpu, use.cpu_some, at->parent == nullptr ? 0 : use.cpu_full);
     press(*at, Resource::memory, use.memory_some, use.memory_full);
     if (at == task.cgroup || !at->bandwidth.limited()) continue;
     at->bandwidth.consume(use.cpu);

@@ -238,6 +238,22 @@ TEST(Model, PressureAveragesFollowTheKernelsDecay) {
   EXPECT_NEAR(avg10, 100 * (1 - std::exp(-2.0)), 1);
 }
 
+TEST(Model, OneThatRunsKeepsItsAncestorsFromFullPressure) {
+  Host host({.cpus = 4});
+  std::vector<CgroupId> ids;
+  for (const char* name : {"/x.slice/a.service", "/x.slice/b.service"}) {
+    TaskSpec spec = task(name, 0, 1'000, 1);
+    spec.work.spin_threads = 1;
+    ids.push_back(host.add_task(spec).value());
+  }
+  host.apply(cpu_write(ids[0], 20'000));
+  host.advance(seconds(10));
+  EXPECT_NEAR(static_cast<double>(host.sample(ids[0]).cpu_pressure->full.count()), 8e6, 0.1e6);
+  const PressureTotals above = *host.sample(host.find("/x.slice")->id).cpu_pressure;
+  EXPECT_NEAR(static_cast<double>(above.some.count()), 8e6, 0.1e6);
+  EXPECT_LT(above.full.count(), 100'000);
+}
+
 TEST(Model, StatsCanStartAfterAWarmUp) {
   Host host({.cpus = 4});
   const CgroupId id = host.add_task(task("/a.service", 100, 1'000, 1)).value();
