@@ -49,27 +49,22 @@ CpuSplit split_runtime(std::uint64_t runtime_ns, CpuSplit ticks, CpuSplit shown)
 }
 
 void Freshener::restart(Known& known, std::span<const sluice_psi_cpu> cpus) {
-  known.per_cpu.assign(cpus.size(), {});
-  fold(known, cpus);
+  known.per_cpu_ns.resize(cpus.size());
+  for (std::size_t cpu = 0; cpu < cpus.size(); ++cpu)
+    std::copy_n(cpus[cpu].ns, SLUICE_PSI_STATES, known.per_cpu_ns[cpu].begin());
 }
 
 void Freshener::fold(Known& known, std::span<const sluice_psi_cpu> cpus) {
   Totals weighted{};
   std::uint64_t weights = 0;
   for (std::size_t cpu = 0; cpu < cpus.size(); ++cpu) {
-    if (!cpus[cpu].consistent) continue;  // its time is not lost: the next fold's difference holds it
-    PerCpu& before = known.per_cpu[cpu];
-    if (!before.read) {
-      std::copy_n(cpus[cpu].ns, before.ns.size(), before.ns.begin());
-      before.read = true;
-      continue;
-    }
+    auto& before = known.per_cpu_ns[cpu];
     std::array<std::uint32_t, SLUICE_PSI_STATES> grown{};
-    for (std::size_t state = 0; state < grown.size(); ++state) {
-      const std::uint32_t difference = cpus[cpu].ns[state] - before.ns[state];
+    for (std::size_t state = 0; state < SLUICE_PSI_STATES; ++state) {
+      const std::uint32_t difference = cpus[cpu].ns[state] - before[state];
       if (static_cast<std::int32_t>(difference) <= 0) continue;  // read too far last time: let it catch up
       grown[state] = difference;
-      before.ns[state] = cpus[cpu].ns[state];
+      before[state] = cpus[cpu].ns[state];
     }
     const std::uint64_t weight = grown[SLUICE_PSI_NONIDLE] >> kWeightShift;
     weights += weight;
@@ -98,17 +93,26 @@ sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const 
   }
 
   if (record.valid & SLUICE_HAS_CPU_PRESSURE) {
-    const Totals kernel = totals_of(record);
-    const bool continues = known.pressure_at_ns != 0 && known.per_cpu.size() == cpus.size() &&
-                           record.at_ktime_ns - known.pressure_at_ns <= kLongestGapNs;
-    if (continues) {
-      fold(known, cpus);
-    } else {  // first sight, or a gap in which the times may have wrapped: the kernel's own totals carry on
+    // All CPUs or none: a fold over some of them would weigh the others wrongly, now and when they come late.
+    const bool consistent =
+        std::ranges::all_of(cpus, [](const sluice_psi_cpu& cpu) { return cpu.consistent != 0; });
+    const bool continues =
+        known.per_cpu_ns.size() == cpus.size() && record.at_ktime_ns - known.pressure_at_ns <= kLongestGapNs;
+    if (!continues) {  // first sight, or a gap in which the times may have wrapped: the kernel's own totals
+                       // carry on
+      const Totals kernel = totals_of(record);
       for (std::size_t state = 0; state < SLUICE_PSI_STALLS; ++state)
         known.totals_ns[state] = std::max(known.totals_ns[state], kernel[state]);
-      restart(known, cpus);
     }
-    known.pressure_at_ns = record.at_ktime_ns;
+    if (consistent) {
+      if (continues)
+        fold(known, cpus);
+      else
+        restart(known, cpus);
+      known.pressure_at_ns = record.at_ktime_ns;
+    } else if (!continues) {
+      known.per_cpu_ns.clear();
+    }
     put_totals(known.totals_ns, record);
   }
   return record;

@@ -27,15 +27,11 @@ class Freshener {
   std::size_t known() const { return known_.size(); }
 
  private:
-  struct PerCpu {
-    std::array<std::uint32_t, SLUICE_PSI_STATES> ns{};
-    bool read = false;  // false: there is nothing yet to subtract from
-  };
   struct Known {
     std::uint64_t walk = 0;
-    std::uint64_t pressure_at_ns = 0;  // 0: no pressure yet
+    std::uint64_t pressure_at_ns = 0;
     std::array<std::uint64_t, SLUICE_PSI_STALLS> totals_ns{};
-    std::vector<PerCpu> per_cpu;
+    std::vector<std::array<std::uint32_t, SLUICE_PSI_STATES>> per_cpu_ns;  // empty: nothing to subtract from
     std::uint64_t user_ns = 0;
     std::uint64_t system_ns = 0;
   };

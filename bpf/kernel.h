@@ -141,9 +141,23 @@ enum psi_states {
 };
 
 extern const struct rq runqueues __ksym;
+/*
+ * An object names only what its kernel has. libbpf 1.1 looks for what is missing in the types of every module, weak or
+ * not, and to list those takes CAP_SYS_ADMIN, which the daemon has not. So CMakeLists.txt compiles the walk once for
+ * each of these choices, and the loader takes the one that fits; what is stubbed here is never reached in it.
+ */
+#ifdef SLUICE_KERNEL_HAS_PSI_SEQ
 extern const seqcount_t psi_seq __ksym __weak;
-extern void cgroup_rstat_flush(struct cgroup* cgrp) __ksym __weak;
+#else
+#define psi_seq (*(const seqcount_t*)0)
+#endif
+#ifdef SLUICE_KERNEL_HAS_CSS_FLUSH
 extern void css_rstat_flush(struct cgroup_subsys_state* css) __ksym __weak;
+static __always_inline void cgroup_rstat_flush(struct cgroup* cgrp) {}
+#else
+extern void cgroup_rstat_flush(struct cgroup* cgrp) __ksym __weak;
+static __always_inline void css_rstat_flush(struct cgroup_subsys_state* css) {}
+#endif
 
 static __always_inline struct psi_group* kernel_psi_group(struct cgroup* cgrp) {
   struct cgroup___embedded_psi* embedded = (void*)cgrp;

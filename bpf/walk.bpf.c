@@ -55,61 +55,58 @@ static __always_inline uint32_t psi_sequence(struct psi_group_cpu* at, uint32_t 
   if (bpf_core_field_exists(own->seq)) return BPF_CORE_READ(own, seq.sequence);
   if (has_psi_seq) {
     const seqcount_t* seq = bpf_per_cpu_ptr(&psi_seq, cpu);
-    if (seq) return BPF_CORE_READ(seq, sequence);
+    if (seq) return ((volatile const seqcount_t*)seq)->sequence;
   }
   return 0;
 }
 
-static __always_inline uint32_t psi_booked_ns(void* times, uint32_t state) {
-  uint32_t booked_ns = 0;
-  bpf_probe_read_kernel(&booked_ns, sizeof(booked_ns), times + state * sizeof(booked_ns));
-  return booked_ns;
-}
+#define PSI_ARRAY 16  // more than any kernel has of states
+
+// An array that belongs to the states, in one go. `state` below is a constant of the running kernel.
+#define READ_STATES(into, field)                                                                \
+  do {                                                                                          \
+    uint32_t bytes = bpf_core_field_size(field);                                                \
+    if (bytes > sizeof(into)) bytes = sizeof(into);                                             \
+    bpf_probe_read_kernel(into, bytes, (const void*)__builtin_preserve_access_index(&(field))); \
+  } while (0)
+#define STATE(name) (bpf_core_enum_value(enum psi_states, PSI_##name) & (PSI_ARRAY - 1))
 
 // The kernel's get_recent_times() without its lock: what has been booked, plus the states that last. Booked
 // first: a writer in between, where no sequence number tells of it, makes the sum too small, which the next
 // walk makes good.
-static __always_inline void read_psi_cpu(struct sluice_psi_cpu* out, struct psi_group* group, uint32_t cpu) {
-  out->consistent = 0;
-  uint64_t offset;
-  if (!kernel_percpu_offset(cpu, &offset)) return;
-  struct psi_group_cpu* at = (void*)BPF_CORE_READ(group, pcpu) + offset;
+static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct psi_group_cpu* at,
+                                              uint32_t cpu) {
   uint32_t before = psi_sequence(at, cpu);
-
-#define BOOKED(state) \
-  out->ns[SLUICE_PSI_##state] = psi_booked_ns(times, bpf_core_enum_value(enum psi_states, PSI_##state))
-  void* times = (void*)__builtin_preserve_access_index(&at->times);
-  BOOKED(IO_SOME);
-  BOOKED(IO_FULL);
-  BOOKED(MEM_SOME);
-  BOOKED(MEM_FULL);
-  BOOKED(CPU_SOME);
-  BOOKED(CPU_FULL);
-  BOOKED(NONIDLE);
-#undef BOOKED
-
+  uint32_t times[PSI_ARRAY] = {};
+  READ_STATES(times, at->times);
   uint32_t mask = BPF_CORE_READ(at, state_mask);
   int64_t since_ns = (int64_t)(bpf_ktime_get_ns() - walk.clock_offset_ns - BPF_CORE_READ(at, state_start));
   uint32_t lasting_ns = since_ns > 0 ? (uint32_t)since_ns : 0;
-#define LASTS(state)                                                    \
-  if (mask & (1u << bpf_core_enum_value(enum psi_states, PSI_##state))) \
-  out->ns[SLUICE_PSI_##state] += lasting_ns
-  LASTS(IO_SOME);
-  LASTS(IO_FULL);
-  LASTS(MEM_SOME);
-  LASTS(MEM_FULL);
-  LASTS(CPU_SOME);
-  LASTS(CPU_FULL);
-  LASTS(NONIDLE);
-#undef LASTS
-  out->consistent = !(before & 1) && psi_sequence(at, cpu) == before;
+#define RECENT(name) \
+  out->ns[SLUICE_PSI_##name] = times[STATE(name)] + (mask & (1u << STATE(name)) ? lasting_ns : 0)
+  RECENT(IO_SOME);
+  RECENT(IO_FULL);
+  RECENT(MEM_SOME);
+  RECENT(MEM_FULL);
+  RECENT(CPU_SOME);
+  RECENT(CPU_FULL);
+  RECENT(NONIDLE);
+#undef RECENT
+  return !(before & 1) && psi_sequence(at, cpu) == before;
 }
 
-static __always_inline uint64_t psi_total(struct psi_group* group, uint32_t index) {
-  uint64_t total = 0;
-  void* totals = (void*)__builtin_preserve_access_index(&group->total);
-  bpf_probe_read_kernel(&total, sizeof(total), totals + index * sizeof(total));
-  return total;
+static __always_inline void read_psi_cpu(struct sluice_psi_cpu* out, struct psi_group* group, uint32_t cpu) {
+  uint64_t offset = 0;
+  __builtin_memset(out, 0, sizeof(*out));
+  out->consistent = !kernel_percpu_offset(cpu, &offset);  // a CPU that cannot be has nothing to tell
+  if (out->consistent) return;
+  struct psi_group_cpu* at = (void*)BPF_CORE_READ(group, pcpu) + offset;
+#pragma clang loop unroll(disable)
+  for (int attempt = 0; attempt < 4; attempt++) {
+    if (!read_psi_cpu_once(out, at, cpu)) continue;
+    out->consistent = 1;
+    break;
+  }
 }
 
 static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_walk_entry* entry) {
@@ -118,12 +115,14 @@ static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_wal
   if (!group) return;
   if (bpf_core_field_exists(group->enabled) && !BPF_CORE_READ(group, enabled)) return;
 
-  r->pressure[SLUICE_CPU].some_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_CPU_SOME));
-  r->pressure[SLUICE_CPU].full_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_CPU_FULL));
-  r->pressure[SLUICE_MEMORY].some_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_MEM_SOME));
-  r->pressure[SLUICE_MEMORY].full_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_MEM_FULL));
-  r->pressure[SLUICE_IO].some_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_IO_SOME));
-  r->pressure[SLUICE_IO].full_ns = psi_total(group, bpf_core_enum_value(enum psi_states, PSI_IO_FULL));
+  uint64_t totals[PSI_ARRAY] = {};  // [PSI_AVGS][states]: the first row
+  READ_STATES(totals, group->total);
+  r->pressure[SLUICE_CPU].some_ns = totals[STATE(CPU_SOME)];
+  r->pressure[SLUICE_CPU].full_ns = totals[STATE(CPU_FULL)];
+  r->pressure[SLUICE_MEMORY].some_ns = totals[STATE(MEM_SOME)];
+  r->pressure[SLUICE_MEMORY].full_ns = totals[STATE(MEM_FULL)];
+  r->pressure[SLUICE_IO].some_ns = totals[STATE(IO_SOME)];
+  r->pressure[SLUICE_IO].full_ns = totals[STATE(IO_FULL)];
   for (uint32_t cpu = 0; cpu < cpus; cpu++) read_psi_cpu(&entry->psi[cpu], group, cpu);
   r->valid |= SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE;
 }
@@ -131,11 +130,12 @@ static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_wal
 static __always_inline void read_usage(struct cgroup* cgrp, struct sluice_walk_entry* entry) {
   if (!flush_cgroup && !flush_css) return;  // it would lag without bound
   struct sluice_record* r = &entry->record;
-  r->usage_ns = BPF_CORE_READ(cgrp, bstat.cputime.sum_exec_runtime);
-  r->user_ns = BPF_CORE_READ(cgrp, bstat.cputime.utime);
-  r->system_ns = BPF_CORE_READ(cgrp, bstat.cputime.stime);
-  entry->shown_user_ns = BPF_CORE_READ(cgrp, prev_cputime.utime);
-  entry->shown_system_ns = BPF_CORE_READ(cgrp, prev_cputime.stime);
+  // The iterator's cgroup is typed for the verifier: plain loads, without a helper's call each.
+  r->usage_ns = cgrp->bstat.cputime.sum_exec_runtime;
+  r->user_ns = cgrp->bstat.cputime.utime;
+  r->system_ns = cgrp->bstat.cputime.stime;
+  entry->shown_user_ns = cgrp->prev_cputime.utime;
+  entry->shown_system_ns = cgrp->prev_cputime.stime;
   r->valid |= SLUICE_HAS_USAGE;
 }
 
@@ -160,12 +160,7 @@ static __always_inline uint64_t pages_to_limit(uint64_t pages) {
   return pages >= (uint64_t)INT64_MAX / page_bytes ? SLUICE_NO_LIMIT : pages * page_bytes;
 }
 
-static __always_inline uint64_t memory_event(struct mem_cgroup* memcg, uint32_t index) {
-  uint64_t count = 0;
-  void* events = (void*)__builtin_preserve_access_index(&memcg->memory_events);
-  bpf_probe_read_kernel(&count, sizeof(count), events + index * sizeof(count));
-  return count;
-}
+#define EVENTS 16  // more than any kernel has
 
 static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_record* r) {
   if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) return;
@@ -177,12 +172,18 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
   r->memory_max_bytes = pages_to_limit(BPF_CORE_READ(memcg, memory.max));
   r->swap_current_bytes = (uint64_t)BPF_CORE_READ(memcg, swap.usage.counter) * page_bytes;
   r->swap_max_bytes = pages_to_limit(BPF_CORE_READ(memcg, swap.max));
-  r->memory_events.low = memory_event(memcg, bpf_core_enum_value(enum memcg_memory_event, MEMCG_LOW));
-  r->memory_events.high = memory_event(memcg, bpf_core_enum_value(enum memcg_memory_event, MEMCG_HIGH));
-  r->memory_events.max = memory_event(memcg, bpf_core_enum_value(enum memcg_memory_event, MEMCG_MAX));
-  r->memory_events.oom = memory_event(memcg, bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM));
-  r->memory_events.oom_kill =
-      memory_event(memcg, bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL));
+
+#define EVENT(name) events[bpf_core_enum_value(enum memcg_memory_event, MEMCG_##name) & (EVENTS - 1)]
+  uint64_t events[EVENTS] = {};
+  uint32_t bytes = bpf_core_field_size(memcg->memory_events);
+  if (bytes > sizeof(events)) bytes = sizeof(events);
+  bpf_probe_read_kernel(events, bytes, (void*)__builtin_preserve_access_index(&memcg->memory_events));
+  r->memory_events.low = EVENT(LOW);
+  r->memory_events.high = EVENT(HIGH);
+  r->memory_events.max = EVENT(MAX);
+  r->memory_events.oom = EVENT(OOM);
+  r->memory_events.oom_kill = EVENT(OOM_KILL);
+#undef EVENT
   r->valid |= SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP;
 }
 
@@ -201,10 +202,10 @@ static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
   struct sluice_walk_entry* entry = bpf_map_lookup_elem(&entries, &index);
   if (!entry) return 0;  // counted all the same: the loader makes room and walks again
   struct sluice_record* r = &entry->record;
-  r->cgroup_id = BPF_CORE_READ(cgrp, kn, id);
+  r->cgroup_id = cgrp->kn->id;
   r->at_ktime_ns = bpf_ktime_get_ns();
   r->valid = 0;
-  r->level = (uint32_t)BPF_CORE_READ(cgrp, level);
+  r->level = (uint32_t)cgrp->level;
   if (r->level == 0) return 0;  // the root keeps its accounts elsewhere, and has no knobs
   read_usage(cgrp, entry);
   read_bandwidth(cgrp, r);

@@ -20,7 +20,7 @@ enum sluice_psi_state {
 /* How long this cgroup has been in each state on one CPU, wrapping every 4.29 s. */
 struct sluice_psi_cpu {
   uint32_t ns[SLUICE_PSI_STATES];
-  uint32_t consistent; /* 0: a writer was at work, keep what was known */
+  uint32_t consistent; /* 0: a writer was at work each time: keep what was known */
 };
 
 struct sluice_walk_entry {

@@ -3,14 +3,39 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 
 #include "bpf/walk.skel.h"
+#include "bpf/walk_css.skel.h"
+#include "bpf/walk_css_seq.skel.h"
+#include "bpf/walk_seq.skel.h"
 
 namespace sluice::bpf {
 namespace {
 
 constexpr std::uint32_t kCapacityMax = 1u << 20;  // a read() of an iterator visits no more than a million
 constexpr int kWalkAttempts = 4;                  // cgroups may appear faster than room is made
+
+// The object that names what this kernel has and no more; all four have the same maps, programs and
+// constants.
+walk_bpf* open_for(const KernelFacts& facts) {
+  auto* skeleton = static_cast<walk_bpf*>(std::calloc(1, sizeof(walk_bpf)));
+  if (skeleton == nullptr) return nullptr;
+  int failure = walk_bpf__create_skeleton(skeleton);
+  if (failure == 0) {
+    const bool css = facts.has_css_flush, seq = facts.has_psi_seq;
+    const auto object = css && seq ? &walk_css_seq_bpf::elf_bytes
+                        : css      ? &walk_css_bpf::elf_bytes
+                        : seq      ? &walk_seq_bpf::elf_bytes
+                                   : &walk_bpf::elf_bytes;
+    skeleton->skeleton->data = const_cast<void*>(object(&skeleton->skeleton->data_sz));
+    failure = bpf_object__open_skeleton(skeleton->skeleton, nullptr);
+  }
+  if (failure == 0) return skeleton;
+  walk_bpf::destroy(skeleton);
+  errno = -failure;
+  return nullptr;
+}
 
 }  // namespace
 
@@ -48,7 +73,7 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
   const auto fail = [&](const char* what, int os_error) {
     return tl::unexpected(make_error(what, os_error, log.text()));
   };
-  std::unique_ptr<walk_bpf, SkeletonDeleter> fresh(walk_bpf::open());
+  std::unique_ptr<walk_bpf, SkeletonDeleter> fresh(open_for(facts_));
   if (!fresh) return fail("opening the cgroup walk", errno);
   fresh->rodata->flush_cgroup = facts_.has_cgroup_flush;
   fresh->rodata->flush_css = facts_.has_css_flush;

@@ -76,9 +76,10 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
     EXPECT_GT(one.event.at_ktime_ns, began);
     EXPECT_LT(one.event.cpu, static_cast<std::uint32_t>(sysconf(_SC_NPROCESSORS_CONF)));
   }
-  // The kernel counts periods in which somebody was throttled, at the period's end: one may be under way at
-  // either end, and a migrating thread may be throttled on two run queues in one period.
-  EXPECT_GE(heard.size() + 2, throttled);
+  // The kernel counts periods that ended with somebody throttled. One may be under way at either end; a timer
+  // that comes late counts all the periods that it missed, for one throttle; a thread that migrates is
+  // throttled twice.
+  EXPECT_GE(heard.size() + throttled / 8 + 2, throttled);
   EXPECT_LE(heard.size(), throttled + throttled / 5 + 2);
   const bpf::Stats stats = source->stats();
   EXPECT_EQ(stats.lost_events, 0u);

@@ -83,6 +83,13 @@ TEST(FreshPressure, AnInconsistentCpuIsMadeGoodByTheNextWalk) {
   EXPECT_EQ(cgroup.some_ns({{30'000'000, 90'000'000}}), 30'000'000u);
 }
 
+TEST(FreshPressure, OneInconsistentCpuHoldsBackAllSoThatTheWeightsStayRight) {
+  Cgroup cgroup;
+  cgroup.walk({{0, 0}, {0, 0}});
+  EXPECT_EQ(cgroup.some_ns({{80'000'000, 100'000'000}, {80'000'000, 100'000'000, false}}), 0u);
+  EXPECT_EQ(cgroup.some_ns({{160'000'000, 200'000'000}, {160'000'000, 200'000'000}}), 160'000'000u);
+}
+
 TEST(FreshPressure, AFirstSightThatIsInconsistentIsNoBase) {
   Cgroup cgroup;
   cgroup.walk({{4'000'000'000u, 4'000'000'000u, false}});
