@@ -1,11 +1,12 @@
 // Hosts BusService over a made-up node, so that the bus can be tested without cgroups or a governor. Commands
 // are checked by the real check_command, then shown in the next report as the governor would.
 //
-//   bus_fixture ADDRESS [--tasks N]
+//   bus_fixture ADDRESS [--tasks N] [--journal]
 //
 // Lines on stdin make things happen: "adjust TASK CORES", "saturate", "remove TASK", "add TASK", "facts
 // ERROR". Lines on stdout tell what reached the loop. Exit 3: the name is another's.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -113,6 +114,7 @@ class Fixture {
     ++report_.node.ticks;
     report_.now = std::chrono::steady_clock::now().time_since_epoch();
     for (auto& task : report_.tasks) task.sampled_at = report_.now;
+    log_.publish(report_);
     bus_->publish(std::make_shared<Report>(report_));
     report_.adjustments.clear();
     tick_.expires_after(100ms);
@@ -242,6 +244,8 @@ class Fixture {
       auto facts = bus_->facts();
       facts.last_error = name;
       bus_->set_facts(facts);
+    } else if (verb == "quit") {
+      io_.stop();
     }
   }
 
@@ -251,21 +255,36 @@ class Fixture {
   asio::posix::stream_descriptor input_;
   asio::streambuf buffer_;
   unsigned reloads_ = 0;
+  publish::LogPublisher log_;
   std::unique_ptr<publish::BusService> bus_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 4) {
-    std::cerr << "usage: bus_fixture ADDRESS [--tasks N]\n";
+  unsigned many = 0;
+  auto target = publish::LogTarget::standard_error;
+  for (int i = 2; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--journal") {
+      target = publish::LogTarget::journal;
+    } else if (option == "--tasks" && i + 1 < argc) {
+      many = static_cast<unsigned>(std::stoul(argv[++i]));
+    } else {
+      argc = 0;
+    }
+  }
+  if (argc < 2) {
+    std::cerr << "usage: bus_fixture ADDRESS [--tasks N] [--journal]\n";
     return 2;
   }
-  publish::set_up_log({.target = publish::LogTarget::standard_error});
+  publish::set_up_log({.target = target});
   asio::io_context io;
   asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](const boost::system::error_code&, int) { io.stop(); });
-  Fixture fixture(io, argv[1], argc == 4 ? static_cast<unsigned>(std::stoul(argv[3])) : 0);
+  Fixture fixture(io, argv[1], many);
   io.run();
+  spdlog::info("the fixture ends");
+  publish::shut_down_log();
   return fixture.exit_code;
 }
