@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 needs build test
 
+counted lanes.self-test tests/lanes/selftest.sh
 counted layers.self-test python3 tests/lint/layers.py --self-test
 counted layers python3 tests/lint/layers.py
 counted policy-symbols.self-test python3 tests/lint/policy_symbols.py --self-test
