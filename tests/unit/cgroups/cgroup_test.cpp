@@ -119,6 +119,7 @@ TEST(Cgroup, LeavesTheLastDescriptorsForWriting) {
     const PlainTree tree;
     const auto root = tree.root();
     std::vector<CgroupRef> cgroups;
+    cgroups.reserve(60);
     for (int i = 0; i < 60; ++i) {
       tree.make_cgroup(std::to_string(i));
       cgroups.push_back(Cgroup::open(root, std::to_string(i)).value());
@@ -186,6 +187,7 @@ TEST(Cgroup, MayBeReadByManyThreads) {
   const auto cgroup = Cgroup::open(tree.root(), "/a").value();
   std::atomic<int> wrong = 0;
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
