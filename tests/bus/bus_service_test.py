@@ -217,7 +217,7 @@ class Calls(BusCase):
         self.refused("the old configuration stays: sluice.toml:3:1: unknown key 'nod'", ROOT, MANAGER, "Reload")
 
     def test_modes(self) -> None:
-        watch = monitor(self.bus, f"type='signal',member='ModeChanged'")
+        watch = monitor(self.bus, "type='signal',member='ModeChanged'")
         self.addCleanup(watch.close)
         self.bus.call(ROOT, MANAGER, "SetMode", "s", "dry-run")
         self.becomes("dry-run", ROOT, MANAGER, "Mode")
@@ -272,7 +272,7 @@ class Signals(BusCase):
         self.assertFalse([line for line in watch.seen if '"MemoryHigh"' in line or '"SampleAgeUSec"' in line])
 
     def test_saturated(self) -> None:
-        watch = monitor(self.bus, f"type='signal',member='Saturated'")
+        watch = monitor(self.bus, "type='signal',member='Saturated'")
         self.addCleanup(watch.close)
         self.daemon.tell("saturate")
         watch.said(r"boolean true")

@@ -1,10 +1,21 @@
 #!/usr/bin/env python3
 """Shell and Python of the project: does it parse, and is it clean? Two verdicts for each file, and a closing line."""
 
+import re
 import subprocess
 import sys
 
 import sources
+
+
+def complaints(output: str) -> str:
+    """Without those about a line that says noqa: pyflakes itself does not know the word."""
+
+    def excused(line: str) -> bool:
+        found = re.match(r"(\S+\.py):(\d+):\d+:? ", line)
+        return bool(found) and "# noqa" in (sources.REPO / found[1]).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1]
+
+    return "\n".join(line for line in output.strip().splitlines() if not excused(line))
 
 
 def main() -> int:
@@ -22,9 +33,10 @@ def main() -> int:
     failed = 0
     for name, command in checks:
         run = subprocess.run(command, cwd=sources.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if run.returncode:
+        said = complaints(run.stdout)
+        if run.returncode and (said or not run.stdout.strip()):
             failed += 1
-            print(f"{name}: {' '.join(command[:3])}\n{run.stdout.strip()}")
+            print(f"{name}: {' '.join(command[:3])}, exit status {run.returncode}\n{said}")
     print(f"{len(checks) - failed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 

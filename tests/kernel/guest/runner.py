@@ -8,7 +8,6 @@ to ttyS2 with the next beat, so that a guest that dies has said nearly all.
 import json
 import os
 import pathlib
-import re
 import select
 import signal
 import subprocess
