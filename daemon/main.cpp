@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "cgroups/fd_limit.hpp"
 #include "daemon/actuate/restore.hpp"
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/loop.hpp"
@@ -127,6 +128,7 @@ int govern(const Options& o) {
     spdlog::error("{}. Without a boot id the lease cannot be keyed.", describe(boot_id.error()));
     return kHostLacks;
   }
+  cgroups::raise_fd_limit();  // eleven files a task stay open
   const auto lock = actuate::SingleInstance::acquire(o.runtime_dir);
   if (!lock) {
     spdlog::error("{}", describe(lock.error()));
