@@ -73,7 +73,7 @@ ROOMS = {
                    "cgroups bpf config policy sample actuate publish",
                    "outside system expected asio boost cli fmt spdlog systemd"),
     "tests": room("tests/*", "cgroups bpf config policy sample actuate publish wiring bpf-programs",
-                  "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli"),
+                  "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 
 # Made by the build, so not in the tree: the room that each belongs to.
