@@ -77,7 +77,7 @@ std::optional<double> memory_floor(const Sample& sample, double min_bytes, doubl
   const auto& m = *sample.memory_stat;
   // Unknown swap is no swap: the careful reading.
   const bool can_swap = sample.swap_free.value_or(0) > 0;
-  double held = static_cast<double>(m.unreclaimable) + (can_swap ? 0 : static_cast<double>(m.anon));
+  double held = static_cast<double>(m.unreclaimable) + (can_swap ? 0 : static_cast<double>(m.anon + m.shmem));
   if (!can_swap) held += std::max(0.0, growth) * kGrowthHorizonSeconds;
   return std::max(min_bytes, kFloorFactor * held);
 }

@@ -139,6 +139,8 @@ TEST(Memory, SwapLowersTheFloorUnknownSwapDoesNot) {
   EXPECT_DOUBLE_EQ(*memory_floor(s, 0, 0), 1.1 * 110);
   s.swap_free = 0;
   EXPECT_DOUBLE_EQ(*memory_floor(s, 0, 0), 1.1 * 110);
+  s.memory_stat->shmem = 40;  // tmpfs: page cache that only swap can free
+  EXPECT_DOUBLE_EQ(*memory_floor(s, 0, 0), 1.1 * 150);
   s.swap_free = 1 << 30;
   EXPECT_DOUBLE_EQ(*memory_floor(s, 0, 0), 11);
   EXPECT_DOUBLE_EQ(*memory_floor(s, 50, 0), 50);
