@@ -1,4 +1,5 @@
-/* The few kernel types that the programs read, by hand: CO-RE relocates each field by name against the
+/* SPDX-License-Identifier: GPL-2.0
+ * The few kernel types that the programs read, by hand: CO-RE relocates each field by name against the
  * running kernel's BTF, so no generated vmlinux.h is needed and any machine can build for any architecture.
  * Every rename that kernels have been through is dealt with here and nowhere else. */
 #pragma once

@@ -36,7 +36,7 @@ Tolerance tolerance_of(const std::string& counter) {
   // Each read of a pressure file folds what happened since the last one, averaged over CPUs; the kernel then
   // drops a window in which the cgroup was busy for less than a jiffy. So the load below stays on its CPU,
   // each round reads but one resource, and what the reads themselves cost the file's total is tolerated.
-  if (counter.find("pressure") != std::string::npos) return {5'000, 0.005};
+  if (counter.find("pressure") != std::string::npos) return {10'000, 0.005};
   return {};
 }
 

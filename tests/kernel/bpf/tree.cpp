@@ -27,6 +27,13 @@ std::filesystem::path the_root;
   throw std::runtime_error(what + " " + path.string() + ": " + std::strerror(os_error));
 }
 
+void stay_on(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu) % static_cast<std::size_t>(sysconf(_SC_NPROCESSORS_ONLN)), &cpus);
+  if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) _exit(1);
+}
+
 }  // namespace
 
 std::filesystem::path root() {
@@ -107,13 +114,9 @@ void Cgroup::run(const std::function<void()>& body, int cpu) {
   if (pid < 0) give_up("forking into", path_, errno);
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (cpu >= 0) stay_on(cpu);
     write_text(path_ / "cgroup.procs", "0");
-    if (cpu >= 0) {  // only now: joining a cgroup resets it
-      cpu_set_t cpus;
-      CPU_ZERO(&cpus);
-      CPU_SET(static_cast<std::size_t>(cpu) % static_cast<std::size_t>(sysconf(_SC_NPROCESSORS_ONLN)), &cpus);
-      if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) _exit(1);
-    }
+    if (cpu >= 0) stay_on(cpu);  // joining a cgroup may have reset it
     for (;;) body();
   }
   children_.push_back(pid);

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""gtest.py NAME BINARY [ARG...]: runs a GoogleTest binary and reports every test case as the check NAME.Suite.Case."""
+"""gtest.py NAME BINARY [ARG...]: runs a GoogleTest binary and reports every test case as the check NAME.Suite.Case.
+
+RecordProperty("KEY_UNIT", NUMBER) in a test becomes a figure of its check."""
 
 import os
 import pathlib
@@ -40,6 +42,8 @@ def main() -> int:
             lib.skip(label, one_line(skipped) or "GTEST_SKIP without a message")
         elif case.get("status") == "run":
             lib.check(label, True)
+        for given in case.iterfind("./properties/property"):
+            lib.figure(label, str(given.get("name")), float(str(given.get("value"))))
         count += case.get("status") == "run"
     if not count:
         lib.check(name, False, f"{binary} ran no test case")
