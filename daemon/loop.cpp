@@ -232,16 +232,22 @@ void Loop::release(const Governed& task) {
     (void)lease_.remove(std::vector{task.facts.id});
     return;
   }
-  leaving_.insert_or_assign(task.facts.id, task);
-  bool any = false;
+  std::set<Knob> restoring;
   for (const auto& w : restore_plan(state_).writes) {
     if (w.id != task.facts.id) continue;
     actuator_.submit({w, task.cgroup});
-    any = true;
+    restoring.insert(w.knob);
   }
-  if (any) return;
-  leaving_.erase(task.facts.id);
-  (void)lease_.remove(std::vector{task.facts.id});
+  if (restoring.empty()) {
+    (void)lease_.remove(std::vector{task.facts.id});
+    return;
+  }
+  leaving_.insert_or_assign(task.facts.id, task);
+  // A knob that was never written gets no receipt: its entry would stay for as long as the daemon runs.
+  for (const auto knob : {Knob::cpu_max, Knob::memory_high}) {
+    if (!restoring.contains(knob) && lease_.holds(task.facts.id, knob))
+      (void)lease_.remove(task.facts.id, knob);
+  }
 }
 
 void Loop::carry_out(const Plan& plan) {
