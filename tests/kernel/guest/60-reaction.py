@@ -38,7 +38,8 @@ memory.enabled = false
 def granted(changes: list[tuple[float, float, float]], first: float, last: float) -> tuple[float, float]:
     """Core-seconds that the quotas allowed between the two times: by time, and by refills at writes. `changes`: when, old,
     new, oldest first."""
-    points = [(first, changes[0][1] if changes else BASELINE_CORES), *((at, new) for at, _, new in changes if first < at < last)]
+    held = next((new for at, _, new in reversed(changes) if at <= first), changes[0][1] if changes else BASELINE_CORES)
+    points = [(first, held), *((at, new) for at, _, new in changes if first < at < last)]
     ends = [*(at for at, _ in points[1:]), last]
     by_time = sum(cores * (end - at) for (at, cores), end in zip(points, ends))
     by_writes = sum(max(old, new) * PERIOD_S for at, old, new in changes if first < at < last)

@@ -17,6 +17,7 @@ mode = "enforce"
 match.unit = "worker.service"
 name = "worker"
 max_delay = "100ms"
+cpu.writes_per_minute = 600
 memory.enabled = false
 """
 AWAY_S = 12
