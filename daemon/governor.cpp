@@ -213,6 +213,13 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
   }
 }
 
+// A receipt alone is no cause for a plan. Were it one, a full node would be shared out anew with every
+// answer, while other writes are still under way, and the tasks would take from each other in turn until
+// their budgets are gone.
+bool has_cause(const Tick& t) {
+  return t.full() || !t.events.empty() || !t.input.commands.empty();
+}
+
 void govern_cpu(Tick& t) {
   Lane lane;
   const auto context = t.context();
@@ -231,7 +238,7 @@ void govern_cpu(Tick& t) {
       if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
       task.load_new = false;
     }
-    reassert(task.cpu, c);
+    if (has_cause(t)) reassert(task.cpu, c);
     if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
     if (task.pin && task.pin->cpu_cores) {
       c.intent = pinned(*task.pin->cpu_cores);
@@ -249,7 +256,7 @@ void govern_cpu(Tick& t) {
   t.report.node.cpu_allocated_cores = share.allocated;
   t.report.node.cpu_missing_cores = share.missing;
   t.minima_exceed |= share.minima_exceed;
-  plan_grants(t, lane, share, Knob::cpu_max);
+  if (has_cause(t)) plan_grants(t, lane, share, Knob::cpu_max);
 }
 
 void govern_memory(Tick& t) {

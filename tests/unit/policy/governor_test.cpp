@@ -314,6 +314,30 @@ TEST(Governor, SaturationIsToldOnceWithWhatIsMissing) {
   EXPECT_TRUE(b.last.report.node.saturated);
 }
 
+TEST(Governor, AnAnswerFromTheKernelIsNoCauseForAnotherWrite) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  config.tasks[0].policy.cpu.min_cores = 0.1;
+  Bench b(config);
+  b.node.cpu_capacity_cores = 3;
+  for (const std::uint64_t id : {1U, 2U, 3U}) b.add(id, cores(0.2 * static_cast<double>(id)));
+  b.full();
+  std::size_t planned = 0, answered = 0, more = 0;
+  for (int i = 0; i < 30; ++i) {
+    for (const std::uint64_t id : {1U, 2U, 3U}) b.run_cpu(id, 100ms, b.quota(id), true, 3);
+    planned += b.full().plan.writes.size();
+    // One by one, as threads bring them: the others are still under way.
+    for (const auto& receipt : std::exchange(b.receipts, {})) {
+      b.receipts = {receipt};
+      more += b.event().plan.writes.size();
+      ++answered;
+    }
+  }
+  EXPECT_GT(planned, 3U) << "the node is contended";
+  EXPECT_EQ(answered, planned);
+  EXPECT_EQ(more, 0U);
+}
+
 TEST(ValidatePlan, NamesWhatIsWrong) {
   Bench b = governed();
   const PlanContext c{&b.state, &b.config, b.node, b.now};
