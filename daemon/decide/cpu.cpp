@@ -14,7 +14,7 @@ constexpr double kBacklogNoise = 1.1;  // reported lags run late: assume a tenth
 constexpr double kBacklogSmoothing = 0.6;
 constexpr double kDeadlineShare = 0.76;  // of max_delay: the rest is for the reaction and the service itself
 constexpr double kDrainDelays = 4.5;     // a backlog with slack drains over this many max_delays
-constexpr double kBindingShare = 0.9;    // of max_delay that the limit may bind before it is raised
+constexpr double kBindingShare = 0.6;    // of max_delay that the limit may bind before it is raised
 constexpr double kRescueFactor = 1.5;    // over the run queues' demand: threads may spread once they may run
 constexpr double kRaiseMin = 1.13;       // a raise is worth its write
 constexpr double kShrinkMax = 0.87;      // and so is a cut
@@ -145,9 +145,9 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s) {
 }
 
 // What a write is worth, in core-seconds: little while the budget is whole, without bound when it is spent,
-// so that raises always find some left. Large tasks waste more by nature, so their writes cost more.
-double price(double spent_ratio, double quota) {
-  return 0.01 * std::max(0.3, quota) * (std::exp(3.3 * spent_ratio) - 1) / std::max(1e-3, 1 - spent_ratio);
+// so that raises always find some left.
+double price(double spent_ratio) {
+  return 0.01 * (std::exp(3.3 * spent_ratio) - 1) / std::max(1e-3, 1 - spent_ratio);
 }
 
 Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand, double wanted) {
@@ -233,7 +233,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   const double target = std::max(fit, in.min_cores);
   if (target >= kShrinkMax * quota) return {};
-  if (s.unused_core_seconds < price(in.budget_spent_ratio, quota)) return {};
+  if (s.unused_core_seconds < price(in.budget_spent_ratio)) return {};
   const Rule rule = unlimited                                           ? Rule::cpu_unlimited
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
