@@ -1,0 +1,117 @@
+"""Whatever ends the daemon, every limit goes back to what it was before."""
+
+from __future__ import annotations
+
+from stage import A, B, CONFIG, Stage, eventually
+
+BASELINES = {(A, "cpu.max"): "320000 100000", (A, "memory.high"): str(1 << 30), (B, "cpu.max"): "max 100000",
+             (B, "memory.high"): "max"}
+
+
+class Lease(Stage):
+    def setUp(self) -> None:
+        super().setUp()
+        for (cgroup, file), value in BASELINES.items():
+            self.host.write(cgroup, file, value)
+
+    def held(self) -> dict[tuple[str, str], str]:
+        return {key: self.host.read(*key) for key in BASELINES}
+
+    def all_touched(self) -> None:
+        """Every one of the four limits is the daemon's now."""
+        eventually(lambda: all(value != BASELINES[key] for key, value in self.held().items()), "all limits moved", 60)
+        self.assertEqual(4, len(self.lease()))
+
+    def test_stop_gives_every_baseline_back(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        self.assertIn("4 baseline(s) restored, 0 failed", daemon.stop())
+        self.assertEqual(BASELINES, self.held())
+        self.assertEqual([], self.lease())
+
+    def test_restore_after_kill_9_gives_every_baseline_back(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        daemon.kill()
+        self.assertNotEqual(BASELINES, self.held(), "nobody has restored yet")
+        self.assertEqual(4, len(self.lease()))
+        log = self.start("--restore", bus="none").ends(0)
+        self.assertIn("4 restored, 0 failed", log)
+        self.assertEqual(BASELINES, self.held())
+        self.assertEqual([], self.lease())
+
+    def test_the_next_start_after_kill_9_restores_first(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        daemon.kill()
+        # It only observes, so what it restores stays to be seen.
+        again = self.start("--mode", "observe")
+        again.said("An earlier run did not give its limits back")
+        again.said("4 restored, 0 failed")
+        self.assertEqual(BASELINES, self.held())
+        again.stop()
+        self.assertEqual(BASELINES, self.held())
+
+    def test_the_next_start_after_kill_9_keeps_the_first_baselines(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        daemon.kill()
+        again = self.start()
+        again.said("An earlier run did not give its limits back")
+        self.all_touched()
+        again.stop()
+        self.assertEqual(BASELINES, self.held())
+
+    def test_kill_9_before_anything_was_written_leaves_nothing_to_do(self) -> None:
+        daemon = self.start("--mode", "observe")
+        self.governed_on_bus("a", "b")
+        daemon.kill()
+        self.start("--restore", bus="none").ends(0)
+        self.assertEqual(BASELINES, self.held())
+
+    def test_a_second_daemon_refuses_to_start(self) -> None:
+        first = self.start()
+        self.all_touched()
+        log = self.start(bus="none").ends(1)
+        self.assertIn(f"another sluiced governs this host, pid {first.process.pid}", log)
+        self.assertNotEqual(BASELINES, self.held(), "it touched nothing of the first one's")
+        first.stop()
+        self.assertEqual(BASELINES, self.held())
+
+    def test_restore_while_the_daemon_runs_is_refused(self) -> None:
+        self.start()
+        self.all_touched()
+        self.assertIn("another sluiced governs this host", self.start("--restore", bus="none").ends(1))
+        self.assertEqual(4, len(self.lease()))
+
+    def test_a_baseline_of_a_cgroup_that_is_gone_is_no_error(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        daemon.kill()
+        self.host.tell(f"rm {A}")
+        self.start("--restore", bus="none").ends(0)
+        self.assertEqual("max 100000", self.host.read(B, "cpu.max"))
+        self.assertEqual([], self.lease())
+
+    def test_a_cgroup_made_anew_under_the_same_name_is_not_given_the_old_ones_baseline(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        daemon.kill()
+        self.host.tell(f"rm {A}")
+        self.host.tell(f"mkdir {A}")
+        self.start("--restore", bus="none").ends(0)
+        self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
+
+
+class DryRun(Stage):
+    def test_it_tells_and_writes_nothing(self) -> None:
+        daemon = self.start(config=CONFIG.replace('mode = "enforce"', 'mode = "dry-run"'))
+        daemon.said(r"a: dry run: cpu.max no limit -> [\d.]+ cores")
+        self.on_bus()
+        self.ticks(10)
+        for cgroup in (A, B):
+            self.assertEqual("max 100000", self.host.read(cgroup, "cpu.max"))
+            self.assertEqual("max", self.host.read(cgroup, "memory.high"))
+        self.assertEqual("dry-run", self.manager("Mode"))
+        self.assertEqual(0, self.task("a", "WritesTotal"))
+        daemon.stop()
