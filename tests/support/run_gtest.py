@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs GoogleTest binaries and counts what they say, from their own JSON: a crash, a hang or silence is a failure.
 
-    tests/support/run_gtest.py --logs DIR [--label TEXT] [--limit-s S] BINARY…
+    tests/support/run_gtest.py --logs DIR [--label TEXT] [--limit-s S] [--argument ARG]… BINARY…
+A BINARY may be a script that hands its further arguments on to one; --argument comes before GoogleTest's own.
+
 Ends with one line, `N passed, N failed, N skipped`; exit status 1 when anything failed.
 """
 
@@ -48,13 +50,13 @@ def verdicts(report: pathlib.Path) -> tuple[int, list[str], list[str]]:
     return passed, failed, skipped
 
 
-def run(binary: pathlib.Path, title: str, logs: pathlib.Path, limit_s: float) -> tuple[int, int, int]:
-    log, report = logs / f"{title.replace(' ', '-')}.log", logs / f"{title.replace(' ', '-')}.json"
+def run(binary: pathlib.Path, arguments: list[str], title: str, logs: pathlib.Path, limit_s: float) -> tuple[int, int, int]:
+    log, report = (logs.resolve() / f"{title.replace(' ', '-')}.{kind}" for kind in ("log", "json"))
     report.unlink(missing_ok=True)
     started = time.monotonic()
     ended = ""
     with open(log, "wb") as output:
-        command = [*fixed_addresses(), str(binary), f"--gtest_output=json:{report}", "--gtest_brief=1"]
+        command = [*fixed_addresses(), str(binary), *arguments, f"--gtest_output=json:{report}", "--gtest_brief=1"]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**SANITIZERS, **os.environ},
             start_new_session=True,
@@ -95,12 +97,13 @@ def main() -> int:
     parser.add_argument("--logs", type=pathlib.Path, required=True, metavar="DIR")
     parser.add_argument("--label", default="", help="said after each binary's name")
     parser.add_argument("--limit-s", type=float, default=300, help="for each binary (300)")
+    parser.add_argument("--argument", action="append", default=[], metavar="ARG", help="may be repeated")
     parser.add_argument("binaries", type=pathlib.Path, nargs="+", metavar="BINARY")
     args = parser.parse_args()
     args.logs.mkdir(parents=True, exist_ok=True)
     total = [0, 0, 0]
     for binary in args.binaries:
-        counts = run(binary, f"{binary.name} {args.label}".strip(), args.logs, args.limit_s)
+        counts = run(binary, args.argument, f"{binary.name} {args.label}".strip(), args.logs, args.limit_s)
         total = [a + b for a, b in zip(total, counts)]
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] else 0
