@@ -15,7 +15,9 @@ int print(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG || !capturing) return 0;
   va_list again;
   va_copy(again, arguments);
-  const int length = std::vsnprintf(nullptr, 0, format, again);
+  // clang-tidy 14 takes a parameter of type va_list for uninitialized.
+  const int length =
+      std::vsnprintf(nullptr, 0, format, again);  // NOLINT(clang-analyzer-valist.Uninitialized)
   va_end(again);
   if (length <= 0) return 0;
   std::string message(static_cast<std::size_t>(length), '\0');

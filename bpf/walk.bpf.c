@@ -8,9 +8,9 @@
 char LICENSE[] SEC("license") = "GPL";
 
 // Set by the loader from what the kernel's BTF says.
-const volatile bool flush_cgroup = false;
-const volatile bool flush_css = false;
-const volatile bool has_psi_seq = false;
+const volatile uint32_t flush_cgroup = 0;  // a truth, as the two below; _Bool in a skeleton is no C++
+const volatile uint32_t flush_css = 0;
+const volatile uint32_t has_psi_seq = 0;
 const volatile uint32_t cpus = 1;
 const volatile uint64_t page_bytes = 4096;
 

@@ -87,7 +87,9 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
   EXPECT_EQ(stats.events, heard.size());
   EXPECT_GE(stats.throttles, stats.events);
 
+  ASSERT_FALSE(heard.empty());
   std::vector<std::uint64_t> latency_ns;
+  latency_ns.reserve(heard.size());
   for (const Heard& one : heard) latency_ns.push_back(one.latency_ns);
   std::sort(latency_ns.begin(), latency_ns.end());
   const std::uint64_t p50 = latency_ns[latency_ns.size() / 2], p99 = latency_ns[latency_ns.size() * 99 / 100];
