@@ -177,7 +177,7 @@ struct Check {
     return {};
   }
   Checked operator()(const ReportLoadCommand& c) const {
-    const auto known = exists(c.task);
+    auto known = exists(c.task);
     if (!known) return known;
     const auto& l = c.load;
     for (const auto& value :
