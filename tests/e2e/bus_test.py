@@ -38,8 +38,8 @@ class Bus(Stage):
     def test_a_second_governor_on_the_same_bus_gives_way(self) -> None:
         first = self.start()
         self.governed_on_bus("a", "b")
-        # Another state: only the name on the bus tells the two apart.
-        second = self.start("--state-dir", str(self.folder / "state2"), "--runtime-dir", str(self.folder / "run2"))
+        # Another state and lock: only the name on the bus tells that there is another.
+        second = self.start("--mode", "observe", home="2")
         self.assertIn("Another process owns org.sluice.Governor1", second.ends(1))
         self.assertIsNone(first.process.poll())
         first.stop()

@@ -93,15 +93,16 @@ class SimHost:
 class Daemon:
     """sluiced, with its log in a file."""
 
-    def __init__(self, stage: Stage, *arguments: str, config: str = CONFIG, bus: str | None = None) -> None:
+    def __init__(self, stage: Stage, *arguments: str, config: str = CONFIG, bus: str | None = None,
+                 home: str = "") -> None:
         self.config = stage.folder / "sluice.toml"
         self.config.write_text(config)
         self.log_file = stage.folder / f"sluiced-{len(stage.daemons)}.log"
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(
                 [binary("sluiced"), "--config", self.config, "--cgroup-root", stage.host.mount, "--any-filesystem",
-                 "--proc-root", stage.host.proc, "--state-dir", stage.folder / "state", "--runtime-dir",
-                 stage.folder / "run", "--bus", bus or stage.bus.address, "--log", "stderr", *arguments],
+                 "--proc-root", stage.host.proc, "--state-dir", stage.folder / f"state{home}", "--runtime-dir",
+                 stage.folder / f"run{home}", "--bus", bus or stage.bus.address, "--log", "stderr", *arguments],
                 stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1"},
             )
         stage.daemons.append(self)
@@ -153,8 +154,9 @@ class Stage(unittest.TestCase):
         for cgroup in (A, B):
             self.host.tell(f"add {cgroup} {LOAD}750")
 
-    def start(self, *arguments: str, config: str = CONFIG, bus: str | None = None) -> Daemon:
-        return Daemon(self, *arguments, config=config, bus=bus)
+    def start(self, *arguments: str, config: str = CONFIG, bus: str | None = None, home: str = "") -> Daemon:
+        """`home` tells the state of one daemon from another's."""
+        return Daemon(self, *arguments, config=config, bus=bus, home=home)
 
     # --- what must come true
     def governs(self, cgroup: str, below: float = 4) -> None:
