@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 needs build demo test
 needs_script tests/simhost/conformance.sh
+needs_script tests/e2e/run.sh
 counted conformance python3 tests/support/run_gtest.py --logs "$scratch" --argument "$release/bin" tests/simhost/conformance.sh
-for script in tests/simhost/*_e2e.sh; do
-  [ ! -e "$script" ] || counted "$(basename "$script" .sh)" "$script" "$release"
-done
+counted e2e tests/e2e/run.sh "$release"
 closing
