@@ -180,7 +180,7 @@ KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, 
                    double tolerance, std::uint32_t budget) {
   KnobClaim c;
   c.id = task.facts.id;
-  c.current = number_of(knob.holds);
+  c.current = in_force(knob);
   c.min = min;
   c.max = max;
   c.weight = t.policy_of(task).weight;
@@ -332,6 +332,7 @@ void commit_plan(Tick& t) {
     TaskState& task = t.state.tasks.at(w.id);
     KnobState& knob = w.knob == Knob::cpu_max ? task.cpu : task.memory;
     knob.in_flight = true;
+    knob.asked = w.value;
     knob.asked_reason = w.reason;
     if (!t.plan.dry_run) knob.touched = true;
     if (w.reason.rule == Rule::released) continue;

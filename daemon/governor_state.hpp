@@ -35,7 +35,8 @@ struct KnobState {
   KnobValue baseline;
   bool touched = false;    // written for real since the baseline was taken: there is something to restore
   bool in_flight = false;  // a write is out, its receipt is not in
-  Reason asked_reason;     // of that write
+  KnobValue asked;         // by that write
+  Reason asked_reason;
   MonotonicTime confirmed_at{};  // of the last receipt; older samples say nothing about drift
   MonotonicTime release_retry_at{};
   std::optional<KnobValue> reassert;  // undone by another hand, to be written again

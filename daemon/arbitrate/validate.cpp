@@ -78,6 +78,15 @@ std::string_view to_string(Invariant invariant) {
   return "unknown";
 }
 
+double in_force(const KnobState& knob) {
+  const double holds = number_of(knob.holds);
+  if (!knob.in_flight) return holds;
+  const double asked = number_of(knob.asked);
+  // A release to "max" may yet be refused: until then the old limit stands, and counts.
+  if (std::isinf(holds) || std::isinf(asked)) return std::min(holds, asked);
+  return std::max(holds, asked);
+}
+
 Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   const auto& policy = policy_of(t, *c.config);
   const double cpu_capacity = std::max(0.01, c.node.cpu_capacity_cores - c.config->node.cpu_reserve_cores);
@@ -110,7 +119,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
   std::vector<Violation> out;
   double allocated = 0, before = 0;
   for (const auto& [id, t] : c.state->tasks) {
-    const double cores = number_of(t.cpu.holds);
+    const double cores = in_force(t.cpu);
     if (t.cpu.present && !std::isinf(cores)) before += cores;
   }
   allocated = before;
@@ -139,7 +148,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
     if (writes_within_minute(cpu ? t.cpu : t.memory, c.now) >= budget) violates(Invariant::over_budget);
     if (!cpu) continue;
-    const double old_cores = number_of(t.cpu.holds), new_cores = number_of(w.value);
+    const double old_cores = in_force(t.cpu), new_cores = number_of(w.value);
     allocated += new_cores - (std::isinf(old_cores) ? 0 : old_cores);
   }
   const double capacity = c.node.cpu_capacity_cores - c.config->node.cpu_reserve_cores;

@@ -39,6 +39,10 @@ struct PlanContext {
   MonotonicTime now{};
 };
 
+// What a knob may hold by now: with a write under way, the larger of before and after, so that capacity is
+// never promised twice. Infinity: no limit.
+double in_force(const KnobState& knob);
+
 Bounds bounds_of(const TaskState& task, const PlanContext& context);
 std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& context);
 

@@ -11,8 +11,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kPage = 4096;
 constexpr double kFloorFactor = 1.1;
 constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
-constexpr double kStepMin = 0.01, kStepMax = 0.08, kStepGrowth = 1.5;
-constexpr double kNearLimit = 0.95;  // in use / high: closer than this, the limit is the cause
+constexpr double kStepMin = 0.002, kStepMax = 0.05, kStepGrowth = 1.5;
+constexpr double kLasting = 3;  // times the target, over the slow window: more than probes may cost
+constexpr double kProbeSettleSeconds = 0.3;  // stalls this soon after a probe are its price, not a verdict
+constexpr double kProbeStall = 0.1;          // unless some task stood still this much
+constexpr double kNearLimit = 0.95;          // in use / high: closer than this, the limit is the cause
 constexpr double kHoldIntervals = 5,
                  kGrazeHoldIntervals = 2;  // after a raise, probing waits this many intervals
 constexpr double kGrazeFactor = 1.1;       // a smaller raise answered a graze
@@ -21,7 +24,10 @@ constexpr double kFutileScanPages = 512;  // in the window: fewer say nothing
 constexpr double kFutileStealRatio = 0.1;
 constexpr double kFutileFullRatio = 0.2;  // PSI full of the window
 constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
-constexpr double kRefaultShare = 0.002;  // of the memory in use, per second: the working set came back
+constexpr double kRefaultShare = 0.002;       // of the memory in use, per second: the working set came back
+constexpr double kFloorHeadroom = 1.03;       // or every page more would be a write
+constexpr double kGrowthNoticeSeconds = 0.3;  // before the limit is met
+constexpr double kGrowthMax = 1.1;            // of the memory in use, at one time
 constexpr double kFastSeconds = 0.5, kSlowSeconds = 10;
 constexpr double kSevere = 10;  // times the target, over the fast window: no graze, act at once
 
@@ -93,8 +99,13 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
                       g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt});
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
   while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
+  constexpr double kSmoothing = 0.3;
+  // A fall is reclaim's doing and says nothing about the task.
+  if (g.memory_growth_bytes_per_second && *g.memory_growth_bytes_per_second >= 0) {
+    s.growth_bytes_per_second =
+        s.growth_bytes_per_second * (1 - kSmoothing) + *g.memory_growth_bytes_per_second * kSmoothing;
+  }
   if (g.anon_growth_bytes_per_second) {
-    constexpr double kSmoothing = 0.3;
     s.anon_growth_bytes_per_second =
         s.anon_growth_bytes_per_second * (1 - kSmoothing) + *g.anon_growth_bytes_per_second * kSmoothing;
   }
@@ -113,12 +124,19 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
       if (in.high_bytes >= in.max_bytes) return {};
       return {in.max_bytes, reason_of(Rule::memory_futile, fast, in.max_bytes)};
     }
-    if (floor && in.high_bytes < *floor) return {*floor, reason_of(Rule::memory_floor, fast, *floor)};
-    // The target is a mean: a probe may cost a graze, as long as grazes stay rare. A stall is not waited for.
-    const Window up = over_last(s, in.now, kFastSeconds);
+    if (floor && in.high_bytes < *floor) {
+      const double target = kFloorHeadroom * *floor;
+      return {target, reason_of(Rule::memory_floor, fast, target)};
+    }
+    // The target is a mean: probes may cost a graze, and wait for each other so that grazes stay rare
+    // (below). What lasts beyond that is the limit's fault, and a stall is not waited for.
+    const double since_probe = seconds(in.now - s.probed_at);
+    Window up = over_last(s, in.now, std::clamp(since_probe - kProbeSettleSeconds, 0.0, kFastSeconds));
+    if (over_last(s, in.now, kFastSeconds).some_ratio() > kProbeStall)
+      up = over_last(s, in.now, kFastSeconds);
     const Window mean = over_last(s, in.now, kSlowSeconds);
     const bool severe = up.some_ratio() > kSevere * in.pressure_target;
-    if (near_limit && (severe || mean.some > in.pressure_target * kSlowSeconds)) {
+    if (near_limit && (severe || mean.some > kLasting * in.pressure_target * kSlowSeconds)) {
       // Severity says how far: a little for a graze, half as much again for a stall.
       const double over = std::log2(std::max(1.0, up.some_ratio() / in.pressure_target));
       const double target =
@@ -128,6 +146,14 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
     if (near_limit && up.refaults_per_second() * kPage > kRefaultShare * current) {
       const double target = std::max(current, in.high_bytes) * 1.05;
       return {target, reason_of(Rule::memory_refault, up, target)};
+    }
+    // A task that grows meets its limit sooner or later, and pays for every page of it. Room for one
+    // interval: what it fills with cold pages, the next probe takes back from outside, without its help.
+    const double growth = s.growth_bytes_per_second;
+    if (growth * kGrowthNoticeSeconds > 0.001 * current &&
+        current + growth * kGrowthNoticeSeconds > in.high_bytes) {
+      const double target = std::min(current + growth * in.interval_seconds, kGrowthMax * current);
+      if (target > in.high_bytes) return {target, reason_of(Rule::memory_growth, up, target)};
     }
   }
 
@@ -147,12 +173,16 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
 
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& s) {
   if (new_bytes < old_bytes) {
+    // The last probe's price sets the size of the next: a step that stalled the task was too large.
+    const double elapsed = std::min(seconds(in.now - s.probed_at), kSlowSeconds);
+    const bool dear = over_last(s, in.now, elapsed).some > in.pressure_target * elapsed / 2;
+    s.step = dear ? std::max(kStepMin, s.step / 2) : std::min(kStepMax, s.step * kStepGrowth);
     s.probed_at = in.now;
-    s.step = std::min(kStepMax, s.step * kStepGrowth);
     if (s.step >= kStepMax) s.futile_count = 0;  // a run of clean probes: the past is past
     return;
   }
-  s.step = kStepMin;
+  if (rule == Rule::memory_growth) return;  // no mistake to learn from
+  s.step = std::max(kStepMin, s.step / 2);
   double hold = kHoldIntervals * in.interval_seconds;
   if (rule == Rule::memory_futile) {
     hold = std::min(kFutileHoldMaxSeconds, kFutileHoldSeconds * std::exp2(s.futile_count));

@@ -26,8 +26,9 @@ struct MemoryState {
   MonotonicTime hold_until{};      // no probing before: after a raise
   double step = 0.02;              // of memory in use; grows while probes stay clean
   double anon_growth_bytes_per_second = 0;
-  std::uint32_t futile_count = 0;  // consecutive lifts: each waits longer before probing again
-  bool write_blocked = false;      // the last write of memory.high did not finish by its deadline
+  double growth_bytes_per_second = 0;  // of memory in use, while it is not being probed away
+  std::uint32_t futile_count = 0;      // consecutive lifts: each waits longer before probing again
+  bool write_blocked = false;          // the last write of memory.high did not finish by its deadline
 };
 
 struct MemoryInput {

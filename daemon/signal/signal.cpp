@@ -61,6 +61,10 @@ void derive_memory(const Sample& a, const Sample& b, Signals& out) {
     out.pgsteal_per_second = per_second(rise(m.pgsteal, n.pgsteal), dt);
     out.anon_growth_bytes_per_second = (static_cast<double>(n.anon) - static_cast<double>(m.anon)) / dt;
   }
+  if (a.memory_current && b.memory_current) {
+    out.memory_growth_bytes_per_second =
+        (static_cast<double>(*b.memory_current) - static_cast<double>(*a.memory_current)) / dt;
+  }
   if (a.memory_events && b.memory_events) {
     out.high_events = rise(a.memory_events->high, b.memory_events->high);
   }

@@ -18,13 +18,14 @@ struct Signals {
   std::optional<std::uint64_t> throttled_periods;
   std::optional<double> cpu_pressure_ratio;  // PSI some, share of the interval
 
-  std::optional<double> memory_pressure_ratio;         // PSI some
-  std::optional<double> memory_full_pressure_ratio;    // PSI full
-  std::optional<double> refaults_per_second;           // pages, anon and file
-  std::optional<double> pgscan_per_second;             // pages
-  std::optional<double> pgsteal_per_second;            // pages
-  std::optional<double> anon_growth_bytes_per_second;  // may be negative
-  std::optional<std::uint64_t> high_events;            // memory.events:high in the interval
+  std::optional<double> memory_pressure_ratio;           // PSI some
+  std::optional<double> memory_full_pressure_ratio;      // PSI full
+  std::optional<double> refaults_per_second;             // pages, anon and file
+  std::optional<double> pgscan_per_second;               // pages
+  std::optional<double> pgsteal_per_second;              // pages
+  std::optional<double> anon_growth_bytes_per_second;    // may be negative
+  std::optional<double> memory_growth_bytes_per_second;  // of memory.current; may be negative
+  std::optional<std::uint64_t> high_events;              // memory.events:high in the interval
 };
 
 Signals derive_signals(const Sample& previous, const Sample& current);
