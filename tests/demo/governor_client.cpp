@@ -113,6 +113,20 @@ tl::expected<Governor, std::string> GovernorClient::look() {
   }
 }
 
+tl::expected<void, std::string> GovernorClient::report_load(const std::string& path,
+                                                            const std::map<std::string, double>& load) {
+  try {
+    compat::create_proxy(*impl_->bus, kService, path)
+        ->callMethod("ReportLoad")
+        .onInterface(kTask)
+        .withTimeout(kPatience)
+        .withArguments(load, std::uint64_t{2'000'000});
+    return {};
+  } catch (const sdbus::Error& error) {
+    return tl::unexpected(error.getMessage());
+  }
+}
+
 tl::expected<std::vector<AdjustmentRow>, std::string> GovernorClient::changes(const Governor& of) {
   std::vector<AdjustmentRow> out;
   try {

@@ -42,6 +42,9 @@ class GovernorClient {
 
   // Absent, with the reason, while the daemon is not on the bus.
   tl::expected<Governor, std::string> look();
+  // What a task says of itself: ReportLoad, valid for two seconds.
+  tl::expected<void, std::string> report_load(const std::string& path,
+                                              const std::map<std::string, double>& load);
   // The adjustments since the last call, oldest first.
   tl::expected<std::vector<AdjustmentRow>, std::string> changes(const Governor& of);
 

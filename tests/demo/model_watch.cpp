@@ -116,6 +116,9 @@ void ModelWatch::follow(Trail& trail, Host& governed, TaskView& view) {
   view.worst_usec = std::max(stats.delay_worst_usec, stats.oldest_age_usec);
   const auto unfinished = work.unfinished_late(now);
   view.records = stats.arrivals;
+  view.waiting = stats.backlog;
+  view.finished = stats.finished;
+  view.oldest_age_s = stats.oldest_age_usec / 1e6;
   view.late = work.delays().late() + unfinished;
   view.allocated_cores = stats.allocated_cores;
   view.mean_usage_cores = stats.observed_usec > 0 ? stats.usage_usec / stats.observed_usec : 0;

@@ -23,6 +23,8 @@ struct TaskView {
   double delay_p99_usec = 0;  // of the records finished in the last five seconds
   double worst_usec = 0;      // since begin()
   std::uint64_t records = 0, late = 0;
+  std::uint64_t waiting = 0, finished = 0;
+  double oldest_age_s = 0;
   double allocated_cores = 0;  // mean of cpu.max, at most the node
   double mean_usage_cores = 0;
   double static_peak_cores = 0;  // the most work that arrived in any one second

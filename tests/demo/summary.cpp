@@ -29,12 +29,15 @@ std::string summary(const Totals& totals) {
     sum.memory_bytes += t.memory_bytes;
     sum.unlimited_memory_bytes += t.unlimited_memory_bytes;
   }
-  out +=
-      "uses, cpu.max: cores, means over the run. static-peak: a fixed limit as high as the most work that "
-      "arrived in\n"
-      "any one second. least fixed: the lowest fixed limit that would have kept every deadline, known only "
-      "afterwards.\n"
-      "memory: means, and what the same load held on an equal host that nobody governed.\n\n";
+  out += fmt::format(
+      "All of it in the {:.0f} s since the first limits were set. uses, cpu.max: cores, means. static-peak: "
+      "a fixed\n"
+      "limit as high as the most work that arrived in any one second. least fixed: the lowest fixed limit "
+      "that would\n"
+      "have kept every deadline, known only afterwards. memory: means; unlimited: what the same load held on "
+      "an equal\n"
+      "host that nobody governed.\n\n",
+      totals.measured_seconds);
 
   const auto saved = [](double less, double than) { return than > 0 ? 100 * (than - less) / than : 0.0; };
   out += fmt::format("Adjustments          {} in {:.0f} s\n", totals.adjustments, totals.seconds);
