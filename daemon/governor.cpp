@@ -356,8 +356,7 @@ void expire(Tick& t) {
       task.breaker.state = BreakerState::half_open;
     }
     for (KnobState* knob : {&task.cpu, &task.memory}) {
-      while (!knob->writes.empty() && now - knob->writes.front() >= std::chrono::minutes(1))
-        knob->writes.pop_front();
+      while (!knob->writes.empty() && now - knob->writes.front() >= kBudgetWindow) knob->writes.pop_front();
     }
   }
 }

@@ -28,6 +28,10 @@ struct TaskFacts {
   bool has_memory = true;  // memory.high exists
 };
 
+// The write budget's minute, and a second more: a write is carried out a little after it was planned, and no
+// minute of the kernel's time may see more of them than the budget says.
+inline constexpr MonotonicTime kBudgetWindow = std::chrono::seconds(61);
+
 // One knob of one task.
 struct KnobState {
   bool present = false;  // the file exists and the config governs it

@@ -14,10 +14,9 @@ const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& co
   return config.tasks[t.facts.config_index].policy;
 }
 
-std::size_t writes_within_minute(const KnobState& knob, MonotonicTime now) {
-  return static_cast<std::size_t>(
-      std::count_if(knob.writes.begin(), knob.writes.end(),
-                    [&](MonotonicTime at) { return now - at < std::chrono::minutes(1); }));
+std::size_t writes_within_window(const KnobState& knob, MonotonicTime now) {
+  return static_cast<std::size_t>(std::count_if(knob.writes.begin(), knob.writes.end(),
+                                                [&](MonotonicTime at) { return now - at < kBudgetWindow; }));
 }
 
 std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b) {
@@ -146,7 +145,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     const auto& policy = policy_of(t, *c.config);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
-    if (writes_within_minute(cpu ? t.cpu : t.memory, c.now) >= budget) violates(Invariant::over_budget);
+    if (writes_within_window(cpu ? t.cpu : t.memory, c.now) >= budget) violates(Invariant::over_budget);
     if (!cpu) continue;
     const double old_cores = in_force(t.cpu), new_cores = number_of(w.value);
     allocated += new_cores - (std::isinf(old_cores) ? 0 : old_cores);
