@@ -38,7 +38,7 @@ class LoadReporter {
 
   // False, with the reason in error(), when the daemon did not take it: it may be restarting.
   bool report(const GroupLag& lag, std::uint64_t ttl_usec) {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     const int r =
         sd_bus_call_method(bus_, "org.sluice.Governor1", path_.c_str(), "org.sluice.Governor1.Task",
                            "ReportLoad", &error, nullptr, "a{sd}t", 3, "lag",

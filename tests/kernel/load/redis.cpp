@@ -26,7 +26,8 @@ Number number(std::string_view s, const char* what) {
 // The first half of a stream id: the server's CLOCK_REALTIME in milliseconds.
 double age_seconds(std::string_view id) {
   const auto sent_msec = number<std::int64_t>(id.substr(0, id.find('-')), "a record's id");
-  return static_cast<double>(now_usec(CLOCK_REALTIME) / 1000 - sent_msec) / 1000.0;
+  const auto age_msec = now_usec(CLOCK_REALTIME) / 1000 - sent_msec;
+  return static_cast<double>(age_msec) / 1000.0;
 }
 
 }  // namespace
