@@ -29,6 +29,7 @@ MonotonicTime monotonic_now() {
 }
 
 constexpr auto kNodeInterval = std::chrono::seconds(10);
+constexpr auto kSwapInterval = std::chrono::seconds(1);
 constexpr auto kStatusInterval = std::chrono::seconds(5);
 
 }  // namespace
@@ -121,6 +122,11 @@ void Loop::full_tick() {
     rescan();
     rescan_at_ = now + config_.node.discovery;
   }
+  if (now >= swap_at_) {
+    const auto free = sample::host_swap_free(options_.proc.get());
+    swap_free_ = free ? std::optional(*free) : std::nullopt;
+    swap_at_ = now + kSwapInterval;
+  }
   if (now >= node_at_) {
     if (const auto node = sample::node_facts(options_.proc.get()); node) node_ = *node;
     node_at_ = now + kNodeInterval;
@@ -160,8 +166,7 @@ void Loop::run_tick(Input input) {
 
 // Sampling: one walk of the kernel's iterator, or the files of every task.
 std::vector<Observation> Loop::observe() {
-  std::optional<Bytes> swap;
-  if (const auto free = sample::host_swap_free(options_.proc.get()); free) swap = *free;
+  const std::optional<Bytes> swap = swap_free_;
   std::vector<Observation> out;
   out.reserve(registry_.tasks().size());
   for (const auto& [id, task] : registry_.tasks()) out.push_back({task.facts, std::nullopt});

@@ -92,7 +92,8 @@ class Loop {
   boost::asio::posix::stream_descriptor receipts_ready_;
   std::optional<boost::asio::posix::stream_descriptor> events_ready_;
   std::chrono::steady_clock::time_point deadline_;
-  MonotonicTime rescan_at_{}, node_at_{}, watchdog_at_{}, status_at_{};
+  std::optional<Bytes> swap_free_;  // of the host
+  MonotonicTime rescan_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{};
   std::optional<MonotonicTime> watchdog_interval_;
   bool command_tick_posted_ = false;
   bool ready_told_ = false;
