@@ -55,7 +55,7 @@ cgroups::Result<Governed> adopt(const cgroups::Root& root, const std::string& pa
 
 std::string task_name(const config::Task& spec, std::string_view path) {
   const auto component = cgroups::unescape_unit(cgroups::last_component(path));
-  const std::string own = cgroups::escape(without_suffix(component));
+  std::string own = cgroups::escape(without_suffix(component));
   if (spec.name.empty()) return own;
   return has_wildcard(spec.match_unit ? *spec.match_unit : spec.match_cgroup.value_or(""))
              ? spec.name + "@" + own

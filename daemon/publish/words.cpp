@@ -188,8 +188,8 @@ string sentence(const Write& write) {
 }
 
 string sentence(const Receipt& r) {
-  const string what = fmt::format("writing {} to {}", value_words(r.asked),
-                                  r.path.empty() ? string(file_name(r.knob)) : c_escape(r.path));
+  string what = fmt::format("writing {} to {}", value_words(r.asked),
+                            r.path.empty() ? string(file_name(r.knob)) : c_escape(r.path));
   switch (r.result) {
     case Receipt::Result::written:
       return fmt::format("{}: done{}", what,

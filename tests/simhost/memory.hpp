@@ -66,7 +66,6 @@ class WorkingSet {
   double cold_ = 0;
   double kernel_ = 0;
   double swapped_ = 0;
-  double anon_base_mib_ = 0;
 };
 
 // The stall that the kernel puts on an allocation of `pages` while usage stays above memory.high after

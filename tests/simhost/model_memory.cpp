@@ -37,10 +37,11 @@ std::optional<std::uint64_t> Host::set_memory_max(Cgroup& cgroup, MemoryLimit li
 }
 
 std::uint64_t Host::reclaim(Cgroup& cgroup, Bytes bytes) {
+  const auto pages = bytes / static_cast<Bytes>(kPage);
   jobs_.push_back({.id = next_job_++,
                    .cgroup = cgroup.id,
                    .to_high = false,
-                   .left = static_cast<double>(bytes / static_cast<Bytes>(kPage)) * kPage,
+                   .left = static_cast<double>(pages) * kPage,
                    .result = {}});
   return jobs_.back().id;
 }
