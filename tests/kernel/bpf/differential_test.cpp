@@ -229,6 +229,46 @@ TEST(Differential, EveryRisingCounterLiesBetweenTwoReadsOfItsFile) {
   EXPECT_FALSE(swapped.violations().empty()) << "another cgroup's counters went unnoticed";
 }
 
+// Above, the file that is read first brings the kernel's own sums up to date. Here nothing does, but the walk
+// itself.
+TEST(Differential, TheWalkIsFreshWhenNobodyReadsFiles) {
+  auto source = Source::open(Options{.throttle = false});
+  ASSERT_TRUE(source) << source.error().sentence;
+  Cgroup cgroup(root() / "unread");
+  ASSERT_TRUE(source->read());
+  write_text(cgroup / "cpu.max", "50000 100000");
+  cgroup.run(burn_cpu, 0);
+
+  constexpr std::uint64_t kJiffiesUsec = 20'000;  // a runtime is booked when its tick comes
+  std::uint64_t last_usage_usec = 0, last_stalled_usec = 0;
+  for (int round = 0; round < 10; ++round) {
+    for (int quiet = 0; quiet < 5; ++quiet) {  // as the daemon does it: walks, and no file
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      ASSERT_TRUE(source->read());
+    }
+    const auto began = std::chrono::steady_clock::now();
+    const auto records = source->read();
+    ASSERT_TRUE(records);
+    const std::uint64_t usage_usec = read_keyed(cgroup / "cpu.stat").at("usage_usec");
+    const std::uint64_t stalled_usec = read_pressure(cgroup / "cpu.pressure").at("some");
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
+    const Counters walked = from_record(record_of(*records, cgroup.id()).value_or(sluice_record{}));
+
+    // What may have been added between the walk and the file, by one thread; far less than the round itself
+    // adds.
+    const std::uint64_t slack_usec = static_cast<std::uint64_t>(took.count()) + kJiffiesUsec;
+    ASSERT_GT(usage_usec - last_usage_usec, 2 * kJiffiesUsec) << "the load stood still: nothing is shown";
+    ASSERT_GT(stalled_usec - last_stalled_usec, 2 * kJiffiesUsec);
+    EXPECT_LE(walked.at("cpu.usage_usec"), usage_usec);
+    EXPECT_LE(usage_usec, walked.at("cpu.usage_usec") + slack_usec) << "round " << round;
+    EXPECT_LE(stalled_usec, walked.at("cpu.pressure.some") + slack_usec) << "round " << round;
+    EXPECT_LE(walked.at("cpu.pressure.some"), stalled_usec + kJiffiesUsec) << "round " << round;
+    last_usage_usec = usage_usec;
+    last_stalled_usec = stalled_usec;
+  }
+}
+
 TEST(Differential, KnobsAndMemoryAtRestAreExact) {
   auto source = Source::open(Options{.throttle = false});
   ASSERT_TRUE(source) << source.error().sentence;
