@@ -148,6 +148,7 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   in.max_bytes = bounds.memory_max;
   in.min_bytes = static_cast<double>(task.bounds.memory_min.value_or(policy.memory.min_bytes));
   in.pressure_target = policy.memory.pressure_target;
+  in.tolerance = policy.memory.tolerance;
   in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
   if (task.fresh && t.full()) in.signals = &task.signals;
   if (task.sample) in.sample = &*task.sample;

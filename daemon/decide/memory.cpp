@@ -12,7 +12,8 @@ constexpr double kPage = 4096;
 constexpr double kFloorFactor = 1.1;
 constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
 constexpr double kStepMin = 0.002, kStepMax = 0.05, kStepGrowth = 1.5;
-constexpr double kLasting = 3;  // times the target, over the slow window: more than probes may cost
+constexpr double kWritableStep = 1.1;  // times the tolerance, which is of the limit and not of what is in use
+constexpr double kLasting = 3;         // times the target, over the slow window: more than probes may cost
 constexpr double kProbeSettleSeconds = 0.3;  // stalls this soon after a probe are its price, not a verdict
 constexpr double kProbeStall = 0.1;          // unless some task stood still this much
 constexpr double kNearLimit = 0.95;          // in use / high: closer than this, the limit is the cause
@@ -160,13 +161,18 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   // Downwards: never without a floor, a measured pressure and a whole quiet interval.
   if (!floor || !in.signals || !in.signals->memory_pressure_ratio) return {};
   if (in.now < s.hold_until) return {};
-  if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < in.interval_seconds) return {};
+  // A step that the tolerance swallows would never be judged, nor grow again. A larger one is taken instead,
+  // and more seldom than in proportion: the step is small because larger ones stalled the task.
+  const double step = std::max(s.step, kWritableStep * in.tolerance);
+  const double larger = step / s.step;
+  const double wait = in.interval_seconds * larger * larger;
+  if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < wait) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
   if (over_last(s, in.now, kSlowSeconds).some > in.pressure_target * kSlowSeconds / 2 ||
       quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
     return {};
   }
-  const double target = std::max(*floor, current * (1 - s.step));
+  const double target = std::max(*floor, current * (1 - step));
   if (target >= (limited ? in.high_bytes : kInfinity)) return {};
   return {target, reason_of(Rule::memory_probe, quiet, target)};
 }

@@ -38,6 +38,7 @@ struct MemoryInput {
   double min_bytes = 0;
   double pressure_target = 0.001;
   double interval_seconds = 2;
+  double tolerance = 0.01;  // a smaller relative change is not written
   const Signals* signals = nullptr;
   const Sample* sample = nullptr;
   bool write_blocked = false;  // a receipt since the last call said timed_out

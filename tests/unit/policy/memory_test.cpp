@@ -53,6 +53,22 @@ TEST(Memory, PressureRaisesWithinASecondAndHoldsProbing) {
   EXPECT_GE(b.high(), raised) << "no probe right after a raise";
 }
 
+TEST(Memory, AStepThatShrankBelowTheToleranceIsStillTaken) {
+  Bench b;
+  b.add(1);
+  for (int i = 0; i < 200; ++i) {
+    b.full();
+    obey_limit(b);
+  }
+  const double before = b.high();
+  b.state.tasks.at(CgroupId{1}).memory_control.step = 0.002;  // as after dear probes
+  for (int i = 0; i < 2000; ++i) {
+    b.full();
+    obey_limit(b);
+  }
+  EXPECT_LT(b.high(), 0.9 * before);
+}
+
 TEST(Memory, RefaultsRaiseEvenWithoutPressure) {
   Bench b;
   b.add(1);
