@@ -52,6 +52,14 @@ def limit_s(script: pathlib.Path) -> float:
     return DEFAULT_LIMIT_S
 
 
+def meant_for(script: pathlib.Path, line: str) -> bool:
+    """A `# kernels: 6.12` line near a check's top names the kernels it is worth its time on; without one, all."""
+    for text in script.read_text(encoding="utf-8").splitlines()[:5]:
+        if found := re.fullmatch(r"#\s*kernels:\s*(.+?)\s*", text):
+            return line in found[1].split()
+    return True
+
+
 def selected(args: argparse.Namespace) -> list[pathlib.Path]:
     scripts = sorted(path for path in args.checks.iterdir() if path.name[:2].isdigit())
     for path in scripts:
@@ -78,7 +86,6 @@ def assemble(args: argparse.Namespace, scripts: list[pathlib.Path]) -> pathlib.P
     payload.add(GUEST, folder / "guest")
     for path in scripts:
         payload.add(path, folder / "guest" / path.name)
-    payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
     if args.stage:
         payload.add_stage(args.stage, folder / "stage")
     for programs in args.bin:
@@ -121,6 +128,10 @@ def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, fol
 
 
 def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scripts: list[pathlib.Path]) -> dict:
+    if elsewhere := [path.stem for path in scripts if not meant_for(path, kernel.line)]:
+        say(f"{kernel.line}: {' '.join(elsewhere)}: for another kernel")
+    scripts = [path for path in scripts if meant_for(path, kernel.line)]
+    payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
     disk_in = payload_disk(folder, kernel)
     plan = [path.stem for path in scripts]
     deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in scripts)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # timeout: 600
+# kernels: 6.12
 """A consumer group fed by requests to a language model: three quarters of the time idle, hard bursts, heavy tails."""
 
 import streams
 
 streams.main(
     "stream-events",
-    streams.Load(source=streams.trace("azure-llm-code", "events.csv", "burst"), speedup=10, peak_rate=30, seconds=60,
+    streams.Load(source=streams.trace("azure-llm-code", "events.csv", "burst"), speedup=10, peak_rate=30, seconds=45,
                  unit_cpu_ms=30),
 )  # fmt: skip

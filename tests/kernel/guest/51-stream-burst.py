@@ -6,6 +6,6 @@ import streams
 
 streams.main(
     "stream-burst",
-    streams.Load(source=streams.trace("autothrottle-bursty", "series.csv", "diurnal"), speedup=60, peak_rate=30,
-                 seconds=60, unit_cpu_ms=30),
+    streams.Load(source=streams.trace("autothrottle-bursty", "series.csv", "diurnal"), speedup=80, peak_rate=30,
+                 seconds=45, unit_cpu_ms=30),
 )  # fmt: skip
