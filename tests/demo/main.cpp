@@ -43,6 +43,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::string config = SLUICE_SOURCE_DIR "/tests/demo/demo.toml";
   std::string log;
+  bool no_lag = false;
 };
 
 int fail(Exit code, const std::string& why) {
@@ -177,7 +178,7 @@ class Show {
     for (int i = 0;; ++i) {
       watch_.sample();
       frame_.at_s = std::chrono::duration<double>(Clock::now() - begun).count();
-      if (i % kSamplesPerReport == 0) report_lags();
+      if (i % kSamplesPerReport == 0 && !options_.no_lag) report_lags();
       if (i % kSamplesPerFrame == 0) {
         if (!stage_.daemon_runs()) {
           output_.reset();
@@ -293,11 +294,12 @@ int demonstrate(const Options& options) {
   if (auto ready = stage.start_daemon(*sandbox); !ready) return fail(kFailed, ready.error());
 
   if (options.plain) {
-    put(fmt::format(
-        "A simulated host of {}, and sluiced on it with {}. clicks and orders report their lag over\n"
-        "D-Bus; sessions does not, and is governed by the kernel's signals. While it runs, look yourself:\n"
-        "  busctl --address={} tree org.sluice.Governor1\n\n",
-        stage.size(), options.config, stage.address()));
+    const char* lag = options.no_lag ? "No task reports its lag: the kernel's signals are all there is."
+                                     : "clicks and orders report their lag over D-Bus, sessions does not.";
+    put(
+        fmt::format("A simulated host of {}, and sluiced on it with {}.\n{} While it runs, look yourself:\n"
+                    "  busctl --address={} tree org.sluice.Governor1\n\n",
+                    stage.size(), options.config, lag, stage.address()));
   }
   Show show(options, stage);
   const int status = show.run(stop);
@@ -325,6 +327,8 @@ int main(int argc, char** argv) {
                "lines instead of a table that is redrawn; so it is without a terminal");
   app.add_option("--seed", options.seed, "equal seeds give equal loads")->capture_default_str();
   app.add_option("--config", options.config, "sluiced's configuration")->capture_default_str();
+  app.add_flag("--no-lag", options.no_lag,
+               "no task reports its lag: all are governed by the kernel's signals alone");
   app.add_option("--log", options.log, "append sluiced's log to this file");
   try {
     app.parse(argc, argv);
