@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,8 @@ def verdicts(report: pathlib.Path) -> tuple[int, list[str], list[str]]:
 
 
 def run(binary: pathlib.Path, arguments: list[str], title: str, logs: pathlib.Path, limit_s: float) -> tuple[int, int, int]:
-    log, report = (logs.resolve() / f"{title.replace(' ', '-')}.{kind}" for kind in ("log", "json"))
+    stem = re.sub(r"[^\w.]+", "-", title).strip("-")
+    log, report = logs.resolve() / f"{stem}.log", logs.resolve() / f"{stem}.json"
     report.unlink(missing_ok=True)
     started = time.monotonic()
     ended = ""
