@@ -56,7 +56,7 @@ host_limits() {
 }
 host_cgroups() { find /sys/fs/cgroup -type d 2>/dev/null | sort; }
 
-DESTDIR=$work/stage cmake --install "$build" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+DESTDIR=$work/stage cmake --install "$build" --prefix /usr >"$work/install.log" || { cat "$work/install.log"; exit 1; }
 host_limits >"$work/limits.before"
 host_cgroups >"$work/cgroups.before"
 log=$work/log
