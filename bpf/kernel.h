@@ -143,9 +143,10 @@ enum psi_states {
 
 extern const struct rq runqueues __ksym;
 /*
- * An object names only what its kernel has. libbpf 1.1 looks for what is missing in the types of every module, weak or
- * not, and to list those takes CAP_SYS_ADMIN, which the daemon has not. So CMakeLists.txt compiles the walk once for
- * each of these choices, and the loader takes the one that fits; what is stubbed here is never reached in it.
+ * An object names only what its kernel has. libbpf 1.1 looks for what is missing in the types of every
+ * module, weak or not, and to list those takes CAP_SYS_ADMIN, which the daemon has not. So CMakeLists.txt
+ * compiles the walk once for each of these choices, and the loader takes the one that fits; what is stubbed
+ * here is never reached in it.
  */
 #ifdef SLUICE_KERNEL_HAS_PSI_SEQ
 extern const seqcount_t psi_seq __ksym __weak;

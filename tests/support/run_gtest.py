@@ -90,7 +90,7 @@ def run(binary: pathlib.Path, arguments: list[str], title: str, logs: pathlib.Pa
         print(f"  --- the end of {log}")
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:]:
             print(f"  | {line}")
-    print(f"  {'FAIL' if failed else 'pass'}  {title}: {passed} of {passed + len(failed)} ({seconds:.1f} s)", flush=True)
+    print(f"  {'    ' if failed else 'pass'}  {title}: {passed} of {passed + len(failed)} ({seconds:.1f} s)", flush=True)
     return passed, len(failed), len(skipped)
 
 

@@ -94,7 +94,7 @@ TEST(JournalWriter, AJournalThatHangsCostsLinesAndSaysSo) {
 }
 
 class LogPublisherTest : public testing::Test {
- protected:
+ public:
   LogPublisherTest() : before_(spdlog::default_logger()) {
     spdlog::set_default_logger(
         std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(out_)));
@@ -102,6 +102,7 @@ class LogPublisherTest : public testing::Test {
   }
   ~LogPublisherTest() override { spdlog::set_default_logger(before_); }
 
+ protected:
   std::ostringstream out_;
   std::shared_ptr<spdlog::logger> before_;
 };
