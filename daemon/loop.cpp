@@ -8,11 +8,8 @@
 #include <csignal>
 #include <ctime>
 
-#include "cgroups/escape.hpp"
 #include "daemon/actuate/restore.hpp"
 #include "daemon/publish/words.hpp"
-#include "daemon/sample/bpf_sampler.hpp"
-#include "daemon/sample/file_sampler.hpp"
 #include "daemon/sample/node.hpp"
 
 namespace sluice {
@@ -21,18 +18,17 @@ namespace {
 using boost::asio::posix::stream_descriptor;
 using Clock = std::chrono::steady_clock;
 
-// CLOCK_MONOTONIC, which BPF's ktime is too.
-MonotonicTime monotonic_now() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
-}
-
 constexpr auto kNodeInterval = std::chrono::seconds(10);
 constexpr auto kSwapInterval = std::chrono::seconds(1);
 constexpr auto kStatusInterval = std::chrono::seconds(5);
 
 }  // namespace
+
+MonotonicTime Loop::now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
 
 Loop::Loop(boost::asio::io_context& io, cgroups::Root root, config::Config config, actuate::Lease lease,
            LoopOptions options)
@@ -117,25 +113,25 @@ void Loop::on_tick() {
 }
 
 void Loop::full_tick() {
-  const auto now = monotonic_now();
-  if (now >= rescan_at_) {
+  const auto at = now();
+  if (at >= rescan_at_) {
     rescan();
-    rescan_at_ = now + config_.node.discovery;
+    rescan_at_ = at + config_.node.discovery;
   }
-  if (now >= swap_at_) {
+  if (at >= swap_at_) {
     const auto free = sample::host_swap_free(options_.proc.get());
     swap_free_ = free ? std::optional(*free) : std::nullopt;
-    swap_at_ = now + kSwapInterval;
+    swap_at_ = at + kSwapInterval;
   }
-  if (now >= node_at_) {
+  if (at >= node_at_) {
     if (const auto node = sample::node_facts(options_.proc.get()); node) node_ = *node;
-    node_at_ = now + kNodeInterval;
+    node_at_ = at + kNodeInterval;
   }
   collect_receipts();
   Input input;
   input.kind = Input::Kind::full;
   input.tasks = observe();
-  input.now = monotonic_now();  // after sampling: no sample is from the future
+  input.now = now();  // after sampling: no sample is from the future
   run_tick(std::move(input));
   feed_watchdog(*report_);
 }
@@ -144,7 +140,7 @@ void Loop::event_tick(std::vector<ThrottleEvent> events) {
   collect_receipts();
   Input input;
   input.kind = Input::Kind::event;
-  input.now = monotonic_now();
+  input.now = now();
   input.events = std::move(events);
   run_tick(std::move(input));
 }
@@ -164,97 +160,6 @@ void Loop::run_tick(Input input) {
   if (bus_) bus_->publish(report_);
 }
 
-// Sampling: one walk of the kernel's iterator, or the files of every task.
-std::vector<Observation> Loop::observe() {
-  const std::optional<Bytes> swap = swap_free_;
-  std::vector<Observation> out;
-  out.reserve(registry_.tasks().size());
-  for (const auto& [id, task] : registry_.tasks()) out.push_back({task.facts, std::nullopt});
-
-  if (options_.bpf && options_.bpf->has_iterator()) {
-    const auto records = options_.bpf->read();
-    if (records) {
-      for (const auto& record : *records) {
-        const auto found =
-            std::lower_bound(out.begin(), out.end(), CgroupId{record.cgroup_id},
-                             [](const Observation& o, CgroupId id) { return o.facts.id < id; });
-        if (found == out.end() || found->facts.id.value != record.cgroup_id) continue;
-        found->sample = sample::complete(record, *registry_.find(found->facts.id)->cgroup, swap);
-      }
-      return out;
-    }
-    lose_bpf(records.error().sentence);
-  }
-  for (auto& o : out) {
-    auto sample = sample::sample_files(*registry_.find(o.facts.id)->cgroup, monotonic_now(), swap);
-    if (sample) o.sample = *sample;
-  }
-  return out;
-}
-
-void Loop::lose_bpf(const std::string& why) {
-  spdlog::error("The BPF iterator failed, cgroups are read through files from now on: {}", why);
-  events_ready_.reset();
-  options_.bpf.reset();
-  facts_.sampling = SampleSource::files;
-  facts_.sampling_reason = why;
-  facts_.capabilities = {"files"};
-}
-
-void Loop::rescan() {
-  auto changes = registry_.rescan(root_, config_);
-  for (const auto& p : changes.problems) spdlog::warn("{}", p);
-  for (const auto& gone : changes.removed) release(gone);
-  if (!changes.added.empty()) journal_baselines(changes.added);
-  if (options_.bpf && options_.bpf->has_throttle() && (!changes.added.empty() || !changes.removed.empty())) {
-    std::vector<std::uint64_t> ids;
-    for (const auto& [id, task] : registry_.tasks()) ids.push_back(id.value);
-    if (const auto set = options_.bpf->set_governed(ids); !set) {
-      spdlog::error("Throttle events of new tasks are not delivered: {}", set.error().sentence);
-    }
-  }
-}
-
-// On disk before the first write, and before it is urgent: an fsync must not delay a rescue.
-void Loop::journal_baselines(const std::vector<CgroupId>& ids) {
-  std::vector<actuate::LeaseEntry> entries;
-  for (const auto id : ids) {
-    const auto* task = registry_.find(id);
-    if (!task) continue;
-    const auto own = registry_.lease_entries(*task);
-    entries.insert(entries.end(), own.begin(), own.end());
-  }
-  if (const auto added = lease_.add(entries); !added) {
-    facts_.last_error = describe(added.error());
-    spdlog::error("The lease could not be journalled, so nothing is written: {}", facts_.last_error);
-  }
-}
-
-// A task that left the config gets its baseline back; one that is gone needs none.
-void Loop::release(const Governed& task) {
-  const auto state = state_.tasks.find(task.facts.id);
-  if (state == state_.tasks.end()) {
-    (void)lease_.remove(std::vector{task.facts.id});
-    return;
-  }
-  std::set<Knob> restoring;
-  for (const auto& w : restore_plan(state_).writes) {
-    if (w.id != task.facts.id) continue;
-    actuator_.submit({w, task.cgroup});
-    restoring.insert(w.knob);
-  }
-  if (restoring.empty()) {
-    (void)lease_.remove(std::vector{task.facts.id});
-    return;
-  }
-  leaving_.insert_or_assign(task.facts.id, task);
-  // A knob that was never written gets no receipt: its entry would stay for as long as the daemon runs.
-  for (const auto knob : {Knob::cpu_max, Knob::memory_high}) {
-    if (!restoring.contains(knob) && lease_.holds(task.facts.id, knob))
-      (void)lease_.remove(task.facts.id, knob);
-  }
-}
-
 void Loop::carry_out(const Plan& plan) {
   std::vector<actuate::Order> orders;
   for (const auto& w : plan.writes) {
@@ -264,7 +169,7 @@ void Loop::carry_out(const Plan& plan) {
     failed.knob = w.knob;
     failed.asked = w.value;
     failed.caused_at = w.caused_at;
-    failed.started_at = failed.finished_at = monotonic_now();
+    failed.started_at = failed.finished_at = now();
     if (!task) {
       failed.result = Receipt::Result::vanished;
       receipts_.push_back(failed);
@@ -377,7 +282,7 @@ void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
   config_reloaded(state_);
   // Facts index the config: rescan and tick before anything else looks.
   rescan();
-  rescan_at_ = monotonic_now() + config_.node.discovery;
+  rescan_at_ = now() + config_.node.discovery;
   full_tick();
   spdlog::info("Configuration reloaded: {} task rule(s).", config_.tasks.size());
   if (done) done({});
@@ -395,14 +300,14 @@ void Loop::refresh_facts() {
 }
 
 void Loop::feed_watchdog(const Report& report) {
-  const auto now = monotonic_now();
+  const auto at = now();
   if (!std::exchange(ready_told_, true)) sd_notify(0, "READY=1");
-  if (watchdog_interval_ && now >= watchdog_at_) {
+  if (watchdog_interval_ && at >= watchdog_at_) {
     sd_notify(0, "WATCHDOG=1");
-    watchdog_at_ = now + *watchdog_interval_;
+    watchdog_at_ = at + *watchdog_interval_;
   }
-  if (now < status_at_) return;
-  status_at_ = now + kStatusInterval;
+  if (at < status_at_) return;
+  status_at_ = at + kStatusInterval;
   sd_notifyf(0, "STATUS=%zu tasks, %.2f of %.0f cores granted, sampling by %s", report.tasks.size(),
              report.node.cpu_allocated_cores, report.node.cpu_capacity_cores,
              facts_.sampling == SampleSource::bpf ? "BPF" : "files");

@@ -45,6 +45,8 @@ class Loop {
   int run();
 
  private:
+  static MonotonicTime now();  // CLOCK_MONOTONIC, which BPF's ktime is too
+
   void arm_tick();
   void full_tick();
   void event_tick(std::vector<ThrottleEvent> events);

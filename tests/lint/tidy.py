@@ -55,9 +55,11 @@ def rules_for(name: str) -> list[str]:
 
 def key(name: str, entry: dict, build: pathlib.Path, includes: sources.Includes, version: str) -> str:
     reached = sorted(includes.chains(name))
-    digest = hashlib.sha256(f"{version}\n{entry.get('command') or entry['arguments']}\n".encode())
+    # Another clone of the same text is as clean: where it lies does not count.
+    command = str(entry.get("command") or entry["arguments"]).replace(str(sources.REPO), "")
+    digest = hashlib.sha256(f"{version}\n{command}\n".encode())
     for path in [*rules_for(name), *reached, *map(str, generated(build, includes, reached))]:
-        digest.update(f"{path}\n".encode())
+        digest.update(f"{path.removeprefix(str(sources.REPO))}\n".encode())
         digest.update((sources.REPO / path).read_bytes())
     return digest.hexdigest()
 
@@ -78,6 +80,12 @@ def tidy(build: pathlib.Path, name: str) -> tuple[list[str], str, float]:
     return lines, raw, time.monotonic() - started
 
 
+def default_cache() -> pathlib.Path:
+    """Beside the VM images: it outlives a build folder, and serves every clone."""
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(os.environ.get("SLUICE_CACHE_DIR") or pathlib.Path(home) / "sluice") / "lint"
+
+
 def prune(cache: pathlib.Path) -> None:
     oldest = time.time() - KEEP_DAYS * 86400
     for entry in cache.iterdir():
@@ -89,7 +97,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path, metavar="BUILD_DIR")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
-    parser.add_argument("--cache", type=pathlib.Path, default=sources.REPO / "build" / "lint-cache", metavar="DIR")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), metavar="DIR")
     parser.add_argument("files", nargs="*", metavar="FILE", help="these only")
     args = parser.parse_args()
     build = args.build.resolve()
