@@ -108,7 +108,7 @@ def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> 
             if reported:
                 figures |= {"load_reports": lag["reports"], "load_reports_refused": lag["reports_refused"]}
             if governed:
-                figures["writes_per_minute"] = sluice.bus_get(sluice.TASK, "WritesTotal", "consumer") / group["seconds"] * 60
+                figures["writes"] = sluice.bus_get(sluice.TASK, "WritesTotal", "consumer")
                 figures["writes_last_minute"] = sluice.bus_get(sluice.TASK, "WritesLastMinute", "consumer")
                 figures["daemon_cores"] = (daemon_cpu_usec() - cost_before) / 1e6 / group["seconds"]
                 print(sluice.bus_call(sluice.TASK, "Explain", task="consumer")[0]["Text"]["data"], flush=True)
@@ -134,7 +134,7 @@ def daemon_cpu_usec() -> int:
 
 def table(arms: dict[str, dict]) -> None:
     keys = ("sent_records", "records", "unfinished_records", "age_p50_ms", "age_p99_ms", "age_max_ms", "late_ratio",
-            "allocated_cores", "used_cores", "quota_min_cores", "quota_max_cores", "writes_per_minute", "daemon_cores",
+            "allocated_cores", "used_cores", "quota_min_cores", "quota_max_cores", "writes", "daemon_cores",
             "lag_max_records", "lag_end_records", "behind_schedule_max_ms")  # fmt: skip
     print(f"{'':24}" + "".join(f"{arm:>18}" for arm in arms))
     for key in keys:
