@@ -244,6 +244,8 @@ void govern_cpu(Tick& t) {
     if (task.pin && task.pin->cpu_cores) {
       c.intent = pinned(*task.pin->cpu_cores);
       c.exact = true;
+      c.movable =
+          governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
     }
     c.step = cpu.step_cores;
     lane.claims.push_back(c);
@@ -275,6 +277,7 @@ void govern_memory(Tick& t) {
     if (task.pin && task.pin->memory_high) {
       c.intent = pinned(static_cast<double>(*task.pin->memory_high));
       c.exact = true;
+      c.movable = governable(t, task) && !task.memory.in_flight;
     } else if (c.movable) {
       c.intent = decide_memory(in, task.memory_control);
       reassert(task.memory, c);

@@ -145,7 +145,9 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     const auto& policy = policy_of(t, *c.config);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
-    if (writes_within_window(cpu ? t.cpu : t.memory, c.now) >= budget) violates(Invariant::over_budget);
+    const bool pinned = w.reason.rule == Rule::pinned;  // an administrator does not wait for the budget
+    if (!pinned && writes_within_window(cpu ? t.cpu : t.memory, c.now) >= budget)
+      violates(Invariant::over_budget);
     if (!cpu) continue;
     const double old_cores = in_force(t.cpu), new_cores = number_of(w.value);
     allocated += new_cores - (std::isinf(old_cores) ? 0 : old_cores);

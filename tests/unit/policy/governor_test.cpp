@@ -165,6 +165,27 @@ TEST(Governor, APinHoldsUntilItLapses) {
   EXPECT_LT(b.quota(), 1);
 }
 
+TEST(Governor, APinDoesNotWaitForTheBudget) {
+  auto config = one_task_config();
+  config.tasks[0].policy.cpu.writes_per_minute = 1;
+  Bench b(config);
+  b.add(1, cores(3));
+  for (int i = 0; i < 40; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+  }
+  PinCommand pin;
+  pin.task = "t1";
+  pin.cpu_cores = 2;
+  for (const double wanted : {2.0, 1.5, 2.5}) {
+    pin.cpu_cores = wanted;
+    b.commands.push_back(pin);
+    b.full();
+    b.full();
+    EXPECT_DOUBLE_EQ(b.quota(), wanted);
+  }
+}
+
 TEST(Governor, APinOfAVanishedOwnerLapses) {
   Bench b = governed();
   PinCommand pin;
