@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxOptions = 64;
 inline constexpr std::size_t kMaxHolds = 64;
 inline constexpr std::size_t kMaxPendingCalls = 128;
 inline constexpr double kCallsPerSecond = 20;
-inline constexpr std::size_t kHistoryPerTask = 64;
+inline constexpr std::size_t kHistoryPerTask = 128;
 
 namespace error_name {
 inline constexpr const char* no_such_task = "org.sluice.Governor1.Error.NoSuchTask";

@@ -147,7 +147,7 @@ class Hold64(BusCase):
     def test_at_most_64_holds(self) -> None:
         held = 0
         with self.assertRaisesRegex(CallFailed, "64 tasks are held already"):
-            for i in range(70):
+            for i in range(140):
                 path = f"{ROOT}/task/many_2d{i:05}"
                 eventually(lambda: self.suspended(path), "the rate limit lets us through")
                 held += 1
@@ -191,12 +191,12 @@ class Calls(BusCase):
         self.assertEqual(900_000, told["CPUDemandPerSecUSec"]["data"])
 
     def test_history_is_bounded_and_newest_kept(self) -> None:
-        for i in range(70):
-            self.daemon.tell(f"adjust beta {1 + i / 100}")
-        rows = eventually(lambda: self.history("0", "0", newest=1_690_000), "all changes arrive")
-        self.assertEqual(64, len(rows))
+        for i in range(140):
+            self.daemon.tell(f"adjust beta {1 + i / 100:.2f}")
+        rows = eventually(lambda: self.history("0", "0", newest=2_390_000), "all changes arrive")
+        self.assertEqual(128, len(rows))
         self.assertEqual(sorted(row[0] for row in rows), [row[0] for row in rows])
-        self.assertEqual(2, len(self.history("0", "2", newest=1_690_000)))
+        self.assertEqual(2, len(self.history("0", "2", newest=2_390_000)))
         self.assertEqual([], self.bus.call(BETA, TASK, "History", "tu", str(INFINITY), "0"))
         self.assertEqual(rows[-1][0], self.bus.get(BETA, TASK, "LastChangeUSec"))
 
