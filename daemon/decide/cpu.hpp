@@ -5,7 +5,8 @@
 //   kernel    otherwise the time the limit has been binding without a break bounds every record's wait:
 //             while that leaves slack, throttling costs nothing; when it does not, the quota jumps
 // Downwards it is ski-rental: a cut costs a write, so it is made once the quota left unused has paid for it.
-// Pure: values in, values out. The constants were tried on the simulated host (tests/scenario); they are no law.
+// Pure: values in, values out. The constants were tried on the simulated host (tests/scenario); they are no
+// law.
 #pragma once
 
 #include <deque>
