@@ -2,8 +2,10 @@
 // Documentation/accounting/psi.rst name them. Plain data: no I/O, no policy, usable from any thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -91,6 +93,44 @@ struct MemoryEvents {
   std::uint64_t oom = 0;
   std::uint64_t oom_kill = 0;
   bool operator==(const MemoryEvents&) const = default;
+};
+
+// What no file tells: counted by the kernel programs for each governed cgroup. Totals only rise while it
+// lives.
+
+// Wall time during which at least one of its run queues stood still because the quota was spent.
+struct ThrottleTotals {
+  std::uint64_t count = 0;          // onsets: from none stopped to one
+  Usec stopped{};                   // the stretch that goes on now included
+  std::uint64_t stopped_tasks = 0;  // runnable tasks that the onsets stopped, summed over them
+  bool operator==(const ThrottleTotals&) const = default;
+};
+
+// Runnable and not running, from the scheduler's own account of each switch; includes throttled time.
+struct RunQueueWait {
+  static constexpr std::size_t kBuckets = 24;
+  Usec total{};
+  std::array<std::uint64_t, kBuckets> log2_usec{};  // waits of [2^i, 2^(i+1)) usec; the last takes all above
+  bool operator==(const RunQueueWait&) const = default;
+};
+
+// Time its tasks spent in direct reclaim, refault or compaction, summed over tasks; and the part of it that
+// was the penalty for being above memory.high.
+struct MemoryStallTotals {
+  Usec stalled{};
+  Usec high_throttled{};
+  bool operator==(const MemoryStallTotals&) const = default;
+};
+
+// Its TCP sockets. Bytes of payload. `sockets` and the waiting bytes are now, the rest are totals.
+struct SocketFlow {
+  std::uint32_t sockets = 0;
+  Bytes received = 0;  // arrived in order, read or not
+  Bytes sent = 0;      // handed to the kernel by the task
+  Bytes unread = 0;    // arrived, and not read by the task
+  Bytes unsent = 0;    // handed over, and not acknowledged by the peer
+  Usec zero_window{};  // socket time with a closed receive window: senders held back by this task
+  bool operator==(const SocketFlow&) const = default;
 };
 
 }  // namespace sluice

@@ -24,6 +24,14 @@ struct Sample {
   std::optional<MemoryStat> memory_stat;
   std::optional<MemoryEvents> memory_events;
   std::optional<Bytes> swap_free;  // 0: the cgroup cannot swap
+  std::optional<PressureTotals> io_pressure;
+
+  // From the kernel programs only.
+  std::optional<std::uint32_t> runnable_threads;  // running or wanting to, throttled ones included
+  std::optional<ThrottleTotals> throttle;
+  std::optional<RunQueueWait> run_queue;
+  std::optional<MemoryStallTotals> memory_stall;
+  std::optional<SocketFlow> flow;  // present without sockets: it has none; absent: not known
 
   // What the knobs hold, for drift detection.
   std::optional<CpuMax> cpu_max;

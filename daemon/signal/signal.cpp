@@ -1,6 +1,7 @@
 #include "daemon/signal/signal.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace sluice {
 namespace {
@@ -43,6 +44,9 @@ void derive_cpu(const Sample& a, const Sample& b, Signals& out) {
   if (a.cpu_pressure && b.cpu_pressure) {
     out.cpu_pressure_ratio = ratio(a.cpu_pressure->some, b.cpu_pressure->some, dt);
   }
+  if (a.io_pressure && b.io_pressure) {
+    out.io_pressure_ratio = ratio(a.io_pressure->some, b.io_pressure->some, dt);
+  }
 }
 
 void derive_memory(const Sample& a, const Sample& b, Signals& out) {
@@ -67,7 +71,71 @@ void derive_memory(const Sample& a, const Sample& b, Signals& out) {
   }
   if (a.memory_events && b.memory_events) {
     out.high_events = rise(a.memory_events->high, b.memory_events->high);
+    out.oom_kills = rise(a.memory_events->oom_kill, b.memory_events->oom_kill);
   }
+}
+
+std::optional<double> wait_p99_usec(const RunQueueWait& a, const RunQueueWait& b) {
+  std::array<std::uint64_t, RunQueueWait::kBuckets> waits{};
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    const auto rose = rise(a.log2_usec[i], b.log2_usec[i]);
+    if (!rose) return std::nullopt;
+    all += waits[i] = *rose;
+  }
+  if (all == 0) return 0.0;
+  std::uint64_t above = all / 100;  // those that may lie beyond the quantile
+  std::size_t i = waits.size();
+  while (i-- > 1) {
+    if (waits[i] > above) break;
+    above -= waits[i];
+  }
+  return static_cast<double>(2ULL << i);
+}
+
+void derive_scheduler(const Sample& a, const Sample& b, Signals& out) {
+  const double dt = out.interval_seconds;
+  if (a.throttle && b.throttle) {
+    out.throttled_wall_ratio = ratio(a.throttle->stopped, b.throttle->stopped, dt);
+    const auto count = rise(a.throttle->count, b.throttle->count);
+    const auto tasks = rise(a.throttle->stopped_tasks, b.throttle->stopped_tasks);
+    if (count && tasks) {
+      out.stopped_tasks_per_throttle =
+          *count > 0 ? static_cast<double>(*tasks) / static_cast<double>(*count) : 0;
+    }
+  }
+  if (a.run_queue && b.run_queue) {
+    out.run_queue_wait_per_second = per_second(rise(a.run_queue->total, b.run_queue->total), dt);
+    out.run_queue_wait_p99_usec = wait_p99_usec(*a.run_queue, *b.run_queue);
+  }
+  if (b.runnable_threads) out.runnable_threads = *b.runnable_threads;
+  if (a.memory_stall && b.memory_stall) {
+    const auto stalled = rise(a.memory_stall->stalled, b.memory_stall->stalled);
+    const auto high = rise(a.memory_stall->high_throttled, b.memory_stall->high_throttled);
+    out.memory_stall_per_second = per_second(stalled, dt);
+    if (stalled && high) out.memory_high_throttled_ratio = *stalled > 0 ? std::min(1.0, *high / *stalled) : 0;
+  }
+}
+
+// A task that never had a socket has no stream to see: that is "none", not zero.
+void derive_flow(const Sample& a, const Sample& b, Signals& out) {
+  if (!a.flow || !b.flow) return;
+  const SocketFlow& m = *a.flow;
+  const SocketFlow& n = *b.flow;
+  if (n.sockets == 0 && m.sockets == 0 && n.received == m.received && n.sent == m.sent) return;
+  const double dt = out.interval_seconds;
+  const double growth = static_cast<double>(n.unread) - static_cast<double>(m.unread);
+  out.backlog_bytes = static_cast<double>(n.unread);
+  out.backlog_growth_bytes_per_second = growth / dt;
+  out.unsent_bytes = static_cast<double>(n.unsent);
+  out.unsent_growth_bytes_per_second = (static_cast<double>(n.unsent) - static_cast<double>(m.unsent)) / dt;
+  out.output_bytes_per_second = per_second(rise(m.sent, n.sent), dt);
+  out.arrival_bytes_per_second = per_second(rise(m.received, n.received), dt);
+  if (out.arrival_bytes_per_second) {
+    out.service_bytes_per_second = std::max(0.0, *out.arrival_bytes_per_second - growth / dt);
+  }
+  const auto closed = rise(m.zero_window, n.zero_window);
+  if (closed) out.zero_window_ratio = std::min(1.0, *closed / dt / std::max(1U, n.sockets));
 }
 
 }  // namespace
@@ -78,6 +146,8 @@ Signals derive_signals(const Sample& previous, const Sample& current) {
   out.interval_seconds = std::chrono::duration<double>(current.read_at - previous.read_at).count();
   derive_cpu(previous, current, out);
   derive_memory(previous, current, out);
+  derive_scheduler(previous, current, out);
+  derive_flow(previous, current, out);
   return out;
 }
 

@@ -26,6 +26,27 @@ struct Signals {
   std::optional<double> anon_growth_bytes_per_second;    // may be negative
   std::optional<double> memory_growth_bytes_per_second;  // of memory.current; may be negative
   std::optional<std::uint64_t> high_events;              // memory.events:high in the interval
+  std::optional<std::uint64_t> oom_kills;                // memory.events:oom_kill in the interval
+  std::optional<double> io_pressure_ratio;               // PSI some
+
+  // From the kernel programs.
+  std::optional<double> throttled_wall_ratio;         // share of the interval with a run queue stopped
+  std::optional<double> stopped_tasks_per_throttle;   // severity: runnable tasks that an onset stopped, mean
+  std::optional<double> run_queue_wait_per_second;    // seconds that tasks waited for a CPU, a second
+  std::optional<double> run_queue_wait_p99_usec;      // upper edge of the histogram's bucket
+  std::optional<double> memory_stall_per_second;      // seconds that tasks stalled, a second
+  std::optional<double> memory_high_throttled_ratio;  // of them for being above memory.high
+  std::optional<double> runnable_threads;             // at the second sample
+
+  // The stream, as its sockets show it. Absent when the task has none, or they are not watched.
+  std::optional<double> arrival_bytes_per_second;
+  std::optional<double> service_bytes_per_second;  // read by the task
+  std::optional<double> backlog_bytes;             // arrived and unread, at the second sample
+  std::optional<double> backlog_growth_bytes_per_second;
+  std::optional<double> output_bytes_per_second;
+  std::optional<double> unsent_bytes;  // written and not acknowledged, at the second sample
+  std::optional<double> unsent_growth_bytes_per_second;
+  std::optional<double> zero_window_ratio;  // sockets' mean share of the interval with a closed window
 };
 
 Signals derive_signals(const Sample& previous, const Sample& current);
