@@ -24,11 +24,23 @@ typedef struct {
 struct cgroup;
 
 struct kernfs_node {
+  const char* name;
+  struct kernfs_node* parent;
   uint64_t id;
+};
+
+/* Since 6.15. */
+struct kernfs_node___rcu_parent {
+  struct kernfs_node* __parent;
+};
+
+struct kernfs_open_file {
+  struct kernfs_node* kn;
 };
 
 struct cgroup_subsys_state {
   struct cgroup* cgroup;
+  struct cgroup_subsys_state* parent;
 };
 
 struct task_cputime {
@@ -47,6 +59,7 @@ struct cgroup_base_stat {
 };
 
 struct psi_group_cpu {
+  unsigned tasks[1];
   uint32_t state_mask;
   uint32_t times[1];
   uint64_t state_start;
@@ -96,12 +109,95 @@ struct task_group {
   struct cfs_bandwidth cfs_bandwidth;
 };
 
-struct cfs_rq {
-  struct task_group* tg;
-};
-
 struct rq {
   uint64_t clock;
+  int cpu;
+};
+
+struct cfs_rq {
+  struct task_group* tg;
+  struct rq* rq;
+  int throttled; /* a bit field in some kernels */
+  unsigned h_nr_running;
+};
+
+/* How many tasks want to run below a run queue: one name after the other. */
+struct cfs_rq___queued {
+  unsigned h_nr_queued; /* tasks that sleep while they pay off their lag included */
+};
+struct cfs_rq___runnable {
+  unsigned h_nr_runnable;
+};
+
+struct css_set {
+  struct cgroup* dfl_cgrp;
+};
+
+struct sched_info {
+  unsigned long long last_queued;
+};
+
+struct ns_common {
+  unsigned inum;
+};
+
+struct net {
+  struct ns_common ns;
+};
+
+struct nsproxy {
+  struct net* net_ns;
+};
+
+struct task_struct {
+  int pid;
+  int tgid;
+  char comm[16];
+  struct css_set* cgroups;
+  struct sched_info sched_info;
+  struct nsproxy* nsproxy;
+  unsigned in_memstall : 1;
+  unsigned memcg_nr_pages_over_high;
+};
+
+struct oom_control {
+  struct task_struct* chosen;
+};
+
+struct sock_common {
+  volatile unsigned char skc_state;
+};
+
+struct sock_cgroup_data {
+  struct cgroup* cgroup;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  struct sock_cgroup_data sk_cgrp_data;
+  unsigned long sk_flags;
+};
+
+struct inet_sock {
+  struct sock sk;
+};
+
+struct inet_connection_sock {
+  struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+  struct inet_connection_sock inet_conn;
+  uint64_t bytes_received;
+  uint64_t bytes_sent;
+  uint64_t bytes_retrans;
+  uint32_t rcv_nxt;
+  uint32_t copied_seq;
+  uint32_t rcv_wup;
+  uint32_t rcv_wnd;
+  uint32_t write_seq;
+  uint32_t snd_una;
+  uint32_t snd_nxt;
 };
 
 struct page_counter {
@@ -110,11 +206,22 @@ struct page_counter {
   unsigned long max;
 };
 
+struct memcg_vmstats {
+  long state[1];
+};
+
 struct mem_cgroup {
   struct cgroup_subsys_state css;
   struct page_counter memory;
   struct page_counter swap;
+  struct memcg_vmstats* vmstats;
   atomic_long_t memory_events[1];
+};
+
+/* One line of kallsyms. */
+struct kallsym_iter {
+  unsigned long value;
+  char name[1];
 };
 
 struct bpf_iter_meta {
@@ -126,11 +233,28 @@ struct bpf_iter__cgroup {
   struct cgroup* cgroup;
 };
 
+struct bpf_iter__task {
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
+};
+
+struct bpf_iter__tcp {
+  struct bpf_iter_meta* meta;
+  struct sock_common* sk_common;
+};
+
+struct bpf_iter__ksym {
+  struct bpf_iter_meta* meta;
+  struct kallsym_iter* ksym;
+};
+
 #pragma clang attribute pop
 
 /* Only the names count: the values are the running kernel's. */
 enum cgroup_subsys_id { cpu_cgrp_id = 1, memory_cgrp_id = 2 };
 enum memcg_memory_event { MEMCG_LOW = 0, MEMCG_HIGH, MEMCG_MAX, MEMCG_OOM, MEMCG_OOM_KILL };
+enum psi_task_count { NR_RUNNING = 2 };
+enum sock_flags { SOCK_DONE = 1 };
 enum psi_states {
   PSI_IO_SOME = 0,
   PSI_IO_FULL,
@@ -163,17 +287,17 @@ static __always_inline void css_rstat_flush(struct cgroup_subsys_state* css) {}
 
 static __always_inline struct psi_group* kernel_psi_group(struct cgroup* cgrp) {
   struct cgroup___embedded_psi* embedded = (void*)cgrp;
-  if (bpf_core_field_size(cgrp->psi) == sizeof(void*)) return BPF_CORE_READ(cgrp, psi);
+  if (bpf_core_field_size(cgrp->psi) == sizeof(void*)) return cgrp->psi;
   return (void*)__builtin_preserve_access_index(&embedded->psi);
 }
 
 /* The controller's own state, or NULL where it is not enabled in this very cgroup: subsys[] may point to an
  * ancestor's. */
 static __always_inline void* kernel_controller(struct cgroup* cgrp, int id) {
-  struct cgroup_subsys_state* css = NULL;
-  void* slot = (void*)__builtin_preserve_access_index(&cgrp->subsys) + id * sizeof(void*);
-  if (bpf_probe_read_kernel(&css, sizeof(css), slot) || !css) return NULL;
-  return BPF_CORE_READ(css, cgroup) == cgrp ? css : NULL;
+  struct cgroup_subsys_state** slots = (void*)__builtin_preserve_access_index(&cgrp->subsys);
+  struct cgroup_subsys_state* css = slots[id]; /* typed for the verifier, as cgrp is: plain loads */
+  if (!css) return NULL;
+  return css->cgroup == cgrp ? css : NULL;
 }
 
 /* How far a CPU's per-CPU area lies from the template: two addresses of one per-CPU variable. Needs no
@@ -185,4 +309,23 @@ static __always_inline bool kernel_percpu_offset(uint32_t cpu, uint64_t* offset)
   barrier_var(distance); /* or the compiler adds to the pointer first, which the verifier forbids */
   *offset = distance;
   return true;
+}
+
+static __always_inline struct cgroup* kernel_parent(struct cgroup* cgrp) {
+  return BPF_CORE_READ(cgrp, self.parent, cgroup);
+}
+
+static __always_inline struct kernfs_node* kernel_parent_node(struct kernfs_node* node) {
+  struct kernfs_node___rcu_parent* renamed = (void*)node;
+  if (bpf_core_field_exists(renamed->__parent)) return BPF_CORE_READ(renamed, __parent);
+  return BPF_CORE_READ(node, parent);
+}
+
+/* Tasks below this run queue that run or want to. */
+static __always_inline uint32_t kernel_runnable(struct cfs_rq* queue) {
+  struct cfs_rq___runnable* runnable = (void*)queue;
+  struct cfs_rq___queued* queued = (void*)queue;
+  if (bpf_core_field_exists(runnable->h_nr_runnable)) return BPF_CORE_READ(runnable, h_nr_runnable);
+  if (bpf_core_field_exists(queued->h_nr_queued)) return BPF_CORE_READ(queued, h_nr_queued);
+  return BPF_CORE_READ(queue, h_nr_running);
 }
