@@ -35,7 +35,8 @@ void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
     a.reason = knob.asked_reason;
     a.at = r.finished_at;
     a.dry_run = r.result == Receipt::Result::dry_run;
-    if (r.caused_at != MonotonicTime{}) a.reaction = r.finished_at - r.caused_at;
+    if (r.caused_at != MonotonicTime{} && r.written_at != MonotonicTime{})
+      a.reaction = r.written_at - r.caused_at;
     t.report.adjustments.push_back(std::move(a));
     knob.reason = knob.asked_reason;
     knob.changed_at = r.finished_at;

@@ -21,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kNodeInterval = std::chrono::seconds(10);
 constexpr auto kSwapInterval = std::chrono::seconds(1);
 constexpr auto kStatusInterval = std::chrono::seconds(5);
+// While the kernel's walk shows the same cgroups, all that a rescan could find is a controller enabled later.
+constexpr auto kRescanAnywayInterval = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -114,9 +116,11 @@ void Loop::on_tick() {
 
 void Loop::full_tick() {
   const auto at = now();
-  if (at >= rescan_at_) {
+  if (rescan_due(at)) {
     rescan();
+    cgroups_scanned_ = cgroups_seen_;
     rescan_at_ = at + config_.node.discovery;
+    rescan_anyway_at_ = at + kRescanAnywayInterval;
   }
   if (at >= swap_at_) {
     const auto free = sample::host_swap_free(options_.proc.get());
@@ -131,9 +135,17 @@ void Loop::full_tick() {
   Input input;
   input.kind = Input::Kind::full;
   input.tasks = observe();
+  react();
   input.now = now();  // after sampling: no sample is from the future
   run_tick(std::move(input));
+  react();
+  publish_reports();
   feed_watchdog(*report_);
+}
+
+bool Loop::rescan_due(MonotonicTime at) const {
+  if (at < rescan_at_) return false;
+  return cgroups_seen_ == 0 || cgroups_seen_ != cgroups_scanned_ || at >= rescan_anyway_at_;
 }
 
 void Loop::event_tick(std::vector<ThrottleEvent> events) {
@@ -145,6 +157,17 @@ void Loop::event_tick(std::vector<ThrottleEvent> events) {
   run_tick(std::move(input));
 }
 
+// An event does not wait for the rest of a tick: this is called wherever a tick has a seam.
+void Loop::react() {
+  if (!events_ready_) return;
+  std::vector<ThrottleEvent> events;
+  const auto drained = options_.bpf->drain([&](const sluice_event& e) {
+    events.push_back({CgroupId{e.cgroup_id}, MonotonicTime{static_cast<std::int64_t>(e.at_ktime_ns)}, e.cpu});
+  });
+  if (!drained) return lose_bpf(drained.error().sentence);
+  if (!events.empty()) event_tick(std::move(events));
+}
+
 void Loop::run_tick(Input input) {
   input.node = node_;
   input.receipts = std::exchange(receipts_, {});
@@ -154,10 +177,16 @@ void Loop::run_tick(Input input) {
   carry_out(outcome.plan);
   if (!outcome.plan.writes.empty()) plan_ = outcome.plan;
   report_ = std::make_shared<const Report>(std::move(outcome.report));
-  follow_notices(*report_);
-  log_.publish(*report_);
+  unpublished_.push_back(report_);
+}
+
+void Loop::publish_reports() {
+  for (const auto& report : std::exchange(unpublished_, {})) {
+    follow_notices(*report);
+    log_.publish(*report);
+    if (bus_) bus_->publish(report);
+  }
   refresh_facts();
-  if (bus_) bus_->publish(report_);
 }
 
 void Loop::carry_out(const Plan& plan) {
@@ -226,7 +255,10 @@ void Loop::on_receipts() {
   receipts_ready_.async_wait(stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
     collect_receipts();
-    if (!receipts_.empty()) event_tick({});
+    if (!receipts_.empty()) {
+      event_tick({});
+      publish_reports();
+    }
     on_receipts();
   });
 }
@@ -234,17 +266,9 @@ void Loop::on_receipts() {
 void Loop::on_bpf_events() {
   events_ready_->async_wait(stream_descriptor::wait_read, [this](auto error) {
     if (error || !events_ready_) return;
-    std::vector<ThrottleEvent> events;
-    const auto drained = options_.bpf->drain([&](const sluice_event& e) {
-      events.push_back(
-          {CgroupId{e.cgroup_id}, MonotonicTime{static_cast<std::int64_t>(e.at_ktime_ns)}, e.cpu});
-    });
-    if (!drained) {
-      lose_bpf(drained.error().sentence);
-      return;
-    }
-    if (!events.empty()) event_tick(std::move(events));
-    on_bpf_events();
+    react();
+    publish_reports();
+    if (events_ready_) on_bpf_events();
   });
 }
 
@@ -255,7 +279,9 @@ tl::expected<void, CommandError> Loop::submit(Command command) {
   if (!std::exchange(command_tick_posted_, true)) {
     boost::asio::post(io_, [this] {
       command_tick_posted_ = false;
-      if (!commands_.empty()) event_tick({});
+      if (commands_.empty()) return;
+      event_tick({});
+      publish_reports();
     });
   }
   return {};

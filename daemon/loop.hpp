@@ -52,6 +52,7 @@ class Loop {
   void event_tick(std::vector<ThrottleEvent> events);
   void on_tick();
   void on_bpf_events();
+  void react();
   void on_receipts();
   void on_signal(int signal);
   void reload(const std::function<void(publish::ReloadResult)>& done);
@@ -62,6 +63,8 @@ class Loop {
   void release(const Governed& task);
   std::vector<Observation> observe();
   void run_tick(Input input);
+  void publish_reports();
+  bool rescan_due(MonotonicTime at) const;
   void carry_out(const Plan& plan);
   void follow_notices(const Report& report);
   void collect_receipts();
@@ -82,7 +85,8 @@ class Loop {
 
   State state_;
   Plan plan_;
-  std::shared_ptr<const Report> report_;
+  std::shared_ptr<const Report> report_;                    // the last
+  std::vector<std::shared_ptr<const Report>> unpublished_;  // oldest first
   NodeFacts node_;
   std::vector<Receipt> receipts_;
   std::vector<Command> commands_;
@@ -95,7 +99,9 @@ class Loop {
   std::optional<boost::asio::posix::stream_descriptor> events_ready_;
   std::chrono::steady_clock::time_point deadline_;
   std::optional<Bytes> swap_free_;  // of the host
-  MonotonicTime rescan_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{};
+  // Which cgroups exist, as the last walk and the last rescan saw them; zero: not known.
+  std::uint64_t cgroups_seen_ = 0, cgroups_scanned_ = 0;
+  MonotonicTime rescan_at_{}, rescan_anyway_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{};
   std::optional<MonotonicTime> watchdog_interval_;
   bool command_tick_posted_ = false;
   bool ready_told_ = false;

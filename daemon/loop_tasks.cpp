@@ -21,7 +21,9 @@ std::vector<Observation> Loop::observe() {
   if (options_.bpf && options_.bpf->has_iterator()) {
     const auto records = options_.bpf->read();
     if (records) {
+      cgroups_seen_ = 1;
       for (const auto& record : *records) {
+        cgroups_seen_ += record.cgroup_id * 0x9e3779b97f4a7c15ULL;  // whatever the order
         const auto found =
             std::lower_bound(out.begin(), out.end(), CgroupId{record.cgroup_id},
                              [](const Observation& o, CgroupId id) { return o.facts.id < id; });
@@ -43,6 +45,7 @@ void Loop::lose_bpf(const std::string& why) {
   spdlog::error("The BPF iterator failed, cgroups are read through files from now on: {}", why);
   events_ready_.reset();
   options_.bpf.reset();
+  cgroups_seen_ = 0;
   facts_.sampling = SampleSource::files;
   facts_.sampling_reason = why;
   facts_.capabilities = {"files"};

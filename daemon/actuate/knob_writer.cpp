@@ -1,5 +1,6 @@
 #include "daemon/actuate/knob_writer.hpp"
 
+#include <chrono>
 #include <utility>
 
 namespace sluice::actuate {
@@ -17,11 +18,13 @@ void fail(Receipt& receipt, const cgroups::Error& error, const cgroups::Cgroup& 
 Receipt write_and_verify(const Order& order) {
   const auto& [write, cgroup] = order;
   const auto written = cgroup->write(write.knob, write.value);
+  const auto written_at = std::chrono::steady_clock::now().time_since_epoch();
   // Read even after a failure: an interrupted memory.high is set all the same, and a refused one holds the
   // old.
   const auto held = cgroup->read(write.knob);
   Receipt receipt;
   if (held) receipt.holds = *held;
+  if (written) receipt.written_at = written_at;
   if (!written) {
     fail(receipt, written.error(), *cgroup);
   } else if (!held) {

@@ -44,8 +44,9 @@ struct Receipt {
   int error_number = 0;  // errno
   std::string path;      // of the knob, for messages
   MonotonicTime started_at{};
-  MonotonicTime finished_at{};
-  MonotonicTime caused_at{};  // copied from the write
+  MonotonicTime written_at{};   // the kernel took the value; zero: it did not
+  MonotonicTime finished_at{};  // and it was read back
+  MonotonicTime caused_at{};    // copied from the write
 };
 
 }  // namespace sluice

@@ -190,7 +190,7 @@ Receipt Host::apply(const Write& write) {
   out.knob = write.knob;
   out.asked = write.value;
   out.caused_at = write.caused_at;
-  out.started_at = out.finished_at = Nsec(static_cast<std::int64_t>(now_exact() * 1e3));
+  out.started_at = out.written_at = out.finished_at = Nsec(static_cast<std::int64_t>(now_exact() * 1e3));
   Cgroup* cgroup = find(write.id);
   const Controller needs = write.knob == Knob::cpu_max ? kCpu : kMemory;
   if (cgroup == nullptr || cgroup->parent == nullptr || !cgroup->has(needs)) {
