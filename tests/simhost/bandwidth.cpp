@@ -20,7 +20,7 @@ void Bandwidth::set(std::optional<double> quota_usec, double period_usec, double
     if (!was_limited) next_boundary_ = now + period_;
     if (was_limited && period_changed) next_boundary_ = std::min(next_boundary_, now + period_);
     if (!was_limited) runtime_ = 0;
-    refill();
+    refill(true);
   }
   unthrottle(now);
 }
@@ -49,10 +49,11 @@ void Bandwidth::catch_up(double now) {
       // Nothing ran since the timer stopped: the pool is full, and periods are not counted.
       const double missed = std::floor((now - next_boundary_) / period_);
       if (missed > 0) next_boundary_ += missed * period_;
+      offered_ += *quota_ * (1 + std::max(0.0, missed));
       continue;
     }
     ++nr_periods_;
-    refill();
+    refill(false);
     if (throttled_) {
       ++nr_throttled_;
       unthrottle(boundary);
@@ -64,7 +65,7 @@ void Bandwidth::catch_up(double now) {
   }
 }
 
-void Bandwidth::refill() {
+void Bandwidth::refill(bool by_write) {
   const double before = runtime_;
   runtime_ += *quota_;
   if (const double over = runtime_snap_ - runtime_; over > 0) {
@@ -74,6 +75,7 @@ void Bandwidth::refill() {
   runtime_ = std::min(runtime_, *quota_ + burst_);
   runtime_snap_ = runtime_;
   granted_ += std::max(0.0, runtime_ - before);
+  offered_ += by_write ? std::max(0.0, runtime_ - before) : *quota_;
 }
 
 void Bandwidth::unthrottle(double now) {

@@ -34,13 +34,15 @@ class Bandwidth {
   double burst_usec() const { return burst_; }
   CpuMax cpu_max() const;
   double granted_usec() const { return granted_; }  // all that refills put into the pool
+  // What it could have run: a full quota at each boundary, wanted or not, and what writes topped up.
+  double offered_usec() const { return offered_; }
 
   CpuBandwidth stat() const;
   std::uint64_t nr_bursts() const { return nr_bursts_; }
   double burst_time_usec() const { return burst_time_; }
 
  private:
-  void refill();
+  void refill(bool by_write);
   void unthrottle(double now);
 
   std::optional<double> quota_;
@@ -49,6 +51,7 @@ class Bandwidth {
   double runtime_ = 0;
   double runtime_snap_ = 0;
   double granted_ = 0;
+  double offered_ = 0;
   double next_boundary_ = kForever;
   bool timer_active_ = false;
   bool idle_ = true;

@@ -107,6 +107,7 @@ tl::expected<CgroupId, std::string> Host::add_task(const TaskSpec& spec) {
                                           .work = Work(spec.work, seed, now_),
                                           .memory = WorkingSet(spec.memory)});
   task->window_end = now_ + 10e6;
+  task->allocated_until = now_;
   (*cgroup)->task = task.get();
   update_memory(*task);
   for (Cgroup* at = *cgroup; at != nullptr; at = at->parent) ++at->cgroup_events_changes;
@@ -167,6 +168,7 @@ int Host::set_cpu_max(Cgroup& cgroup, std::optional<std::uint64_t> quota_nsec, s
   }
   const std::optional<double> quota =
       quota_nsec ? std::optional(static_cast<double>(*quota_nsec) / 1e3) : std::nullopt;
+  if (cgroup.task != nullptr) account_quota(*cgroup.task, now_exact());
   cgroup.bandwidth.set(quota, static_cast<double>(period_nsec) / 1e3, cgroup.bandwidth.burst_usec(),
                        now_exact());
   if (cgroup.task != nullptr) {
@@ -237,6 +239,14 @@ Sample Host::sample(CgroupId id) {
     cgroup->bandwidth.catch_up(now_exact());
     out.bandwidth = cgroup->bandwidth.stat();
     out.cpu_max = cgroup->bandwidth.cpu_max();
+  }
+  if (spec_.kernel_programs && cgroup->task != nullptr) {
+    const Work& work = cgroup->task->work;
+    const SchedulerTotals scheduler = work.scheduler();
+    out.runnable_threads = work.runnable();
+    out.throttle = scheduler.throttle;
+    out.run_queue = scheduler.wait;
+    out.flow = work.flow();
   }
   if (cgroup->has(kMemory)) {
     out.memory_current = bytes(cgroup->memory_current);

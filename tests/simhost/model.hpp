@@ -27,6 +27,7 @@ struct HostSpec {
   // The step at which tasks see each other (shares of a full node, quotas of ancestors, memory). A task alone
   // is exact whatever this is: its own quota, arrivals and completions are events in between.
   Usec step{1'000};
+  bool kernel_programs = true;  // samples have what only these can tell
 };
 
 class Host {
@@ -101,6 +102,7 @@ class Host {
   double now_exact() const { return in_step_ ? step_now_ : now_; }
   void share_cpu(double from, double to);
   Slice slice_for(Task& task, double from, double to);
+  void account_quota(Task& task, double until);
   void account_cpu(Task& task, const SliceUse& use, const Slice& slice);
   void step_memory(Task& task, double from, double to, double records);
   void charge_memory(Task& task, const WorkingSet::Demand& demand, double from, double to);

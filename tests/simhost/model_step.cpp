@@ -117,6 +117,15 @@ Slice Host::slice_for(Task& task, double from, double to) {
   return slice;
 }
 
+void Host::account_quota(Task& task, double until) {
+  const Bandwidth& own = task.cgroup->bandwidth;
+  const double cores = own.limited() ? *own.quota_usec() / own.period_usec() : spec_.cpus;
+  const double elapsed = std::max(0.0, until - task.allocated_until);
+  task.allocated += std::min(cores, spec_.cpus) * elapsed;
+  task.observed += elapsed;
+  task.allocated_until = std::max(task.allocated_until, until);
+}
+
 void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   // Reclaim on the task's behalf is kernel time of its own; it is charged where it fits.
   const double elapsed = slice.to - slice.from;
@@ -148,8 +157,7 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   const Bandwidth& own = task.cgroup->bandwidth;
   const double cores = own.limited() ? *own.quota_usec() / own.period_usec() : spec_.cpus;
   const double granted_cores = std::min(cores, spec_.cpus);
-  task.allocated += granted_cores * elapsed;
-  task.observed += elapsed;
+  account_quota(task, slice.to);
   task.window_peak = std::max(task.window_peak, granted_cores);
   if (slice.to >= task.window_end) {
     task.window_sum += task.window_peak;
@@ -202,6 +210,9 @@ TaskStats Host::stats(CgroupId id) {
   out.late_share = counted > 0 ? late / counted : 0;
   out.usage_usec = found->cpu_used;
   out.observed_usec = found->observed;
+  const Bandwidth& own = found->cgroup->bandwidth;
+  out.offered_usec =
+      own.limited() ? own.offered_usec() - found->offered_before : spec_.cpus * found->observed;
   out.granted_usec = found->cgroup->bandwidth.granted_usec() - found->granted_before;
   if (found->observed > 0) {
     out.allocated_cores = found->allocated / found->observed;
@@ -220,6 +231,8 @@ void Host::reset_stats() {
     task->cpu_used = task->allocated = task->observed = 0;
     task->memory_stalled = task->memory_byte_usec = 0;
     task->granted_before = task->cgroup->bandwidth.granted_usec();
+    task->offered_before = task->cgroup->bandwidth.offered_usec();
+    task->allocated_until = now_;
     task->throttles = 0;
     task->window_sum = task->windows = task->window_peak = 0;
     task->window_end = now_ + 10e6;

@@ -33,7 +33,9 @@ struct Task {
   double cpu_used = 0;
   double allocated = 0;  // integral of the quota in core-usec
   double observed = 0;   // usec that `allocated` spans
+  double allocated_until = 0;
   double granted_before = 0;
+  double offered_before = 0;
   std::uint64_t throttles = 0;
   double memory_stalled = 0;
   double memory_byte_usec = 0;
@@ -59,6 +61,7 @@ struct TaskStats {
   double late_share = 0;  // finished late or waiting past the deadline, of all arrivals
   double usage_usec = 0;
   double granted_usec = 0;     // what refills put into the pool; without a quota, the whole node
+  double offered_usec = 0;     // what it could have run: quotas of all periods, and refills by writes
   double allocated_cores = 0;  // time mean of quota/period, at most the node
   double q10_cores = 0;
   double observed_usec = 0;

@@ -67,6 +67,8 @@ void Work::take_arrivals(double until) {
       queue_.push_back({.arrival = at, .cost = cost, .total = cost});
       queued_cpu_ += cost;
       ++arrived_;
+      ++arrived_ever_;
+      if (arrival_observer_) arrival_observer_(at, cost);
     }
     plan_arrival(at);
   }
@@ -95,6 +97,7 @@ void Work::progress(double now, double per_thread, SliceUse& use) {
     }
     delays_.add(now - serving_[i].arrival, static_cast<double>(spec_.max_delay.count()));
     use.finished += 1;
+    ++finished_ever_;
     serving_.erase(serving_.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }
@@ -115,9 +118,14 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
     const bool wants_cpu = threads > 0 && !slice.frozen;
     if (wants_cpu && !bandwidth.throttled() && bandwidth.runtime() < kEpsilon) {
       bandwidth.throttle(t, std::min(threads, static_cast<unsigned>(std::ceil(slice.node_cpus))));
+      ++stops_;
+      stopped_threads_ += threads;
+      stop_began_ = t;
+      stop_threads_ = threads;
       on_throttle(t);
       continue;  // the observer may have refilled the pool
     }
+    if (stop_began_ >= 0 && !bandwidth.throttled()) end_throttle(t);
     const bool starved = above < kEpsilon;
     double running = 0;  // cores
     double wait_some = 0;
@@ -150,6 +158,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
       use.memory_some += elapsed;
       if (running == 0) use.memory_full += elapsed;
     }
+    account_waits(elapsed, bandwidth.throttled(), wants_cpu ? threads - running : 0);
     if (running > 0) {
       const double used = running * elapsed;
       use.cpu += used;
@@ -162,6 +171,45 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
   take_arrivals(slice.to);
   bandwidth.catch_up(slice.to);
   return use;
+}
+
+void Work::account_waits(double elapsed, bool throttled, double waiting) {
+  if (throttled) stopped_for_ += elapsed;
+  waited_ += waiting * elapsed;
+  if (!throttled) shared_waited_ += waiting * elapsed;
+  const Bytes unread = queue_.size() * spec_.bytes_per_record;
+  if (unread > spec_.socket_buffer) zero_window_ += elapsed;
+}
+
+void Work::end_throttle(double now) {
+  const double length = std::max(1.0, now - stop_began_);
+  const auto bucket = static_cast<std::size_t>(std::log2(length));
+  throttle_waits_[std::min(bucket, throttle_waits_.size() - 1)] += stop_threads_;
+  stop_began_ = -1;
+}
+
+SchedulerTotals Work::scheduler() const {
+  // Threads that share a core take turns: each wait for others lasts about one slice of the scheduler.
+  constexpr double kTurn = 4'000;
+  SchedulerTotals out;
+  out.throttle = {
+      .count = stops_, .stopped = Usec(std::llround(stopped_for_)), .stopped_tasks = stopped_threads_};
+  out.wait = {.total = Usec(std::llround(waited_)), .log2_usec = throttle_waits_};
+  out.wait.log2_usec[static_cast<std::size_t>(std::log2(kTurn))] +=
+      static_cast<std::uint64_t>(shared_waited_ / kTurn);
+  return out;
+}
+
+SocketFlow Work::flow() const {
+  SocketFlow out;
+  if (spec_.bytes_per_record == 0) return out;
+  out.sockets = 1;
+  // A task reads a record when a thread is free for it; the peer keeps what the window does not admit.
+  out.unread = std::min(queue_.size() * spec_.bytes_per_record, spec_.socket_buffer);
+  out.received = (arrived_ever_ - queue_.size()) * spec_.bytes_per_record + out.unread;
+  out.sent = finished_ever_ * spec_.bytes_per_record;
+  out.zero_window = Usec(std::llround(zero_window_));
+  return out;
 }
 
 void Work::restart(double now) {
@@ -196,7 +244,11 @@ double Work::oldest_arrival() const {
 }
 
 std::uint64_t Work::unfinished_late(double now) const {
-  const double before = now - static_cast<double>(spec_.max_delay.count());
+  return unfinished_later_than(now, static_cast<double>(spec_.max_delay.count()));
+}
+
+std::uint64_t Work::unfinished_later_than(double now, double usec) const {
+  const double before = now - usec;
   const auto late = [&](const Record& record) { return record.arrival < before; };
   // The queue is in order of arrival.
   const auto end = std::partition_point(queue_.begin(), queue_.end(), late);

@@ -1,6 +1,7 @@
 // The CPU side of one task: records arrive, wait in one queue, and are served by a bounded number of threads.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <vector>
@@ -13,14 +14,16 @@
 namespace sluice::simhost {
 
 struct WorkSpec {
-  Load load;                    // records per second over model time
-  double cost_usec = 1'000;     // CPU a record needs, on average
-  double cost_sigma = 0;        // of the lognormal's logarithm; 0: every record costs the same
-  unsigned threads = 4;         // records in service at once; each uses one core at most
-  bool poisson = true;          // false: evenly spaced arrivals
-  double background_cores = 0;  // housekeeping, in jobs of 50 ms spacing; belongs to no record
-  unsigned spin_threads = 0;    // threads that run whenever they may (and never allocate)
-  Usec max_delay{1'000'000};    // the deadline that `late` counts against
+  Load load;                         // records per second over model time
+  double cost_usec = 1'000;          // CPU a record needs, on average
+  double cost_sigma = 0;             // of the lognormal's logarithm; 0: every record costs the same
+  unsigned threads = 4;              // records in service at once; each uses one core at most
+  bool poisson = true;               // false: evenly spaced arrivals
+  double background_cores = 0;       // housekeeping, in jobs of 50 ms spacing; belongs to no record
+  unsigned spin_threads = 0;         // threads that run whenever they may (and never allocate)
+  Usec max_delay{1'000'000};         // the deadline that `late` counts against
+  Bytes bytes_per_record = 0;        // of payload, over one TCP connection; 0: its records come by no socket
+  Bytes socket_buffer = 6ULL << 20;  // when this much is unread the window closes
 };
 
 // One stretch of time that the host gives the task.
@@ -31,6 +34,12 @@ struct Slice {
   double node_cpus = 1;
   double ancestor_runtime = Bandwidth::kForever;  // CPU left in the pools above it
   bool frozen = false;
+};
+
+// What the scheduler knows of it, of its whole life.
+struct SchedulerTotals {
+  ThrottleTotals throttle;
+  RunQueueWait wait;
 };
 
 struct SliceUse {
@@ -70,7 +79,13 @@ class Work {
   double last_idle() const { return last_idle_; }
   std::uint64_t arrived() const { return arrived_; }
   std::uint64_t unfinished_late(double now) const;
+  std::uint64_t unfinished_later_than(double now, double usec) const;
   const Delays& delays() const { return delays_; }
+  std::uint64_t finished_ever() const { return finished_ever_; }
+  SchedulerTotals scheduler() const;
+  SocketFlow flow() const;
+  // Told of each record, as (arrival in usec, CPU it needs in usec), in order; for an oracle.
+  void on_arrival(std::function<void(double, double)> observer) { arrival_observer_ = std::move(observer); }
 
  private:
   struct Record {
@@ -82,6 +97,8 @@ class Work {
   double rate_at(double t);
   void take_arrivals(double until);
   void progress(double now, double per_thread, SliceUse& use);
+  void account_waits(double elapsed, bool throttled, double waiting);
+  void end_throttle(double now);
 
   WorkSpec spec_;
   Rng rng_;
@@ -97,6 +114,19 @@ class Work {
   std::uint64_t arrived_ = 0;
   double queued_cpu_ = 0;
   Delays delays_;
+
+  std::function<void(double, double)> arrival_observer_;
+  std::uint64_t arrived_ever_ = 0;
+  std::uint64_t finished_ever_ = 0;
+  double zero_window_ = 0;
+  std::uint64_t stops_ = 0;
+  std::uint64_t stopped_threads_ = 0;
+  double stopped_for_ = 0;
+  double stop_began_ = -1;  // the throttle that goes on now
+  unsigned stop_threads_ = 0;
+  double waited_ = 0;
+  double shared_waited_ = 0;  // ... for other tasks on the node, not for its own quota
+  std::array<std::uint64_t, RunQueueWait::kBuckets> throttle_waits_{};
 };
 
 }  // namespace sluice::simhost
