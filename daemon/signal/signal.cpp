@@ -35,7 +35,10 @@ std::optional<double> ratio(Usec before, Usec after, double interval) {
 
 void derive_cpu(const Sample& a, const Sample& b, Signals& out) {
   const double dt = out.interval_seconds;
-  if (a.cpu && b.cpu) out.usage_cores = per_second(rise(a.cpu->usage, b.cpu->usage), dt);
+  if (a.cpu && b.cpu) {
+    out.usage_cores = per_second(rise(a.cpu->usage, b.cpu->usage), dt);
+    out.system_cores = per_second(rise(a.cpu->system, b.cpu->system), dt);
+  }
   if (a.bandwidth && b.bandwidth) {
     out.periods = rise(a.bandwidth->nr_periods, b.bandwidth->nr_periods);
     out.throttled_periods = rise(a.bandwidth->nr_throttled, b.bandwidth->nr_throttled);

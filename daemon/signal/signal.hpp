@@ -13,6 +13,7 @@ struct Signals {
   double interval_seconds = 0;  // between the two samples
 
   std::optional<double> usage_cores;      // CPU seconds per second
+  std::optional<double> system_cores;     // the part of it spent in the kernel
   std::optional<double> throttled_cores;  // CPU seconds per second that throttled run queues stood still
   std::optional<std::uint64_t> periods;   // CFS periods that ended, and how many of them were throttled
   std::optional<std::uint64_t> throttled_periods;

@@ -76,6 +76,143 @@ TEST(Signals, AGroupMissingOnEitherSideIsMissing) {
   EXPECT_TRUE(s.usage_cores);
 }
 
+TEST(Signals, TheKernelsPartOfTheUsage) {
+  const Sample a = sample_at(10s);
+  Sample b = sample_at(12s);
+  b.cpu->usage += 1s;
+  b.cpu->system += 500ms;
+  EXPECT_DOUBLE_EQ(*derive_signals(a, b).system_cores, 0.25);
+}
+
+// What only the kernel programs tell.
+Sample watched_at(MonotonicTime at) {
+  Sample s = sample_at(at);
+  s.io_pressure = PressureTotals{1s, 0s};
+  s.runnable_threads = 3;
+  s.throttle = ThrottleTotals{10, 2s, 40};
+  s.run_queue = RunQueueWait{5s, {}};
+  s.memory_stall = MemoryStallTotals{1s, 500ms};
+  s.flow =
+      SocketFlow{.sockets = 2, .received = 1000, .sent = 500, .unread = 100, .unsent = 50, .zero_window = 1s};
+  return s;
+}
+
+TEST(Signals, ThrottledWallTimeAndWhatItStopped) {
+  const Sample a = watched_at(10s);
+  Sample b = watched_at(12s);
+  b.throttle = ThrottleTotals{14, 2s + 500ms, 52};
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.throttled_wall_ratio, 0.25);
+  EXPECT_DOUBLE_EQ(*s.stopped_tasks_per_throttle, 3);
+  EXPECT_EQ(*s.runnable_threads, 3);
+}
+
+TEST(Signals, NoThrottleStopsNobodyWhichIsKnownAndZero) {
+  const Signals s = derive_signals(watched_at(10s), watched_at(11s));
+  EXPECT_EQ(*s.throttled_wall_ratio, 0);
+  EXPECT_EQ(*s.stopped_tasks_per_throttle, 0);
+  EXPECT_EQ(*s.run_queue_wait_p99_usec, 0);
+}
+
+TEST(Signals, RunQueueWaitAndItsHighQuantile) {
+  const Sample a = watched_at(10s);
+  Sample b = watched_at(12s);
+  b.run_queue->total += 1s;
+  b.run_queue->log2_usec[3] = 990;  // 8 .. 16 us
+  b.run_queue->log2_usec[10] = 10;  // 1 .. 2 ms: one in a hundred, so not yet the 99th
+  Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.run_queue_wait_per_second, 0.5);
+  EXPECT_EQ(*s.run_queue_wait_p99_usec, 16);
+  b.run_queue->log2_usec[10] = 11;
+  EXPECT_EQ(*derive_signals(a, b).run_queue_wait_p99_usec, 2048);
+}
+
+TEST(Signals, MemoryStallAndThePartForBeingAboveHigh) {
+  const Sample a = watched_at(10s);
+  Sample b = watched_at(12s);
+  b.memory_stall = MemoryStallTotals{1s + 400ms, 500ms + 100ms};
+  b.io_pressure->some += 1s;
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.memory_stall_per_second, 0.2);
+  EXPECT_DOUBLE_EQ(*s.memory_high_throttled_ratio, 0.25);
+  EXPECT_DOUBLE_EQ(*s.io_pressure_ratio, 0.5);
+}
+
+TEST(Signals, BytesThatComeAreReadAndWait) {
+  const Sample a = watched_at(10s);
+  Sample b = watched_at(12s);
+  b.flow = SocketFlow{
+      .sockets = 2, .received = 3000, .sent = 900, .unread = 700, .unsent = 250, .zero_window = 1s + 2s};
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.arrival_bytes_per_second, 1000);
+  EXPECT_DOUBLE_EQ(*s.service_bytes_per_second, 700) << "2000 came, 600 of them wait";
+  EXPECT_DOUBLE_EQ(*s.backlog_bytes, 700);
+  EXPECT_DOUBLE_EQ(*s.backlog_growth_bytes_per_second, 300);
+  EXPECT_DOUBLE_EQ(*s.output_bytes_per_second, 200);
+  EXPECT_DOUBLE_EQ(*s.unsent_growth_bytes_per_second, 100);
+  EXPECT_DOUBLE_EQ(*s.zero_window_ratio, 0.5) << "of two sockets, one was closed all the time";
+}
+
+TEST(Signals, ATaskWithoutSocketsHasNoStreamAndNotAnIdleOne) {
+  Sample a = watched_at(10s), b = watched_at(11s);
+  a.flow = b.flow = SocketFlow{};
+  Signals s = derive_signals(a, b);
+  EXPECT_FALSE(s.backlog_bytes);
+  EXPECT_FALSE(s.arrival_bytes_per_second);
+  EXPECT_FALSE(s.zero_window_ratio);
+  // Short-lived ones between two samples: bytes moved, so there was a stream.
+  b.flow->received = 10;
+  s = derive_signals(a, b);
+  EXPECT_EQ(*s.arrival_bytes_per_second, 10);
+  EXPECT_EQ(*s.backlog_bytes, 0);
+}
+
+TEST(Signals, NotWatchedIsAbsentToo) {
+  Sample a = watched_at(10s);
+  const Sample b = watched_at(11s);
+  a.flow.reset();
+  a.run_queue.reset();
+  a.throttle.reset();
+  a.memory_stall.reset();
+  const Signals s = derive_signals(a, b);
+  EXPECT_FALSE(s.backlog_bytes);
+  EXPECT_FALSE(s.run_queue_wait_per_second);
+  EXPECT_FALSE(s.run_queue_wait_p99_usec);
+  EXPECT_FALSE(s.throttled_wall_ratio);
+  EXPECT_FALSE(s.memory_stall_per_second);
+}
+
+TEST(Signals, KernelCountersThatRanBackwardsHaveNoRate) {
+  const Sample a = watched_at(10s);
+  Sample b = watched_at(11s);
+  b.throttle = ThrottleTotals{};
+  b.run_queue = RunQueueWait{};
+  b.memory_stall = MemoryStallTotals{};
+  b.flow = SocketFlow{.sockets = 1, .unread = 5};
+  b.io_pressure = PressureTotals{};
+  const Signals s = derive_signals(a, b);
+  EXPECT_FALSE(s.throttled_wall_ratio);
+  EXPECT_FALSE(s.stopped_tasks_per_throttle);
+  EXPECT_FALSE(s.run_queue_wait_per_second);
+  EXPECT_FALSE(s.memory_stall_per_second);
+  EXPECT_FALSE(s.memory_high_throttled_ratio);
+  EXPECT_FALSE(s.io_pressure_ratio);
+  EXPECT_FALSE(s.arrival_bytes_per_second);
+  EXPECT_FALSE(s.service_bytes_per_second);
+  EXPECT_FALSE(s.output_bytes_per_second);
+  EXPECT_FALSE(s.zero_window_ratio);
+  EXPECT_EQ(*s.backlog_bytes, 5) << "what waits now is known all the same";
+}
+
+TEST(Signals, AHistogramBucketThatRanBackwardsSpoilsTheQuantileOnly) {
+  Sample a = watched_at(10s);
+  const Sample b = watched_at(11s);
+  a.run_queue->log2_usec[4] = 7;
+  const Signals s = derive_signals(a, b);
+  EXPECT_FALSE(s.run_queue_wait_p99_usec);
+  EXPECT_TRUE(s.run_queue_wait_per_second);
+}
+
 TEST(Signals, PressureIsNeverMoreThanOne) {
   const Sample a = sample_at(10s);
   Sample b = sample_at(10s + 100ms);
