@@ -1,0 +1,99 @@
+#include "tests/bench/bed.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/arbitrate/knob_value.hpp"
+
+namespace sluice::bench {
+namespace {
+
+simhost::TaskSpec task_spec(const Trace& trace, const Conditions& conditions, const std::string& cgroup) {
+  simhost::TaskSpec spec;
+  spec.cgroup = cgroup;
+  std::vector<simhost::Load::Point> points;
+  for (std::size_t s = 0; s < trace.cores.size(); ++s) {
+    points.push_back({.t_s = static_cast<double>(s), .value = trace.cores[s] / conditions.cost_usec * 1e6});
+  }
+  spec.work.load = simhost::Load({.shape = simhost::Load::Shape::csv}, std::move(points));
+  spec.work.cost_usec = conditions.cost_usec;
+  spec.work.cost_sigma = conditions.cost_sigma;
+  spec.work.threads = static_cast<unsigned>(kCapCores);
+  spec.work.bytes_per_record = 1'000;
+  spec.memory.churn_per_record = 0;
+  return spec;
+}
+
+}  // namespace
+
+Bed::Bed(const Trace& trace, const Conditions& conditions)
+    : host_({.cpus = kCapCores, .seed = conditions.seed, .step = kPeriod}),
+      id_(host_.add_task(task_spec(trace, conditions, cgroup_)).value()),
+      seconds_(trace.cores.size()),
+      // Where the kernel's periods begin between our ticks is not ours to choose.
+      phase_(7'000 + static_cast<std::int64_t>(simhost::mix64(conditions.seed) % 86) * 1'000) {}
+
+void Bed::run(const std::function<void()>& each_period) {
+  host_.advance(phase_);
+  auto& cgroup = *host_.find(id_);
+  host_.set_cpu_max(cgroup, static_cast<std::uint64_t>(quota_ * 1e8), 100'000'000);
+  host_.advance(kPeriod - phase_);
+  const auto end = Usec(static_cast<std::int64_t>(seconds_) * 1'000'000);
+  const auto warm = Usec(static_cast<std::int64_t>(kWarmUpSeconds) * 1'000'000);
+  while (host_.now() < end) {
+    each_period();
+    if (host_.now() == warm) {
+      host_.reset_stats();
+      stopped_before_ = static_cast<double>(work().scheduler().throttle.stopped.count());
+      written_at_.clear();
+      measuring_ = true;
+    }
+    host_.advance(kPeriod);
+  }
+  finish();
+}
+
+Receipt Bed::write(const Write& write) {
+  const Receipt receipt = host_.apply(write);
+  if (receipt.holds) quota_ = std::min(kCapCores, number_of(*receipt.holds));
+  written_at_.push_back(static_cast<double>(receipt.started_at.count()) / 1e9);
+  return receipt;
+}
+
+void Bed::write_cores(double cores) {
+  Write w;
+  w.id = id_;
+  w.value = cpu_max_of(std::clamp(cores, kFewestCores, kCapCores), kPeriod);
+  if (std::abs(number_of(w.value) - quota_) < 1e-9) return;
+  write(w);
+}
+
+void Bed::finish() {
+  const simhost::TaskStats s = host_.stats(id_);
+  const double wall = s.observed_usec;
+  arrivals_ = s.arrivals;
+  figures_.usage_cores = s.usage_usec / wall;
+  figures_.quota_cores = s.allocated_cores;
+  figures_.offered_cores = s.offered_usec / wall;
+  figures_.q10_cores = s.q10_cores;
+  figures_.delay_p50_s = s.delay_p50_usec / 1e6;
+  figures_.delay_p99_s = s.delay_p99_usec / 1e6;
+  figures_.delay_worst_s = std::max(s.delay_worst_usec, s.oldest_age_usec) / 1e6;
+  figures_.stall_share =
+      (static_cast<double>(work().scheduler().throttle.stopped.count()) - stopped_before_) / wall;
+  figures_.writes_per_minute = static_cast<double>(written_at_.size()) / (wall / 60e6);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < written_at_.size(); ++i) {
+    while (written_at_[i] - written_at_[first] >= 60) ++first;
+    figures_.writes_worst_minute = std::max(figures_.writes_worst_minute, i - first + 1);
+  }
+}
+
+double Bed::late_share(double deadline_s) {
+  const double usec = deadline_s * 1e6;
+  const auto late = work().delays().later_than(usec) +
+                    work().unfinished_later_than(static_cast<double>(host_.now().count()), usec);
+  return arrivals_ == 0 ? 0 : static_cast<double>(late) / static_cast<double>(arrivals_);
+}
+
+}  // namespace sluice::bench
