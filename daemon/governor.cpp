@@ -1,5 +1,4 @@
-// The tick: sample -> signal -> decide -> arbitrate -> plan, and the report. Its parts are in
-// governor_commands.cpp, governor_receipts.cpp and governor_report.cpp.
+// The tick: sample -> signal -> decide -> arbitrate -> plan, and the report. Its parts are in governor_*.cpp.
 #include "daemon/governor.hpp"
 
 #include <algorithm>
@@ -9,112 +8,11 @@
 #include "daemon/arbitrate/knob_value.hpp"
 #include "daemon/arbitrate/validate.hpp"
 #include "daemon/governor_parts.hpp"
-#include "daemon/signal/signal.hpp"
 
 namespace sluice {
 namespace {
 
 using namespace parts;
-
-void adopt_knob(KnobState& knob, bool present, const KnobValue& baseline,
-                const std::optional<KnobValue>& holds) {
-  knob.present = present;
-  knob.baseline = baseline;
-  knob.holds = holds.value_or(baseline);
-}
-
-std::optional<KnobValue> sampled(const Sample& s, Knob knob) {
-  if (knob == Knob::cpu_max) return s.cpu_max ? std::optional<KnobValue>(*s.cpu_max) : std::nullopt;
-  return s.memory_high ? std::optional<KnobValue>(*s.memory_high) : std::nullopt;
-}
-
-// Appearing and vanishing tasks. A full tick lists every one.
-void settle_tasks(Tick& t) {
-  std::map<CgroupId, TaskState> now;
-  for (const auto& o : t.input.tasks) {
-    auto node = t.state.tasks.extract(o.facts.id);
-    const auto& policy = t.config.tasks[o.facts.config_index].policy;
-    if (node.empty()) {
-      TaskState fresh;
-      fresh.facts = o.facts;
-      auto holds = [&](Knob k) { return o.sample ? sampled(*o.sample, k) : std::nullopt; };
-      adopt_knob(fresh.cpu, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline,
-                 holds(Knob::cpu_max));
-      adopt_knob(fresh.memory, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline,
-                 holds(Knob::memory_high));
-      t.notice(Notice::Kind::task_added, fresh);
-      now.emplace(o.facts.id, std::move(fresh));
-      continue;
-    }
-    TaskState& known = node.mapped();
-    known.facts = o.facts;
-    known.cpu.baseline = o.facts.cpu_baseline;
-    known.memory.baseline = o.facts.memory_baseline;
-    known.cpu.present = o.facts.has_cpu && (policy.cpu.enabled || known.cpu.touched);
-    known.memory.present = o.facts.has_memory && (policy.memory.enabled || known.memory.touched);
-    now.insert(std::move(node));
-  }
-  for (const auto& [id, gone] : t.state.tasks) t.notice(Notice::Kind::task_removed, gone);
-  t.state.tasks = std::move(now);
-}
-
-// Another hand on the knob. The baseline come back (systemd's reload does it) is put right at once; any
-// other value is somebody's wish, and is yielded to for a while, unless the config says otherwise.
-void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
-  if (!knob.present || knob.in_flight || t.mode != config::Mode::enforce) return;
-  const auto found = sampled(*task.sample, which);
-  if (!found || task.sample->read_at <= knob.confirmed_at || *found == knob.holds) return;
-  constexpr auto kYield = std::chrono::seconds(60);
-  constexpr auto kResetWindow = std::chrono::minutes(1);
-  constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
-  const bool reset = knob.touched && *found == knob.baseline;
-  Notice& notice = t.notice(reset ? Notice::Kind::knob_reset : Notice::Kind::foreign_write, task);
-  notice.expected = knob.holds;
-  notice.found = *found;
-  ++task.drift_total;
-  const bool was_ours = knob.touched;
-  const KnobValue ours = knob.holds;
-  knob.holds = *found;
-  knob.changed_at = t.input.now;
-  if (!was_ours) knob.baseline = *found;  // the loop journals it: an administrator moved the starting point
-  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
-    if (was_ours) knob.reassert = ours;
-    return;
-  }
-  if (reset) {
-    while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
-    task.resets.push_back(t.input.now);
-    if (task.resets.size() <= kResetsMax) {
-      knob.reassert = ours;
-      return;
-    }
-  }
-  if (was_ours && !reset) {
-    knob.baseline = *found;
-    knob.touched = false;
-  }
-  if (was_ours) task.yield_until = t.input.now + kYield;
-}
-
-void take_samples(Tick& t) {
-  for (const auto& o : t.input.tasks) {
-    TaskState& task = t.state.tasks.at(o.facts.id);
-    task.fresh = false;
-    if (!o.sample) continue;
-    if (task.sample) {
-      task.signals = derive_signals(*task.sample, *o.sample);
-      task.fresh = task.signals.interval_seconds > 0;
-    }
-    task.sample = o.sample;
-    check_drift(t, task, task.cpu, Knob::cpu_max);
-    check_drift(t, task, task.memory, Knob::memory_high);
-  }
-}
-
-bool governable(const Tick& t, const TaskState& task) {
-  return t.mode != config::Mode::observe && !t.state.suspended && !task.suspended &&
-         task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
-}
 
 std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
   return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
@@ -137,6 +35,8 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   if (const auto e = t.events.find(task.facts.id); e != t.events.end()) in.throttled_at = e->second;
   in.load_valid = task.load.has_value() && t.input.now < task.load_until;
   if (task.load_new && in.load_valid) in.new_load = &*task.load;
+  in.memory_stalled = memory_is_the_cure(task.cause.now);
+  in.flow = &task.flow;
   return in;
 }
 
@@ -310,6 +210,13 @@ void plan_releases(Tick& t) {
   }
 }
 
+void name_causes(Tick& t) {
+  for (auto& w : t.plan.writes) {
+    const bool throttled_now = w.knob == Knob::cpu_max && t.events.contains(w.id);
+    w.reason.cause = cause_of_decision(t.state.tasks.at(w.id).cause.now, throttled_now);
+  }
+}
+
 void drop_invalid(Tick& t) {
   const auto violations = validate_plan(t.plan, t.context());
   if (violations.empty()) return;
@@ -341,6 +248,7 @@ void commit_plan(Tick& t) {
     if (!t.plan.dry_run) knob.touched = true;
     if (w.reason.rule == Rule::released) continue;
     knob.writes.push_back(t.input.now);
+    note_undo(task, w.reason.rule, t.input.now);
     const Bounds bounds = bounds_of(task, context);
     const double from = number_of(knob.holds), to = number_of(w.value);
     if (w.knob == Knob::cpu_max) {
@@ -356,9 +264,7 @@ void expire(Tick& t) {
   for (auto& [id, task] : t.state.tasks) {
     if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
     if (task.load && now >= task.load_until) task.load.reset();
-    if (task.breaker.state == BreakerState::open && now >= task.breaker.retry_at) {
-      task.breaker.state = BreakerState::half_open;
-    }
+    try_again(t, task);
     for (KnobState* knob : {&task.cpu, &task.memory}) {
       while (!knob->writes.empty() && now - knob->writes.front() >= kBudgetWindow) knob->writes.pop_front();
     }
@@ -382,7 +288,10 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   obey_commands(t);
   expire(t);
   enter_mode(t);
-  if (t.full()) take_samples(t);
+  if (t.full()) {
+    take_samples(t);
+    watch_harm(t);
+  }
 
   plan_releases(t);
   const bool restoring = t.mode != config::Mode::enforce && !t.plan.writes.empty();
@@ -393,6 +302,7 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   }
   std::sort(t.plan.writes.begin(), t.plan.writes.end(),
             [](const Write& a, const Write& b) { return std::tie(a.id, a.knob) < std::tie(b.id, b.knob); });
+  name_causes(t);
   drop_invalid(t);
   commit_plan(t);
   fill_report(t);

@@ -35,7 +35,18 @@ struct Tick {
   }
 };
 
+void settle_tasks(Tick& t);
+void take_samples(Tick& t);
 void take_receipts(Tick& t);
+bool governable(const Tick& t, const TaskState& task);
+
+// The circuit breaker.
+void trip_on(Tick& t, TaskState& task, const Receipt& r);
+void close_after_write(Tick& t, TaskState& task);
+void note_undo(TaskState& task, Rule rule, MonotonicTime now);
+void watch_harm(Tick& t);
+void try_again(Tick& t, TaskState& task);
+
 void obey_commands(Tick& t);
 void enter_mode(Tick& t);
 void fill_report(Tick& t);

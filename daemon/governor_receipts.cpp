@@ -1,6 +1,4 @@
-// What came of the last plan: the knobs as they are now, adjustments to tell, and the circuit breaker.
-#include <cmath>
-#include <system_error>
+// What came of the last plan: the knobs as they are now, and adjustments to tell.
 
 #include "daemon/arbitrate/knob_value.hpp"
 #include "daemon/governor_parts.hpp"
@@ -8,19 +6,7 @@
 namespace sluice::parts {
 namespace {
 
-constexpr auto kBreakerWait = std::chrono::seconds(30);
-constexpr auto kBreakerWaitMax = std::chrono::minutes(10);
 constexpr auto kReleaseRetry = std::chrono::seconds(10);
-
-void trip(Tick& t, TaskState& task, const Receipt& r) {
-  Breaker& b = task.breaker;
-  const auto wait = std::min<MonotonicTime>(kBreakerWait * (1 << std::min(b.failures, 5U)), kBreakerWaitMax);
-  ++b.failures;
-  b.state = BreakerState::open;
-  b.retry_at = t.input.now + wait;
-  b.cause = r.path + ": " + std::generic_category().message(r.error_number);
-  t.notice(Notice::Kind::breaker_opened, task).receipt = r;
-}
 
 void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
   const KnobValue now = r.holds.value_or(r.asked);
@@ -44,9 +30,8 @@ void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
   knob.holds = now;
   if (knob.asked_reason.rule == Rule::released) {
     knob.touched = false;
-  } else if (task.breaker.state == BreakerState::half_open) {
-    task.breaker = {};
-    t.notice(Notice::Kind::breaker_closed, task);
+  } else {
+    close_after_write(t, task);
   }
   if (r.result != Receipt::Result::dry_run) {
     ++task.writes_total;
@@ -80,7 +65,7 @@ void take(Tick& t, TaskState& task, const Receipt& r) {
         task.memory_write_blocked = true;
         knob.holds = r.holds.value_or(r.asked);
       } else {
-        trip(t, task, r);
+        trip_on(t, task, r);
       }
       if (release) knob.release_retry_at = t.input.now + kReleaseRetry;
       return;
@@ -90,7 +75,7 @@ void take(Tick& t, TaskState& task, const Receipt& r) {
       if (release) {
         knob.release_retry_at = t.input.now + kReleaseRetry;
       } else {
-        trip(t, task, r);
+        trip_on(t, task, r);
       }
       return;
   }

@@ -16,6 +16,9 @@ TaskMode mode_of(const Tick& t, const TaskState& task) {
 }
 
 void fill_signals(const TaskState& task, TaskReport& r) {
+  r.signals = task.signals;
+  r.flow = task.flow;
+  r.diagnosis = task.cause.now;
   r.cpu_usage_cores = task.signals.usage_cores;
   if (task.signals.usage_cores) {
     r.cpu_demand_cores = *task.signals.usage_cores + task.signals.throttled_cores.value_or(0);
@@ -37,6 +40,31 @@ void fill_signals(const TaskState& task, TaskReport& r) {
   if (floor) r.memory_floor = static_cast<Bytes>(*floor);
 }
 
+// When this knob may be changed next, the clock being what its controller waits for.
+std::optional<MonotonicTime> looks_again(const Tick& t, const TaskState& task, const KnobState& knob,
+                                         bool pinned, std::uint32_t budget) {
+  const MonotonicTime next = t.input.now + t.config.node.tick;
+  if (!knob.present || t.mode == config::Mode::observe || t.state.suspended || task.suspended)
+    return std::nullopt;
+  if (pinned) return task.pin->until;
+  MonotonicTime at = std::max(next, task.yield_until);
+  if (task.breaker.state == BreakerState::open) at = std::max(at, task.breaker.retry_at);
+  if (knob.writes.size() >= budget) at = std::max(at, knob.writes.front() + kBudgetWindow);
+  return at;
+}
+
+void fill_next_looks(const Tick& t, const TaskState& task, TaskReport& r) {
+  const auto& policy = t.policy_of(task);
+  r.cpu_looks_again_at =
+      looks_again(t, task, task.cpu, task.pin && task.pin->cpu_cores, policy.cpu.writes_per_minute);
+  r.memory_looks_again_at =
+      looks_again(t, task, task.memory, task.pin && task.pin->memory_high, policy.memory.writes_per_minute);
+  if (!r.memory_looks_again_at) return;
+  const auto& m = task.memory_control;
+  r.memory_probes_again_at =
+      std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
+}
+
 TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& context) {
   TaskReport r;
   const auto& spec = t.config.tasks[task.facts.config_index];
@@ -46,6 +74,7 @@ TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& 
   r.cgroup = task.facts.cgroup;
   r.mode = mode_of(t, task);
   r.breaker = task.breaker.state;
+  r.breaker_trip = task.breaker.trip;
   r.breaker_cause = task.breaker.cause;
   if (task.breaker.state == BreakerState::open) r.breaker_retry_at = task.breaker.retry_at;
   if (task.pin) {
@@ -72,6 +101,7 @@ TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& 
   r.memory_reason = task.memory.reason;
   r.cpu_changed_at = task.cpu.changed_at;
   r.memory_changed_at = task.memory.changed_at;
+  fill_next_looks(t, task, r);
   r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
   r.writes_total = task.writes_total;
   r.drift_total = task.drift_total;

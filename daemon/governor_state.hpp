@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "daemon/arbitrate/plan.hpp"
 #include "daemon/command.hpp"
+#include "daemon/decide/cause.hpp"
 #include "daemon/decide/cpu.hpp"
 #include "daemon/decide/memory.hpp"
 #include "daemon/report.hpp"
@@ -49,11 +50,20 @@ struct KnobState {
   std::deque<MonotonicTime> writes;  // of the last minute: the budget
 };
 
+// Whether governing makes a task worse: see governor_breaker.cpp.
+struct Harm {
+  std::optional<MonotonicTime> throttled_since;  // in every look since, without a break
+  double late_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
+  std::deque<MonotonicTime> undos;               // cuts of the last minute that proved wrong
+};
+
 struct Breaker {
   BreakerState state = BreakerState::closed;
+  BreakerTrip trip = BreakerTrip::none;
   std::string cause;
   std::uint32_t failures = 0;  // in a row: each doubles the wait
   MonotonicTime retry_at{};
+  MonotonicTime trial_until{};  // half-open after harm: closed when there was none until then
 };
 
 struct TaskState {
@@ -65,6 +75,9 @@ struct TaskState {
   std::optional<Sample> sample;  // the last good one
   Signals signals;               // of the last full tick
   bool fresh = false;            // signals belong to this tick
+  FlowModel flow_model;
+  FlowEstimate flow;
+  CauseState cause;
 
   std::optional<PinCommand> pin;
   bool suspended = false;
@@ -76,6 +89,7 @@ struct TaskState {
   bool load_new = false;
 
   Breaker breaker;
+  Harm harm;
   bool memory_write_blocked = false;
   MonotonicTime yield_until{};       // to a foreign writer
   std::deque<MonotonicTime> resets;  // the baseline came back by another hand

@@ -8,7 +8,10 @@
 
 #include "daemon/arbitrate/plan.hpp"
 #include "daemon/command.hpp"
+#include "daemon/decide/diagnosis.hpp"
 #include "daemon/sample/snapshot.hpp"
+#include "daemon/signal/flow_model.hpp"
+#include "daemon/signal/signal.hpp"
 
 namespace sluice {
 
@@ -43,6 +46,22 @@ constexpr std::string_view to_string(BreakerState state) {
   return "unknown";
 }
 
+// What opened a breaker.
+enum class BreakerTrip : std::uint8_t { none, write_failed, late, memory_stalled };
+constexpr std::string_view to_string(BreakerTrip trip) {
+  switch (trip) {
+    case BreakerTrip::none:
+      return "none";
+    case BreakerTrip::write_failed:
+      return "write-failed";
+    case BreakerTrip::late:
+      return "late";  // our quota made it late
+    case BreakerTrip::memory_stalled:
+      return "memory-stalled";  // our memory.high made it stall
+  }
+  return "unknown";
+}
+
 struct TaskReport {
   CgroupId id;
   std::string name;
@@ -50,11 +69,16 @@ struct TaskReport {
   std::string cgroup;  // path below the root, raw bytes: may be invalid UTF-8
   TaskMode mode = TaskMode::governed;
   BreakerState breaker = BreakerState::closed;
-  std::string breaker_cause;  // words of the failed receipt, empty when closed
+  BreakerTrip breaker_trip = BreakerTrip::none;
+  std::string breaker_cause;  // of a failed write: its path and the kernel's word
   std::optional<MonotonicTime> breaker_retry_at;
   std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
 
+  Diagnosis diagnosis;  // what holds it up now
+
   // Signals of the last full tick; absent = not known.
+  Signals signals;
+  FlowEstimate flow;
   std::optional<double> cpu_usage_cores, cpu_demand_cores, cpu_throttled_ratio, cpu_pressure_ratio;
   std::optional<double> memory_pressure_ratio, refaults_per_second;
   std::optional<Bytes> memory_current, memory_floor;
@@ -70,6 +94,10 @@ struct TaskReport {
 
   Reason cpu_reason, memory_reason;  // of the last change of each knob
   std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
+  // When each knob may next be changed by its controller; absent: not before somebody lifts a hold. A kernel
+  // event makes the CPU controller look earlier.
+  std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;
+  std::optional<MonotonicTime> memory_probes_again_at;  // downwards
   std::uint32_t writes_last_minute = 0;
   std::uint64_t writes_total = 0, drift_total = 0;
 };
@@ -109,6 +137,7 @@ struct Notice {
   std::string cgroup;
   std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
+  BreakerTrip trip = BreakerTrip::none;      // breaker_opened
   std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
   double missing_cores = 0;    // saturated
   Bytes missing_bytes = 0;

@@ -16,6 +16,7 @@
 #include "config/config.hpp"
 #include "daemon/command.hpp"
 #include "daemon/decide/intent.hpp"
+#include "daemon/signal/flow_model.hpp"
 #include "daemon/signal/signal.hpp"
 
 namespace sluice {
@@ -69,6 +70,11 @@ struct CpuInput {
   const LoadReport* new_load = nullptr;       // arrived since the last call
   bool load_valid = false;                    // the last report has not expired
   std::uint32_t writes_left = 60;
+  // The hook for CONTROL's "know the cause": the kernel says that the task's time goes into memory stalls or
+  // reclaim, so CPU must not be given for that reason alone. Not read yet.
+  bool memory_stalled = false;
+  // Work per byte, and from it backlog and arrivals as work; none of it without sockets, or until learned.
+  const FlowEstimate* flow = nullptr;
 };
 
 // Updates what is known; call once for every tick, then decide.

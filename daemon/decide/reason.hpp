@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "daemon/decide/diagnosis.hpp"
+
 namespace sluice {
 
 enum class Rule : std::uint8_t {
@@ -76,8 +78,9 @@ constexpr std::string_view to_string(Rule rule) {
 // One set of inputs serves both knobs; a field that a rule does not use stays zero.
 struct Reason {
   Rule rule = Rule::none;
-  double wanted = 0;        // before bounds and capacity: cores, or bytes
-  double demand_cores = 0;  // what the task would have used
+  Cause cause = Cause::unknown;  // what held the task up when this was decided
+  double wanted = 0;             // before bounds and capacity: cores, or bytes
+  double demand_cores = 0;       // what the task would have used
   double usage_cores = 0;
   double backlog_cpu_seconds = 0;
   double binding_seconds = 0;  // how long the limit has been binding without a break

@@ -29,10 +29,49 @@ void smooth(std::optional<double>& mean, double value, double interval, double t
   mean = mean ? *mean + share * (value - *mean) : value;
 }
 
+// The mean of the middle half, by bytes: neither a heap of bytes that nobody worked on, nor work that came
+// with no bytes, moves it.
+void conclude(FlowModel& m) {
+  m.cpu_seconds_per_mib.reset();
+  m.confidence = 0;
+  if (m.count < kCostsMin) return;
+  std::array<FlowModel::Cost, FlowModel::kKept> sorted = m.costs;
+  const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(m.count);
+  std::sort(sorted.begin(), end,
+            [](const auto& a, const auto& b) { return a.cpu_seconds_per_mib < b.cpu_seconds_per_mib; });
+  // No single stretch, however large, is the middle half by itself.
+  std::array<double, FlowModel::kKept> weights{};
+  std::transform(sorted.begin(), end, weights.begin(), [](const auto& c) { return c.mib; });
+  const auto middle = weights.begin() + static_cast<std::ptrdiff_t>(m.count / 2);
+  std::nth_element(weights.begin(), middle, weights.begin() + static_cast<std::ptrdiff_t>(m.count));
+  const double most = 2 * *middle;
+  double capped = 0;
+  for (auto it = sorted.begin(); it != end; ++it) capped += it->mib = std::min(it->mib, most);
+  const double from = kTrim * capped, to = (1 - kTrim) * capped;
+  double passed = 0, work = 0, weight = 0;
+  std::optional<double> low, high;
+  for (auto it = sorted.begin(); it != end; ++it) {
+    const double inside = std::min(passed + it->mib, to) - std::max(passed, from);
+    passed += it->mib;
+    if (inside <= 0) continue;
+    work += inside * it->cpu_seconds_per_mib;
+    weight += inside;
+    if (!low) low = it->cpu_seconds_per_mib;
+    high = it->cpu_seconds_per_mib;
+  }
+  if (weight <= 0 || work <= 0) return;
+  const double cost = work / weight;
+  const double spread = (*high - *low) / cost;
+  const double n = static_cast<double>(m.count);
+  m.cpu_seconds_per_mib = cost;
+  m.confidence = n / (n + kCostsHalf) / (1 + spread);
+}
+
 void remember(FlowModel::Cost cost, FlowModel& m) {
   m.costs[m.next] = cost;
   m.next = (m.next + 1) % FlowModel::kKept;
   m.count = std::min(m.count + 1, FlowModel::kKept);
+  conclude(m);
 }
 
 void drop_stretch(FlowModel& m) {
@@ -77,45 +116,6 @@ void learn(const Signals& g, FlowModel& m) {
     end_stretch(m);
 }
 
-struct Learned {
-  double cost = 0, confidence = 0;
-};
-
-// The mean of the middle half, by bytes: neither a heap of bytes that nobody worked on, nor work that came
-// with no bytes, moves it.
-std::optional<Learned> learned(const FlowModel& m) {
-  if (m.count < kCostsMin) return std::nullopt;
-  std::array<FlowModel::Cost, FlowModel::kKept> sorted = m.costs;
-  const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(m.count);
-  std::sort(sorted.begin(), end,
-            [](const auto& a, const auto& b) { return a.cpu_seconds_per_mib < b.cpu_seconds_per_mib; });
-  // No single stretch, however large, is the middle half by itself.
-  std::array<double, FlowModel::kKept> weights{};
-  std::transform(sorted.begin(), end, weights.begin(), [](const auto& c) { return c.mib; });
-  const auto middle = weights.begin() + static_cast<std::ptrdiff_t>(m.count / 2);
-  std::nth_element(weights.begin(), middle, weights.begin() + static_cast<std::ptrdiff_t>(m.count));
-  const double most = 2 * *middle;
-  double capped = 0;
-  for (auto it = sorted.begin(); it != end; ++it) capped += it->mib = std::min(it->mib, most);
-  const double from = kTrim * capped, to = (1 - kTrim) * capped;
-  double passed = 0, work = 0, weight = 0;
-  std::optional<double> low, high;
-  for (auto it = sorted.begin(); it != end; ++it) {
-    const double inside = std::min(passed + it->mib, to) - std::max(passed, from);
-    passed += it->mib;
-    if (inside <= 0) continue;
-    work += inside * it->cpu_seconds_per_mib;
-    weight += inside;
-    if (!low) low = it->cpu_seconds_per_mib;
-    high = it->cpu_seconds_per_mib;
-  }
-  if (weight <= 0 || work <= 0) return std::nullopt;
-  const double cost = work / weight;
-  const double spread = (*high - *low) / cost;
-  const double n = static_cast<double>(m.count);
-  return Learned{cost, n / (n + kCostsHalf) / (1 + spread)};
-}
-
 }  // namespace
 
 void observe_flow(const Signals& g, FlowModel& m) {
@@ -137,10 +137,8 @@ void observe_flow(const Signals& g, FlowModel& m) {
 
 FlowEstimate estimate_flow(const Signals& g, const FlowModel& m) {
   FlowEstimate e;
-  if (const auto l = learned(m)) {
-    e.cpu_seconds_per_mib = l->cost;
-    e.confidence = l->confidence;
-  }
+  e.cpu_seconds_per_mib = m.cpu_seconds_per_mib;
+  e.confidence = m.confidence;
   if (!g.backlog_bytes || !m.arrival_bytes_per_second || !m.service_bytes_per_second) return e;
   e.more_upstream = g.zero_window_ratio.value_or(0) > kClosedWindow;
   if (e.cpu_seconds_per_mib) {

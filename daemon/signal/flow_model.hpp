@@ -24,6 +24,8 @@ struct FlowModel {
 
   std::array<Cost, kKept> costs{};  // a ring
   std::size_t count = 0, next = 0;
+  std::optional<double> cpu_seconds_per_mib;  // what they come to, absent while they are too few
+  double confidence = 0;
 
   // The stretch being gathered: long enough that work done after the read still counts with its bytes.
   double open_seconds = 0, open_cpu_seconds = 0, open_mib = 0;
