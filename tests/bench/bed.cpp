@@ -93,7 +93,9 @@ double Bed::late_share(double deadline_s) {
   const double usec = deadline_s * 1e6;
   const auto late = work().delays().later_than(usec) +
                     work().unfinished_later_than(static_cast<double>(host_.now().count()), usec);
-  return arrivals_ == 0 ? 0 : static_cast<double>(late) / static_cast<double>(arrivals_);
+  // Some of what finished arrived before the warm-up ended.
+  const auto all = work().delays().count() + work().backlog();
+  return all == 0 ? 0 : static_cast<double>(late) / static_cast<double>(all);
 }
 
 }  // namespace sluice::bench

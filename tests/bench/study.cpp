@@ -50,11 +50,8 @@ void run_peer(Bed& bed, Peer& peer) {
     const Sample s = bed.host().sample(bed.id());
     PeerView view{.now_s = bed.now_s(), .quota_cores = bed.quota_cores()};
     view.usage_cores = static_cast<double>((s.cpu->usage - used.usage).count()) / 1e5;
-    const auto periods = s.bandwidth->nr_periods - before.nr_periods;
-    if (periods > 0) {
-      view.throttle_ratio =
-          static_cast<double>(s.bandwidth->nr_throttled - before.nr_throttled) / static_cast<double>(periods);
-    }
+    view.periods = s.bandwidth->nr_periods - before.nr_periods;
+    view.throttled = s.bandwidth->nr_throttled - before.nr_throttled;
     used = *s.cpu;
     before = *s.bandwidth;
     if (!std::exchange(first, false)) bed.write_cores(peer.decide(view));
