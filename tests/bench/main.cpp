@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <fstream>
 
+#include "tests/bench/export.hpp"
 #include "tests/bench/table.hpp"
 
 namespace {
@@ -62,6 +64,13 @@ int fail(const std::string& message) {
   return 2;
 }
 
+bool write_file(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::trunc);
+  out << text;
+  out.close();
+  return !out.fail();
+}
+
 int run_policy(PolicyArguments& a) {
   if (a.quick) a.trace_options.seconds = 600;
   a.study.policies = {a.policies.begin(), a.policies.end()};
@@ -84,7 +93,16 @@ int run_policy(PolicyArguments& a) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  const auto lines = summarise(traces, rows);
+  const auto judged = goals(lines);
   print_runs(stdout, traces, rows, a.study, a.all_runs);
+  print_summary(stdout, lines, a.study);
+  if (!judged.empty()) print_goals(stdout, judged);
+  if (!a.json.empty() && !write_file(a.json, to_json(traces, rows, lines, judged, a.study))) {
+    return fail(fmt::format("{}: cannot be written", a.json));
+  }
+  if (!a.plot.empty() && !write_file(a.plot, to_svg(lines)))
+    return fail(fmt::format("{}: cannot be written", a.plot));
   fmt::print("\n{} runs in {:.1f} s\n", rows.size(), took.count());
   return 0;
 }

@@ -77,7 +77,6 @@ void print_runs(std::FILE* out, const std::vector<Trace>& traces, const std::vec
       "quota, q10: ratio to usage. late: % of records above what is late at the cap (! above {:g} %).\n"
       "wr/m: writes a minute (! a minute over the budget).\n",
       100 * kLateAllowed);
-  std::vector<const Row*> everything;
   for (std::size_t t = 0; t < traces.size(); ++t) {
     std::vector<const Row*> block;
     double usage = 0;
@@ -86,15 +85,58 @@ void print_runs(std::FILE* out, const std::vector<Trace>& traces, const std::vec
       usage = r.figures.usage_cores;
       if (!peers && r.policy != "ours" && r.policy != "oracle") continue;
       block.push_back(&r);
-      everything.push_back(&r);
     }
     print_block(out,
                 fmt::format("{}: {} ({} s, uses {:.3f} cores)", traces[t].name, traces[t].note,
                             traces[t].cores.size(), usage),
                 block, options);
   }
-  print_block(out, fmt::format("All {} traces: geometric means, worst late, mean writes", traces.size()),
-              everything, options);
+}
+
+void print_summary(std::FILE* out, const std::vector<Line>& lines, const StudyOptions& options) {
+  for (const double d : options.deadlines) {
+    fmt::print(
+        out,
+        "\nAll traces, deadline {:g} s. Geometric means; (c): core-weighted; late: of the worst trace, above "
+        "the "
+        "cap's "
+        "own\n{:<28}{:>8}{:>9}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>7}{:>8}{:>7}{:>6}{:>7}{:>8}{:>9}{:>9}\n",
+        d, "", "quota", "(c)", "offered", "q10", "q10(c)", "late %", "p50 s", "p99 s", "worst", "stall %",
+        "wr/m", "most", "/ Ow", "saving", "worst/p", "q10 w/p");
+    for (const Line& l : lines) {
+      if (l.deadline_s != d) continue;
+      const std::string name = l.policy == "ours" ? fmt::format("ours, {}, {} writes", l.visibility, l.budget)
+                               : l.policy == "oracle" ? fmt::format("oracle, {} writes", l.budget)
+                                                      : fmt::format("{}, {}", l.policy, l.setting);
+      fmt::print(
+          out, "{:<28}{:8.3f}{:9.3f}{:8.3f}{:8.2f}{:8.2f}{:9.3f}{}{:7.3f}{:7.2f}{:7.1f}{:8.1f}{:7.1f}{:5}{}",
+          name, l.quota, l.quota_by_cores, l.offered, l.q10, l.q10_by_cores, 100 * l.worst_late,
+          l.worst_late > kLateAllowed ? '!' : ' ', l.delay_p50_s, l.delay_p99_s, l.delay_worst_s,
+          100 * l.stall_share, l.writes_per_minute, l.writes_worst_minute,
+          l.policy == "ours" && l.writes_worst_minute > l.budget ? '!' : ' ');
+      if (l.to_oracle) fmt::print(out, "{:7.3f}", *l.to_oracle);
+      if (l.against_peer) {
+        fmt::print(out, "{}{:7.1f}%{:9.3f}{:9.3f}", l.to_oracle ? "" : "       ",
+                   100 * l.against_peer->saving, l.against_peer->worst_ratio,
+                   l.against_peer->worst_q10_ratio);
+      }
+      if (l.quota_most_seed > l.quota_least_seed) {
+        fmt::print(out, "  seeds {:.3f} .. {:.3f}", l.quota_least_seed, l.quota_most_seed);
+      }
+      if (l.violations > 0) fmt::print(out, "  BROKEN: {} plans violated an invariant", l.violations);
+      fmt::print(out, "\n");
+    }
+  }
+}
+
+void print_goals(std::FILE* out, const std::vector<Goal>& goals) {
+  std::size_t met = 0;
+  fmt::print(out, "\nGoals of CONTROL.md\n");
+  for (const Goal& g : goals) {
+    met += g.met ? 1 : 0;
+    fmt::print(out, "{:<72}{:>10}{:>12}  {}\n", g.what, g.wanted, g.measured, g.met ? "met" : "MISSED");
+  }
+  fmt::print(out, "{} of {} met\n", met, goals.size());
 }
 
 }  // namespace sluice::bench

@@ -3,12 +3,14 @@
 
 #include <cstdio>
 
-#include "tests/bench/study.hpp"
+#include "tests/bench/summary.hpp"
 
 namespace sluice::bench {
 
-// Every run of ours and of the oracle (with `peers`: of everybody), by trace, and geometric means.
+// Every run of ours and of the oracle (with `peers`: of everybody), by trace.
 void print_runs(std::FILE* out, const std::vector<Trace>& traces, const std::vector<Row>& rows,
                 const StudyOptions& options, bool peers);
+void print_summary(std::FILE* out, const std::vector<Line>& lines, const StudyOptions& options);
+void print_goals(std::FILE* out, const std::vector<Goal>& goals);
 
 }  // namespace sluice::bench

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "tests/bench/export.hpp"
+
+namespace sluice::bench {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+// An object, member by member.
+class Object {
+ public:
+  Object& text(std::string_view key, std::string_view value) { return raw(key, quoted(value)); }
+  Object& number(std::string_view key, double value) {
+    return raw(key, std::isfinite(value) ? fmt::format("{:.6g}", value) : "null");
+  }
+  Object& whole(std::string_view key, std::uint64_t value) { return raw(key, fmt::format("{}", value)); }
+  Object& flag(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
+  Object& raw(std::string_view key, std::string_view value) {
+    text_ += fmt::format("{}{}: {}", text_.empty() ? "" : ", ", quoted(key), value);
+    return *this;
+  }
+  std::string done() const { return "{" + text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+template <typename T, typename F>
+std::string array(const std::vector<T>& items, F to_text) {
+  std::string out = "[";
+  for (const T& item : items) out += (out.size() == 1 ? "\n  " : ",\n  ") + to_text(item);
+  return out + "\n]";
+}
+
+std::string trace_json(const Trace& t) {
+  return Object()
+      .text("name", t.name)
+      .whole("seconds", t.cores.size())
+      .number("speedup", t.speedup)
+      .text("note", t.note)
+      .done();
+}
+
+std::string row_json(const Row& r, const std::vector<Trace>& traces) {
+  const Figures& f = r.figures;
+  Object out;
+  out.text("trace", traces[r.trace].name)
+      .whole("seed", r.seed)
+      .text("policy", r.policy)
+      .text("setting", r.setting)
+      .flag("published", r.published)
+      .number("deadline_s", r.deadline_s)
+      .whole("writes_budget", r.budget)
+      .text("visibility", r.visibility)
+      .number("usage_cores", f.usage_cores)
+      .number("quota_to_usage", r.quota())
+      .number("offered_to_usage", r.offered())
+      .number("q10_to_usage", r.q10())
+      .number("late_share", f.late_share)
+      .number("late_above_cap", r.late_above_cap)
+      .number("delay_p50_s", f.delay_p50_s)
+      .number("delay_p99_s", f.delay_p99_s)
+      .number("delay_worst_s", f.delay_worst_s)
+      .number("stall_share", f.stall_share)
+      .number("writes_per_minute", f.writes_per_minute)
+      .whole("writes_worst_minute", f.writes_worst_minute)
+      .whole("plan_violations", r.violations);
+  return out.done();
+}
+
+std::string line_json(const Line& l) {
+  Object out;
+  out.text("policy", l.policy)
+      .text("setting", l.setting)
+      .text("visibility", l.visibility)
+      .whole("writes_budget", l.budget)
+      .number("deadline_s", l.deadline_s)
+      .whole("runs", l.runs)
+      .number("quota_geometric", l.quota)
+      .number("quota_by_cores", l.quota_by_cores)
+      .number("offered_geometric", l.offered)
+      .number("q10_geometric", l.q10)
+      .number("q10_by_cores", l.q10_by_cores)
+      .number("worst_late_above_cap", l.worst_late)
+      .whole("late_runs", l.late_traces)
+      .number("delay_p50_s", l.delay_p50_s)
+      .number("delay_p99_s", l.delay_p99_s)
+      .number("delay_worst_s", l.delay_worst_s)
+      .number("stall_share", l.stall_share)
+      .number("writes_per_minute", l.writes_per_minute)
+      .whole("writes_worst_minute", l.writes_worst_minute)
+      .number("quota_least_seed", l.quota_least_seed)
+      .number("quota_most_seed", l.quota_most_seed);
+  if (l.to_oracle) out.number("quota_to_oracle", *l.to_oracle);
+  if (l.against_peer) {
+    const auto& p = *l.against_peer;
+    out.number("saving_by_cores", p.saving)
+        .number("q10_saving_by_cores", p.q10_saving)
+        .number("q10_to_best_peer", p.q10_ratio)
+        .number("worst_quota_to_best_peer", p.worst_ratio)
+        .text("worst_quota_trace", p.worst_trace)
+        .number("worst_q10_to_best_peer", p.worst_q10_ratio)
+        .text("worst_q10_trace", p.worst_q10_trace);
+  }
+  return out.done();
+}
+
+std::string goal_json(const Goal& g) {
+  return Object()
+      .text("goal", g.what)
+      .text("wanted", g.wanted)
+      .text("measured", g.measured)
+      .flag("met", g.met)
+      .done();
+}
+
+}  // namespace
+
+std::string to_json(const std::vector<Trace>& traces, const std::vector<Row>& rows,
+                    const std::vector<Line>& lines, const std::vector<Goal>& goals,
+                    const StudyOptions& options) {
+  Object conditions;
+  conditions.number("cost_usec", options.conditions.cost_usec)
+      .number("cost_noise", options.conditions.cost_sigma)
+      .number("cap_cores", kCapCores)
+      .number("late_allowed", kLateAllowed);
+  Object out;
+  out.raw("conditions", conditions.done())
+      .raw("traces", array(traces, trace_json))
+      .raw("summary", array(lines, line_json))
+      .raw("goals", array(goals, goal_json))
+      .raw("runs", array(rows, [&](const Row& r) { return row_json(r, traces); }));
+  return out.done() + "\n";
+}
+
+}  // namespace sluice::bench
