@@ -73,6 +73,7 @@ void learn_types(const btf* types, KernelFacts& facts) {
   facts.has_psi_seq = has(types, "psi_seq", BTF_KIND_VAR);
   facts.has_bandwidth = has_member(types, "task_group", "cfs_bandwidth");
   facts.has_throttle_hook = is_predicate(types, "throttle_cfs_rq");
+  learn_event_types(types, facts.events);
 }
 
 KernelFacts probe_kernel() {

@@ -166,6 +166,7 @@ struct oom_control {
 
 struct sock_common {
   volatile unsigned char skc_state;
+  unsigned long skc_flags;
 };
 
 struct sock_cgroup_data {
@@ -175,7 +176,6 @@ struct sock_cgroup_data {
 struct sock {
   struct sock_common __sk_common;
   struct sock_cgroup_data sk_cgrp_data;
-  unsigned long sk_flags;
 };
 
 struct inet_sock {

@@ -63,8 +63,8 @@ class Fd {
 class Mapping {
  public:
   Mapping() = default;
-  Mapping(int map_fd, std::size_t bytes)
-      : bytes_(bytes), at_(mmap(nullptr, bytes, PROT_READ, MAP_SHARED, map_fd, 0)) {}
+  Mapping(int map_fd, std::size_t bytes, int protection = PROT_READ)
+      : bytes_(bytes), at_(mmap(nullptr, bytes, protection, MAP_SHARED, map_fd, 0)) {}
   Mapping(Mapping&& other) noexcept
       : bytes_(std::exchange(other.bytes_, 0)), at_(std::exchange(other.at_, MAP_FAILED)) {}
   Mapping& operator=(Mapping&& other) noexcept {
@@ -77,6 +77,7 @@ class Mapping {
   }
   explicit operator bool() const { return at_ != MAP_FAILED; }
   const std::byte* data() const { return static_cast<const std::byte*>(at_); }
+  std::byte* writable() { return static_cast<std::byte*>(at_); }  // mapped with PROT_WRITE
 
  private:
   std::size_t bytes_ = 0;

@@ -87,15 +87,19 @@ struct sluice_record {
   struct sluice_memory_stat memory_stat;
 };
 
-enum sluice_event_kind { SLUICE_EVENT_THROTTLED = 1 };
+enum sluice_event_kind {
+  SLUICE_EVENT_THROTTLED = 1, /* stopped on one CPU because its quota is spent */
+  SLUICE_EVENT_OOM_KILL = 2,  /* one of its tasks was chosen to be killed for memory */
+  SLUICE_EVENT_WRITTEN = 3,   /* another process wrote one of its knobs: struct sluice_write_event */
+};
 
-/* A governed cgroup was stopped on one CPU because its quota was spent. */
+/* Something befell a governed cgroup. */
 struct sluice_event {
   uint64_t cgroup_id;
   uint64_t at_ktime_ns; /* CLOCK_MONOTONIC, when it began */
   uint32_t cpu;
   uint32_t kind;       /* enum sluice_event_kind */
-  uint64_t suppressed; /* throttles of this cgroup that the rate limit swallowed since its last event */
+  uint64_t suppressed; /* of this kind and cgroup, which the rate limit swallowed since the last event */
 };
 
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, valid) == 16, "the header is 24 bytes");

@@ -1,19 +1,71 @@
 #include "bpf/source.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
+#include "bpf/flow_watch.hpp"
 #include "bpf/throttle_feed.hpp"
 #include "bpf/walker.hpp"
 
 namespace sluice::bpf {
 
+namespace {
+constexpr const char* kNoEvents = "throttling is seen at the next tick, and nothing else is counted";
+}
+
 struct Source::Impl {
   KernelFacts facts;
   std::string why_not;
   std::unique_ptr<Walker> walker;
-  std::unique_ptr<ThrottleFeed> feed;
+  std::unique_ptr<GovernedSet> governed;
+  std::unique_ptr<EventRing> ring;
+  std::unique_ptr<ThrottleFeed> throttle;
+  std::unique_ptr<FlowWatch> flow;
+  std::vector<sluice_counters> counters;
   Stats stats;
+
+  int os_error = 0;  // of what failed last
+
+  void open_counting(const Options& options);
+  std::vector<Counting*> counting() const;
+  void note(const Error& error, const char* consequence);
 };
+
+void Source::Impl::note(const Error& error, const char* consequence) {
+  os_error = error.os_error;
+  if (!why_not.empty() && !why_not.ends_with(' ')) why_not += ' ';
+  why_not += error.sentence + ": " + consequence + ". ";
+}
+
+void Source::Impl::open_counting(const Options& options) {
+  auto set = GovernedSet::create(options.governed_capacity);
+  if (!set) return note(set.error(), kNoEvents);
+  governed = std::move(*set);
+  auto made = EventRing::create(options.ring_bytes);
+  if (!made) return note(made.error(), kNoEvents);
+  ring = std::move(*made);
+
+  const EventFacts& events = facts.events;
+  if (options.throttle && facts.has_throttle_hook) {
+    if (auto opened = ThrottleFeed::open(options, events, *governed, *ring, why_not))
+      throttle = std::move(*opened);
+    else
+      note(opened.error(), "throttling is seen at the next tick");
+  }
+  if (options.flow && events.has_tcp_iterator && events.has_socket_state_hook) {
+    if (auto opened = FlowWatch::open(options, events, *governed, why_not))
+      flow = std::move(*opened);
+    else
+      note(opened.error(), "the tasks' sockets are not seen");
+  }
+}
+
+std::vector<Counting*> Source::Impl::counting() const {
+  std::vector<Counting*> all;
+  if (throttle) all.push_back(throttle.get());
+  if (flow) all.push_back(flow.get());
+  return all;
+}
 
 Source::Source(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Source::Source(Source&&) noexcept = default;
@@ -27,27 +79,17 @@ tl::expected<Source, Error> Source::open(const Options& options) {
   for (const Gap& gap : gaps(facts)) impl->why_not += gap.sentence() + " ";
   const bool may_load = facts.has_cgroup2 && facts.has_btf && facts.has_capability;
 
-  int os_error = 0;
-  const auto note = [&](const Error& error, const char* consequence) {
-    os_error = error.os_error;
-    impl->why_not += error.sentence + ": " + consequence + ". ";
-  };
   if (may_load && options.iterator && facts.has_cgroup_iterator) {
     if (auto walker = Walker::open(options, facts, impl->why_not))
       impl->walker = std::move(*walker);
     else
-      note(walker.error(), "cgroups are read through files");
+      impl->note(walker.error(), "cgroups are read through files");
   }
-  if (may_load && options.throttle && facts.has_throttle_hook) {
-    if (auto feed = ThrottleFeed::open(options))
-      impl->feed = std::move(*feed);
-    else
-      note(feed.error(), "throttling is seen at the next tick");
-  }
+  if (may_load) impl->open_counting(options);
   while (impl->why_not.ends_with(' ')) impl->why_not.pop_back();
-  if (!impl->walker && !impl->feed) {
-    if (impl->why_not.empty()) impl->why_not = "Neither the iterator nor the throttle hook was asked for.";
-    return tl::unexpected(Error{impl->why_not, os_error});
+  if (!impl->walker && impl->counting().empty()) {
+    if (impl->why_not.empty()) impl->why_not = "No kernel program was asked for.";
+    return tl::unexpected(Error{impl->why_not, impl->os_error});
   }
   return Source(std::move(impl));
 }
@@ -56,7 +98,10 @@ bool Source::has_iterator() const {
   return impl_->walker != nullptr;
 }
 bool Source::has_throttle() const {
-  return impl_->feed != nullptr;
+  return impl_->throttle != nullptr;
+}
+bool Source::has_flow() const {
+  return impl_->flow != nullptr;
 }
 const std::string& Source::why_not() const {
   return impl_->why_not;
@@ -79,28 +124,83 @@ tl::expected<std::span<const sluice_record>, Error> Source::read() {
 }
 
 int Source::events_fd() const {
-  return impl_->feed ? impl_->feed->fd() : -1;
+  return impl_->throttle ? impl_->ring->fd() : -1;
 }
 
-tl::expected<std::size_t, Error> Source::drain(const EventHandler& handler) {
-  if (!impl_->feed) return tl::unexpected(Error{"the throttle hook is not loaded", ENOTSUP});
-  return impl_->feed->drain(handler);
+tl::expected<std::size_t, Error> Source::drain(const EventHandler& events, const WriteHandler& writes) {
+  if (events_fd() < 0) return tl::unexpected(Error{"no program that has events is loaded", ENOTSUP});
+  return impl_->ring->drain(events, writes);
 }
 
 tl::expected<void, Error> Source::set_governed(std::span<const std::uint64_t> cgroup_ids) {
-  if (!impl_->feed) return {};  // nobody would hear of it
-  return impl_->feed->set_governed(cgroup_ids);
+  if (!impl_->governed) return {};  // nobody would hear of it
+  const auto counting = impl_->counting();
+  return impl_->governed->replace(cgroup_ids, [&](GovernedSet::Member member) {
+    for (Counting* one : counting) one->restart(member);
+  });
+}
+
+std::span<const sluice_counters> Source::counters() {
+  Impl& impl = *impl_;
+  impl.counters.clear();
+  if (!impl.governed) return {};
+  const auto members = impl.governed->members();
+  if (impl.flow) {
+    if (const auto passed = impl.flow->pass(members); !passed) {
+      impl.note(passed.error(), "the tasks' sockets are no longer seen");
+      impl.flow.reset();
+    }
+  }
+  const auto counting = impl.counting();
+  impl.counters.reserve(members.size());
+  for (const auto& member : members) {
+    sluice_counters& counters = impl.counters.emplace_back();
+    counters.cgroup_id = member.cgroup_id;
+    counters.slot = member.slot;
+    for (Counting* one : counting) one->fill(counters);
+  }
+  return impl.counters;
+}
+
+std::vector<std::string> Source::capabilities() const {
+  std::vector<std::string> names;
+  if (impl_->walker) names.emplace_back("bpf-iterator");
+  if (impl_->throttle) names.emplace_back("bpf-throttle-events");
+  if (impl_->throttle && impl_->throttle->has_durations()) names.emplace_back("bpf-throttle");
+  if (impl_->flow) names.emplace_back("bpf-flow");
+  return names;
+}
+
+std::vector<Program> Source::programs() const {
+  std::vector<Program> all;
+  for (const Counting* one : impl_->counting()) {
+    bpf_program* program = nullptr;
+    while ((program = bpf_object__next_program(one->object(), program)) != nullptr) {
+      bpf_prog_info info = {};
+      std::uint32_t size = sizeof(info);
+      if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0)
+        continue;
+      all.push_back({bpf_program__name(program), info.verified_insns, info.xlated_prog_len});
+    }
+  }
+  return all;
 }
 
 Stats Source::stats() const {
   Stats stats = impl_->stats;
   if (impl_->walker) stats.reloads = impl_->walker->reloads();
-  if (impl_->feed) {
-    const sluice_throttle_counts counts = impl_->feed->counts();
+  if (impl_->ring) stats.events = impl_->ring->delivered();
+  if (impl_->throttle) {
+    const sluice_throttle_counts counts = impl_->throttle->counts();
     stats.throttles = counts.throttles;
     stats.suppressed = counts.suppressed;
     stats.lost_events = counts.lost;
-    stats.events = impl_->feed->delivered();
+  }
+  if (impl_->flow) {
+    stats.flow_passes = impl_->flow->passes();
+    stats.flow_pass_ns = impl_->flow->pass_ns();
+    stats.flow_sockets = impl_->flow->sockets_met();
+    stats.flow_lost = impl_->flow->sockets_lost();
   }
   return stats;
 }

@@ -1,4 +1,4 @@
-// Loads the programs, walks the cgroups, hands over throttle events. Owns every kernel object it makes;
+// Loads the programs, walks the cgroups, hands over events and counters. Owns every kernel object it makes;
 // nothing is pinned, so all of it goes away with the process. One thread at a time.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "bpf/counters.h"
 #include "bpf/facts.hpp"
 #include "bpf/record.h"
 
@@ -24,12 +25,15 @@ struct Error {
 struct Options {
   bool iterator = true;
   bool throttle = true;
+  bool flow = true;                      // the TCP sockets of governed cgroups
   int root_fd = -1;                      // directory of the cgroup to walk below; -1 = the whole hierarchy
   std::uint32_t record_capacity = 1024;  // grows by itself when a walk meets more cgroups
   std::uint32_t governed_capacity = 4096;
   std::uint32_t ring_bytes = 1u << 18;  // power of two, at least a page
   // At most one event for each cgroup in this time; the first always passes. Zero: every throttle.
   std::chrono::nanoseconds event_interval{std::chrono::milliseconds{5}};
+  // Of one CPU's time, for passes over the sockets: where they are many, passes are fewer.
+  double flow_share = 0.02;
 };
 
 struct Stats {
@@ -41,6 +45,17 @@ struct Stats {
   std::uint64_t events = 0;       // delivered
   std::uint64_t suppressed = 0;   // swallowed by the rate limit
   std::uint64_t lost_events = 0;  // the ring was full
+  std::uint64_t flow_passes = 0;  // over the TCP sockets
+  std::uint64_t flow_pass_ns = 0;
+  std::uint64_t flow_sockets = 0;  // met by the last pass, anybody's
+  std::uint64_t flow_lost = 0;     // sockets whose totals could not be followed, for want of memory
+};
+
+// A loaded program, as the kernel sees it.
+struct Program {
+  std::string name;
+  std::uint32_t verified_insns = 0;  // how much the verifier had to look at; 0: this kernel does not say
+  std::uint32_t translated_bytes = 0;
 };
 
 class Source {
@@ -54,18 +69,27 @@ class Source {
 
   bool has_iterator() const;
   bool has_throttle() const;
+  bool has_flow() const;
+  std::vector<std::string> capabilities() const;  // "bpf-iterator", "bpf-flow", ...: what is loaded
+  std::vector<Program> programs() const;
   const std::string& why_not() const;  // sentences about what is missing; empty when nothing is
   const KernelFacts& facts() const;
 
   // One walk: every cgroup, parents before children. The span is good until the next read().
   tl::expected<std::span<const sluice_record>, Error> read();
 
-  // Readable when events wait; -1 without the throttle hook. Level-triggered.
+  // Readable when events wait; -1 when no program has any. Level-triggered.
   int events_fd() const;
   using EventHandler = std::function<void(const sluice_event&)>;
-  tl::expected<std::size_t, Error> drain(const EventHandler& handler);
+  using WriteHandler = std::function<void(const sluice_write_event&)>;
+  tl::expected<std::size_t, Error> drain(const EventHandler& events, const WriteHandler& writes = {});
 
-  // Only these cgroups emit events. Replaces the earlier set; a cgroup that stays keeps its rate limit.
+  // What was counted for each governed cgroup, by cgroup id; at each tick, for it visits the sockets as well.
+  // A program that fails is dropped, and why_not() says so. The span is good until the next counters().
+  std::span<const sluice_counters> counters();
+
+  // Only these cgroups emit events and are counted for, with what happens in their descendants. Replaces the
+  // earlier set; a cgroup that stays keeps its rate limit and its counters.
   tl::expected<void, Error> set_governed(std::span<const std::uint64_t> cgroup_ids);
 
   Stats stats() const;

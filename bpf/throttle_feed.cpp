@@ -1,98 +1,91 @@
 #include "bpf/throttle_feed.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
+#include "bpf/shared_memory.hpp"
 #include "bpf/throttle.skel.h"
 
 namespace sluice::bpf {
-namespace {
-
-// The program adds to these while we read.
-std::uint64_t load(std::uint64_t& counter) {
-  return std::atomic_ref(counter).load(std::memory_order_relaxed);
-}
-
-}  // namespace
 
 void ThrottleFeed::SkeletonDeleter::operator()(throttle_bpf* skeleton) const {
   throttle_bpf::destroy(skeleton);
 }
-void ThrottleFeed::RingDeleter::operator()(ring_buffer* ring) const {
-  ring_buffer__free(ring);
-}
 ThrottleFeed::~ThrottleFeed() = default;
 
-tl::expected<std::unique_ptr<ThrottleFeed>, Error> ThrottleFeed::open(const Options& options) {
+tl::expected<std::unique_ptr<ThrottleFeed>, Error> ThrottleFeed::open(const Options& options,
+                                                                      const EventFacts& facts,
+                                                                      const GovernedSet& governed,
+                                                                      const EventRing& ring,
+                                                                      std::string& why_not) {
   LogCapture log;
   const auto fail = [&](const char* what, int os_error) {
     return tl::unexpected(make_error(what, os_error, log.text()));
   };
   std::unique_ptr<ThrottleFeed> feed(new ThrottleFeed);
+  feed->cpus_ = static_cast<std::uint32_t>(std::max(1, libbpf_num_possible_cpus()));
+  feed->shown_ns_.resize(governed.capacity());
   feed->skeleton_.reset(throttle_bpf::open());
   throttle_bpf* skeleton = feed->skeleton_.get();
   if (!skeleton) return fail("opening the throttle hook", errno);
   skeleton->rodata->event_interval_ns = static_cast<std::uint64_t>(options.event_interval.count());
-  int failure = bpf_map__set_max_entries(skeleton->maps.governed, options.governed_capacity);
-  if (failure == 0) failure = bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
+  skeleton->rodata->cpus = feed->cpus_;
+  bpf_program__set_autoload(skeleton->progs.on_unthrottle, facts.has_unthrottle_hook);
+  const std::uint32_t flags = governed.capacity() * feed->cpus_;
+  int failure = governed.share_with(skeleton->obj);
+  if (failure == 0) failure = ring.share_with(skeleton->obj);
+  if (failure == 0) failure = bpf_map__set_max_entries(skeleton->maps.throttles, governed.capacity());
+  if (failure == 0) failure = bpf_map__set_max_entries(skeleton->maps.stopped, flags);
   if (failure == 0) failure = throttle_bpf::load(skeleton);
   if (failure != 0) return fail("loading the throttle hook", -failure);
-  feed->ring_.reset(
-      ring_buffer__new(bpf_map__fd(skeleton->maps.events), &ThrottleFeed::take, feed.get(), nullptr));
-  if (!feed->ring_) return fail("mapping the throttle events", errno);
-  feed->link_.reset(bpf_program__attach(skeleton->progs.on_throttle));
-  if (!feed->link_) return fail("attaching to throttle_cfs_rq()", errno);
+
+  feed->slots_ = map_array<sluice_throttle_slot>(skeleton->maps.throttles);
+  feed->stopped_ = map_array<std::uint64_t>(skeleton->maps.stopped);
+  if (!feed->slots_ || !feed->stopped_) return fail("mapping the throttle counters", errno);
+  feed->begin_link_.reset(bpf_program__attach(skeleton->progs.on_throttle));
+  if (!feed->begin_link_) return fail("attaching to throttle_cfs_rq()", errno);
+  if (facts.has_unthrottle_hook) feed->end_link_.reset(bpf_program__attach(skeleton->progs.on_unthrottle));
+  if (!feed->end_link_)
+    why_not += "unthrottle_cfs_rq() cannot be traced: how long a cgroup stands still is not known. ";
   return feed;
 }
 
-int ThrottleFeed::fd() const {
-  return ring_buffer__epoll_fd(ring_.get());
+sluice_throttle_slot& ThrottleFeed::slot(std::uint32_t index) {
+  return reinterpret_cast<sluice_throttle_slot*>(slots_.writable())[index];
 }
 
-int ThrottleFeed::take(void* self, void* data, std::size_t bytes) {
-  if (bytes != sizeof(sluice_event)) return -EPROTO;
-  sluice_event event;
-  std::memcpy(&event, data, sizeof(event));
-  static_cast<ThrottleFeed*>(self)->taken_.push_back(event);
-  return 0;
+void ThrottleFeed::restart(GovernedSet::Member member) {
+  slot(member.slot) = {};
+  shown_ns_[member.slot] = 0;
+  // An array's entries lie at multiples of eight bytes.
+  auto* flags = reinterpret_cast<std::uint64_t*>(stopped_.writable());
+  std::fill_n(flags + static_cast<std::size_t>(member.slot) * cpus_, cpus_, 0);
 }
 
-tl::expected<std::size_t, Error> ThrottleFeed::drain(const Source::EventHandler& handler) {
-  taken_.clear();
-  const int got = ring_buffer__consume(ring_.get());
-  if (got < 0) return tl::unexpected(make_error("reading the throttle events", -got));
-  delivered_ += taken_.size();
-  // After libbpf's loop: a handler may throw, which C code does not survive.
-  for (const sluice_event& event : taken_) handler(event);
-  return taken_.size();
-}
-
-tl::expected<void, Error> ThrottleFeed::set_governed(std::span<const std::uint64_t> cgroup_ids) {
-  const int map = bpf_map__fd(skeleton_->maps.governed);
-  const std::unordered_set<std::uint64_t> wanted(cgroup_ids.begin(), cgroup_ids.end());
-  for (auto it = governed_.begin(); it != governed_.end();) {  // first, for they make room
-    if (wanted.contains(*it)) {
-      ++it;
-      continue;
-    }
-    const std::uint64_t id = *it;
-    bpf_map_delete_elem(map, &id);  // cannot fail: it is there, and nobody else deletes
-    it = governed_.erase(it);
+void ThrottleFeed::fill(sluice_counters& counters) {
+  if (!end_link_) return;
+  const sluice_throttle_slot& from = slot(counters.slot);
+  const std::uint64_t stopped = load(from.stopped);
+  std::uint64_t total_ns = load(from.stopped_ns);
+  if ((stopped & SLUICE_STOPPED_MASK) != 0) {
+    const std::uint64_t now = monotonic_ns() >> SLUICE_STOPPED_TIME_SHIFT << SLUICE_STOPPED_BITS;
+    const std::uint64_t lasts = now - (stopped & ~SLUICE_STOPPED_MASK);
+    total_ns += lasts >> SLUICE_STOPPED_BITS << SLUICE_STOPPED_TIME_SHIFT;
   }
-  for (const std::uint64_t id : wanted) {
-    if (governed_.contains(id)) continue;
-    const sluice_governed fresh = {};
-    if (bpf_map_update_elem(map, &id, &fresh, BPF_ANY) != 0)
-      return tl::unexpected(
-          make_error("watching " + std::to_string(wanted.size()) + " cgroups for throttling", errno));
-    governed_.insert(id);
-  }
-  return {};
+  // A stretch that ended between the two loads counts twice or not at all, until the next look.
+  if (stopped != load(from.stopped)) total_ns = shown_ns_[counters.slot];
+  std::uint64_t& shown = shown_ns_[counters.slot];
+  shown = std::max(shown, total_ns);
+  counters.throttle = {load(from.count), shown, load(from.stopped_tasks)};
+  counters.valid |= SLUICE_COUNTS_THROTTLE;
+}
+
+bpf_object* ThrottleFeed::object() const {
+  return skeleton_->obj;
 }
 
 sluice_throttle_counts ThrottleFeed::counts() const {
-  sluice_throttle_counts& counts = skeleton_->bss->counts;
+  const sluice_throttle_counts& counts = skeleton_->bss->counts;
   return {load(counts.throttles), load(counts.suppressed), load(counts.lost)};
 }
 

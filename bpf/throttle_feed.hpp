@@ -1,47 +1,45 @@
-// Throttle events of governed cgroups, from the ring buffer. Private to this room.
+// Throttling of governed cgroups: events, and how long. Private to this room.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <unordered_set>
 #include <vector>
 
-#include "bpf/libbpf.hpp"
+#include "bpf/counting.hpp"
+#include "bpf/event_ring.hpp"
 #include "bpf/throttle.h"
 
 struct throttle_bpf;
-struct ring_buffer;
 
 namespace sluice::bpf {
 
-class ThrottleFeed {
+class ThrottleFeed : public Counting {
  public:
-  static tl::expected<std::unique_ptr<ThrottleFeed>, Error> open(const Options& options);
-  ~ThrottleFeed();
+  // `why_not` receives a sentence when events work, but their duration is not known.
+  static tl::expected<std::unique_ptr<ThrottleFeed>, Error> open(const Options& options,
+                                                                 const EventFacts& facts,
+                                                                 const GovernedSet& governed,
+                                                                 const EventRing& ring, std::string& why_not);
+  ~ThrottleFeed() override;
 
-  int fd() const;
-  tl::expected<std::size_t, Error> drain(const Source::EventHandler& handler);
-  tl::expected<void, Error> set_governed(std::span<const std::uint64_t> cgroup_ids);
+  void restart(GovernedSet::Member member) override;
+  void fill(sluice_counters& counters) override;
+  bpf_object* object() const override;
   sluice_throttle_counts counts() const;
-  std::uint64_t delivered() const { return delivered_; }
+  bool has_durations() const { return end_link_ != nullptr; }
 
  private:
   struct SkeletonDeleter {
     void operator()(throttle_bpf* skeleton) const;
   };
-  struct RingDeleter {
-    void operator()(ring_buffer* ring) const;
-  };
   ThrottleFeed() = default;
-  static int take(void* self, void* data, std::size_t bytes);
+  sluice_throttle_slot& slot(std::uint32_t index);
 
+  std::uint32_t cpus_ = 1;
   std::unique_ptr<throttle_bpf, SkeletonDeleter> skeleton_;
-  std::unique_ptr<ring_buffer, RingDeleter> ring_;
-  Link link_;
-  std::unordered_set<std::uint64_t> governed_;
-  std::vector<sluice_event> taken_;
-  std::uint64_t delivered_ = 0;
+  Mapping slots_, stopped_;
+  Link begin_link_, end_link_;
+  std::vector<std::uint64_t> shown_ns_;  // by slot: a total never goes back
 };
 
 }  // namespace sluice::bpf

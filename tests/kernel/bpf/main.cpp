@@ -1,4 +1,4 @@
-// bpf_differential --root=CGROUP: holds the BPF programs against the kernel's own files. Needs root and a
+// PROGRAM --root=CGROUP: holds the BPF programs against the kernel's own files. Needs root and a
 // kernel that can do all of it: whatever is missing is a failure, never a skip.
 #include <gtest/gtest.h>
 
@@ -14,9 +14,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i)
     if (std::string_view(argv[i]).starts_with("--root=")) root = argv[i] + 7;
   if (!root) {
-    std::fprintf(
-        stderr,
-        "bpf_differential: name an empty cgroup with cpu and memory for its children: --root=DIRECTORY\n");
+    std::fprintf(stderr, "name an empty cgroup with cpu and memory for its children: --root=DIRECTORY\n");
     return 2;
   }
   sluice::kernel_test::set_root(root);

@@ -1,0 +1,22 @@
+// One of the programs that count for governed cgroups. Private to this room.
+#pragma once
+
+#include "bpf/counters.h"
+#include "bpf/governed_set.hpp"
+
+namespace sluice::bpf {
+
+class Counting {
+ public:
+  Counting() = default;
+  Counting(const Counting&) = delete;
+  Counting& operator=(const Counting&) = delete;
+  virtual ~Counting() = default;
+
+  virtual void restart(GovernedSet::Member member) = 0;  // the cgroup is new in its slot
+  // Its part of `counters`, whose slot is set; the valid bits of what it knows.
+  virtual void fill(sluice_counters& counters) = 0;
+  virtual bpf_object* object() const = 0;
+};
+
+}  // namespace sluice::bpf

@@ -1,0 +1,27 @@
+// What the running kernel offers to the event programs, as data; each of them can do without the others.
+#pragma once
+
+#include <string>
+#include <vector>
+
+struct btf;
+
+namespace sluice::bpf {
+
+struct EventFacts {
+  bool has_switch_hook = false;        // sched_switch can be traced, and tasks remember when they were queued
+  bool has_unthrottle_hook = false;    // unthrottle_cfs_rq()
+  bool has_memstall_hooks = false;     // psi_memstall_enter() and _leave()
+  std::string over_high_hook;          // the function that slows a task down above memory.high; empty: none
+  bool has_oom_hook = false;           // oom_kill_process()
+  bool has_tcp_iterator = false;       // a program may walk the TCP sockets, and sockets know their cgroup
+  bool has_socket_state_hook = false;  // inet_sock_set_state can be traced
+  bool has_task_iterator = false;      // a program may walk the tasks
+  int accept_arguments = 0;            // of inet_csk_accept(): 4 or 2; 0: cannot be traced
+  bool has_write_hook = false;         // cgroup_file_write()
+};
+
+// `types` is the kernel's.
+void learn_event_types(const btf* types, EventFacts& facts);
+
+}  // namespace sluice::bpf

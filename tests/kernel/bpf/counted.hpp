@@ -1,0 +1,33 @@
+// What the checks of the event programs share.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "bpf/source.hpp"
+#include "tests/kernel/bpf/tree.hpp"
+
+namespace sluice::kernel_test {
+
+bpf::Options nothing();  // every program off
+
+// The counters of one cgroup, now. Not governed: a failure.
+sluice_counters counted(bpf::Source& source, const Cgroup& cgroup);
+
+// This process is in the cgroup for as long as this lives: what it makes belongs there.
+class Inside {
+ public:
+  explicit Inside(const Cgroup& cgroup);
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  ~Inside();
+  void call(const std::function<void()>& body) const { body(); }
+
+ private:
+  std::string before_;  // cgroup.procs of where it was
+};
+
+// What the verifier had to look at, as figures of the running test.
+void print_programs(const bpf::Source& source);
+
+}  // namespace sluice::kernel_test
