@@ -6,6 +6,12 @@
 
 namespace sluice::bpf {
 
+// Events that never reached the ring.
+struct Swallowed {
+  std::uint64_t suppressed = 0;  // by the rate limit
+  std::uint64_t lost = 0;        // the ring was full
+};
+
 class Counting {
  public:
   Counting() = default;
@@ -16,6 +22,7 @@ class Counting {
   virtual void restart(GovernedSet::Member member) = 0;  // the cgroup is new in its slot
   // Its part of `counters`, whose slot is set; the valid bits of what it knows.
   virtual void fill(sluice_counters& counters) = 0;
+  virtual Swallowed swallowed() const { return {}; }
   virtual bpf_object* object() const = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "bpf/facts.hpp"
+
 namespace sluice::bpf {
 namespace {
 
@@ -72,6 +74,28 @@ void learn_event_types(const btf* types, EventFacts& facts) {
   const int accept = arguments_of(types, "inet_csk_accept");
   facts.accept_arguments = accept == 4 || accept == 2 ? accept : 0;
   facts.has_write_hook = has_function(types, "cgroup_file_write", 4);
+}
+
+std::vector<Gap> event_gaps(const EventFacts& facts) {
+  std::vector<Gap> gaps;
+  if (!facts.has_switch_hook)
+    gaps.push_back(
+        {"sched_switch cannot be traced, or tasks do not remember when they were queued "
+         "(CONFIG_SCHED_INFO off)",
+         "waiting for a CPU is not counted"});
+  if (!facts.has_memory_hook())
+    gaps.push_back(
+        {"none of psi_memstall_enter(), mem_cgroup_handle_over_high() and oom_kill_process() can be "
+         "traced",
+         "stalls on memory are not counted, and OOM kills are seen at the next tick"});
+  if (!facts.has_sockets())
+    gaps.push_back(
+        {"programs cannot iterate over TCP sockets (bpf_iter_tcp), follow their end "
+         "(inet_sock_set_state), or tell their cgroup",
+         "the stream's backlog is not seen"});
+  if (!facts.has_write_hook)
+    gaps.push_back({"cgroup_file_write() cannot be traced", "who wrote a knob is not told"});
+  return gaps;
 }
 
 }  // namespace sluice::bpf

@@ -8,6 +8,8 @@ struct btf;
 
 namespace sluice::bpf {
 
+struct Gap;
+
 struct EventFacts {
   bool has_switch_hook = false;        // sched_switch can be traced, and tasks remember when they were queued
   bool has_unthrottle_hook = false;    // unthrottle_cfs_rq()
@@ -19,9 +21,16 @@ struct EventFacts {
   bool has_task_iterator = false;      // a program may walk the tasks
   int accept_arguments = 0;            // of inet_csk_accept(): 4 or 2; 0: cannot be traced
   bool has_write_hook = false;         // cgroup_file_write()
+
+  bool has_memory_hook() const { return has_memstall_hooks || !over_high_hook.empty() || has_oom_hook; }
+  bool has_sockets() const { return has_tcp_iterator && has_socket_state_hook; }
 };
 
 // `types` is the kernel's.
 void learn_event_types(const btf* types, EventFacts& facts);
+
+// One entry for each program that cannot be; empty when all can. What a program lacks in part, it says
+// itself.
+std::vector<Gap> event_gaps(const EventFacts& facts);
 
 }  // namespace sluice::bpf

@@ -117,6 +117,7 @@ std::vector<Gap> gaps(const KernelFacts& facts) {
   if (!facts.has_throttle_hook)
     gaps.push_back({"throttle_cfs_rq() cannot be traced, or does not say whether it throttled",
                     "throttling is seen at the next tick"});
+  for (Gap& gap : event_gaps(facts.events)) gaps.push_back(std::move(gap));
   return gaps;
 }
 

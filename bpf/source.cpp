@@ -4,8 +4,11 @@
 #include <cerrno>
 
 #include "bpf/flow_watch.hpp"
+#include "bpf/memory_watch.hpp"
+#include "bpf/run_queue_watch.hpp"
 #include "bpf/throttle_feed.hpp"
 #include "bpf/walker.hpp"
+#include "bpf/writer_watch.hpp"
 
 namespace sluice::bpf {
 
@@ -20,13 +23,18 @@ struct Source::Impl {
   std::unique_ptr<GovernedSet> governed;
   std::unique_ptr<EventRing> ring;
   std::unique_ptr<ThrottleFeed> throttle;
+  std::unique_ptr<RunQueueWatch> run_queue;
+  std::unique_ptr<MemoryWatch> memory;
   std::unique_ptr<FlowWatch> flow;
+  std::unique_ptr<WriterWatch> writer;
   std::vector<sluice_counters> counters;
   Stats stats;
 
   int os_error = 0;  // of what failed last
 
   void open_counting(const Options& options);
+  template <typename Watch, typename... Arguments>
+  void open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence, Arguments&&... arguments);
   std::vector<Counting*> counting() const;
   void note(const Error& error, const char* consequence);
 };
@@ -35,6 +43,18 @@ void Source::Impl::note(const Error& error, const char* consequence) {
   os_error = error.os_error;
   if (!why_not.empty() && !why_not.ends_with(' ')) why_not += ' ';
   why_not += error.sentence + ": " + consequence + ". ";
+}
+
+// One program is opened, or it is said what is missed. Whether the kernel can was said by gaps().
+template <typename Watch, typename... Arguments>
+void Source::Impl::open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence,
+                            Arguments&&... arguments) {
+  if (!can) return;
+  auto opened = Watch::open(std::forward<Arguments>(arguments)...);
+  if (opened)
+    into = std::move(*opened);
+  else
+    note(opened.error(), consequence);
 }
 
 void Source::Impl::open_counting(const Options& options) {
@@ -46,24 +66,23 @@ void Source::Impl::open_counting(const Options& options) {
   ring = std::move(*made);
 
   const EventFacts& events = facts.events;
-  if (options.throttle && facts.has_throttle_hook) {
-    if (auto opened = ThrottleFeed::open(options, events, *governed, *ring, why_not))
-      throttle = std::move(*opened);
-    else
-      note(opened.error(), "throttling is seen at the next tick");
-  }
-  if (options.flow && events.has_tcp_iterator && events.has_socket_state_hook) {
-    if (auto opened = FlowWatch::open(options, events, *governed, why_not))
-      flow = std::move(*opened);
-    else
-      note(opened.error(), "the tasks' sockets are not seen");
-  }
+  open_one(throttle, options.throttle && facts.has_throttle_hook, "throttling is seen at the next tick",
+           options, events, *governed, *ring, why_not);
+  open_one(run_queue, options.run_queue && events.has_switch_hook, "waiting for a CPU is not counted",
+           *governed);
+  open_one(memory, options.memory_stall && events.has_memory_hook(), "stalls on memory are not counted",
+           options, events, *governed, *ring, why_not);
+  open_one(flow, options.flow && events.has_sockets(), "the tasks' sockets are not seen", options, events,
+           *governed, why_not);
+  open_one(writer, options.writer && events.has_write_hook, "who wrote a knob is not told", options,
+           *governed, *ring);
 }
 
 std::vector<Counting*> Source::Impl::counting() const {
   std::vector<Counting*> all;
-  if (throttle) all.push_back(throttle.get());
-  if (flow) all.push_back(flow.get());
+  for (Counting* one : std::initializer_list<Counting*>{throttle.get(), run_queue.get(), memory.get(),
+                                                        flow.get(), writer.get()})
+    if (one != nullptr) all.push_back(one);
   return all;
 }
 
@@ -103,6 +122,9 @@ bool Source::has_throttle() const {
 bool Source::has_flow() const {
   return impl_->flow != nullptr;
 }
+bool Source::has_writer() const {
+  return impl_->writer != nullptr;
+}
 const std::string& Source::why_not() const {
   return impl_->why_not;
 }
@@ -124,7 +146,7 @@ tl::expected<std::span<const sluice_record>, Error> Source::read() {
 }
 
 int Source::events_fd() const {
-  return impl_->throttle ? impl_->ring->fd() : -1;
+  return impl_->throttle || impl_->memory || impl_->writer ? impl_->ring->fd() : -1;
 }
 
 tl::expected<std::size_t, Error> Source::drain(const EventHandler& events, const WriteHandler& writes) {
@@ -167,7 +189,10 @@ std::vector<std::string> Source::capabilities() const {
   if (impl_->walker) names.emplace_back("bpf-iterator");
   if (impl_->throttle) names.emplace_back("bpf-throttle-events");
   if (impl_->throttle && impl_->throttle->has_durations()) names.emplace_back("bpf-throttle");
+  if (impl_->run_queue) names.emplace_back("bpf-runqueue");
+  if (impl_->memory) names.emplace_back("bpf-memstall");
   if (impl_->flow) names.emplace_back("bpf-flow");
+  if (impl_->writer) names.emplace_back("bpf-writer");
   return names;
 }
 
@@ -190,11 +215,11 @@ Stats Source::stats() const {
   Stats stats = impl_->stats;
   if (impl_->walker) stats.reloads = impl_->walker->reloads();
   if (impl_->ring) stats.events = impl_->ring->delivered();
-  if (impl_->throttle) {
-    const sluice_throttle_counts counts = impl_->throttle->counts();
-    stats.throttles = counts.throttles;
-    stats.suppressed = counts.suppressed;
-    stats.lost_events = counts.lost;
+  if (impl_->throttle) stats.throttles = impl_->throttle->throttles();
+  for (const Counting* one : impl_->counting()) {
+    const Swallowed swallowed = one->swallowed();
+    stats.suppressed += swallowed.suppressed;
+    stats.lost_events += swallowed.lost;
   }
   if (impl_->flow) {
     stats.flow_passes = impl_->flow->passes();

@@ -26,6 +26,10 @@ struct Options {
   bool iterator = true;
   bool throttle = true;
   bool flow = true;                      // the TCP sockets of governed cgroups
+  bool run_queue = true;                 // how long their tasks wait for a CPU
+  bool memory_stall = true;              // and for memory
+  bool writer = true;                    // who else writes their knobs
+  bool own_writes = false;               // tells of this process's writes too
   int root_fd = -1;                      // directory of the cgroup to walk below; -1 = the whole hierarchy
   std::uint32_t record_capacity = 1024;  // grows by itself when a walk meets more cgroups
   std::uint32_t governed_capacity = 4096;
@@ -70,6 +74,7 @@ class Source {
   bool has_iterator() const;
   bool has_throttle() const;
   bool has_flow() const;
+  bool has_writer() const;
   std::vector<std::string> capabilities() const;  // "bpf-iterator", "bpf-flow", ...: what is loaded
   std::vector<Program> programs() const;
   const std::string& why_not() const;  // sentences about what is missing; empty when nothing is

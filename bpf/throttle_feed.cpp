@@ -84,9 +84,13 @@ bpf_object* ThrottleFeed::object() const {
   return skeleton_->obj;
 }
 
-sluice_throttle_counts ThrottleFeed::counts() const {
+Swallowed ThrottleFeed::swallowed() const {
   const sluice_throttle_counts& counts = skeleton_->bss->counts;
-  return {load(counts.throttles), load(counts.suppressed), load(counts.lost)};
+  return {load(counts.suppressed), load(counts.lost)};
+}
+
+std::uint64_t ThrottleFeed::throttles() const {
+  return load(skeleton_->bss->counts.throttles);
 }
 
 }  // namespace sluice::bpf

@@ -25,7 +25,8 @@ class ThrottleFeed : public Counting {
   void restart(GovernedSet::Member member) override;
   void fill(sluice_counters& counters) override;
   bpf_object* object() const override;
-  sluice_throttle_counts counts() const;
+  Swallowed swallowed() const override;
+  std::uint64_t throttles() const;
   bool has_durations() const { return end_link_ != nullptr; }
 
  private:

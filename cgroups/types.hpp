@@ -130,6 +130,7 @@ struct SocketFlow {
   Bytes unread = 0;    // arrived, and not read by the task
   Bytes unsent = 0;    // handed over, and not acknowledged by the peer
   Usec zero_window{};  // socket time with a closed receive window: senders held back by this task
+  MonotonicTime at{};  // when its sockets were visited, if not with the rest of the sample
   bool operator==(const SocketFlow&) const = default;
 };
 

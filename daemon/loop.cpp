@@ -10,6 +10,7 @@
 
 #include "daemon/actuate/restore.hpp"
 #include "daemon/publish/words.hpp"
+#include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/node.hpp"
 
 namespace sluice {
@@ -48,8 +49,7 @@ Loop::Loop(boost::asio::io_context& io, cgroups::Root root, config::Config confi
   facts_.version = options_.version;
   facts_.sampling = options_.bpf && options_.bpf->has_iterator() ? SampleSource::bpf : SampleSource::files;
   facts_.sampling_reason = options_.sampling_reason;
-  facts_.capabilities.emplace_back(facts_.sampling == SampleSource::bpf ? "bpf-iterator" : "files");
-  if (options_.bpf && options_.bpf->has_throttle()) facts_.capabilities.emplace_back("bpf-throttle-events");
+  refresh_facts();
   std::uint64_t usec = 0;
   if (sd_watchdog_enabled(0, &usec) > 0) watchdog_interval_ = std::chrono::microseconds(usec / 4);
 }
@@ -77,7 +77,7 @@ int Loop::run() {
     bus_ =
         std::make_unique<publish::BusService>(io_, publish::BusOptions{*options_.bus_address, facts_}, hooks);
   }
-  if (options_.bpf && options_.bpf->has_throttle())
+  if (options_.bpf && options_.bpf->events_fd() >= 0)
     events_ready_.emplace(io_, dup(options_.bpf->events_fd()));
 
   std::function<void()> wait_signal = [&] {
@@ -116,6 +116,8 @@ void Loop::on_tick() {
 
 void Loop::full_tick() {
   const auto at = now();
+  ticked_at_ = at;
+  oom_killed_ = false;
   if (rescan_due(at)) {
     rescan();
     cgroups_scanned_ = cgroups_seen_;
@@ -161,11 +163,26 @@ void Loop::event_tick(std::vector<ThrottleEvent> events) {
 void Loop::react() {
   if (!events_ready_) return;
   std::vector<ThrottleEvent> events;
-  const auto drained = options_.bpf->drain([&](const sluice_event& e) {
-    events.push_back({CgroupId{e.cgroup_id}, MonotonicTime{static_cast<std::int64_t>(e.at_ktime_ns)}, e.cpu});
-  });
+  const auto on_event = [&](const sluice_event& e) {
+    const MonotonicTime at{static_cast<std::int64_t>(e.at_ktime_ns)};
+    if (e.kind == SLUICE_EVENT_THROTTLED) events.push_back({CgroupId{e.cgroup_id}, at, e.cpu});
+    if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
+  };
+  const auto on_write = [&](const sluice_write_event& e) {
+    const Knob knob = e.knob == SLUICE_KNOB_CPU_MAX ? Knob::cpu_max : Knob::memory_high;
+    writes_seen_.push_back({CgroupId{e.event.cgroup_id}, knob,
+                            MonotonicTime{static_cast<std::int64_t>(e.event.at_ktime_ns)},
+                            sample::writer_of(e)});
+  };
+  const auto drained = options_.bpf->drain(on_event, on_write);
   if (!drained) return lose_bpf(drained.error().sentence);
   if (!events.empty()) event_tick(std::move(events));
+}
+
+void Loop::on_oom_kill(CgroupId id) {
+  oom_killed_ = true;
+  const auto* task = registry_.find(id);
+  if (task) spdlog::warn("The kernel killed a process of '{}' for memory.", task->facts.name);
 }
 
 void Loop::run_tick(Input input) {
@@ -176,6 +193,7 @@ void Loop::run_tick(Input input) {
   state_ = std::move(outcome.state);
   carry_out(outcome.plan);
   if (!outcome.plan.writes.empty()) plan_ = outcome.plan;
+  name_writers(outcome.report);
   report_ = std::make_shared<const Report>(std::move(outcome.report));
   unpublished_.push_back(report_);
 }
@@ -268,6 +286,8 @@ void Loop::on_bpf_events() {
     if (error || !events_ready_) return;
     react();
     publish_reports();
+    // A kill calls for a look at everything, unless the last one is so fresh that rates would mean nothing.
+    if (oom_killed_ && now() >= ticked_at_ + config_.node.tick / 4) full_tick();
     if (events_ready_) on_bpf_events();
   });
 }
@@ -321,7 +341,13 @@ void Loop::on_signal(int signal) {
 }
 
 void Loop::refresh_facts() {
-  if (options_.bpf) facts_.events_lost = options_.bpf->stats().lost_events;
+  std::vector<std::string> capabilities;
+  if (options_.bpf) {
+    facts_.events_lost = options_.bpf->stats().lost_events;
+    capabilities = options_.bpf->capabilities();
+  }
+  if (facts_.sampling == SampleSource::files) capabilities.insert(capabilities.begin(), "files");
+  facts_.capabilities = std::move(capabilities);
   if (bus_ && !(bus_->facts() == facts_)) bus_->set_facts(facts_);
 }
 

@@ -62,6 +62,9 @@ class Loop {
   void journal_baselines(const std::vector<CgroupId>& ids);
   void release(const Governed& task);
   std::vector<Observation> observe();
+  void on_oom_kill(CgroupId id);
+  void add_counters(std::vector<Observation>& observations);
+  void name_writers(Report& report);
   void run_tick(Input input);
   void publish_reports();
   bool rescan_due(MonotonicTime at) const;
@@ -90,6 +93,13 @@ class Loop {
   NodeFacts node_;
   std::vector<Receipt> receipts_;
   std::vector<Command> commands_;
+  struct WriteSeen {
+    CgroupId id;
+    Knob knob = Knob::cpu_max;
+    MonotonicTime at{};
+    Writer writer;
+  };
+  std::vector<WriteSeen> writes_seen_;    // by others, not yet found by a tick; in order
   std::map<CgroupId, Governed> leaving_;  // no longer governed, baseline under way
   publish::DaemonFacts facts_;
 
@@ -103,6 +113,8 @@ class Loop {
   std::uint64_t cgroups_seen_ = 0, cgroups_scanned_ = 0;
   MonotonicTime rescan_at_{}, rescan_anyway_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{};
   std::optional<MonotonicTime> watchdog_interval_;
+  MonotonicTime ticked_at_{};
+  bool oom_killed_ = false;  // since the last full tick
   bool command_tick_posted_ = false;
   bool ready_told_ = false;
   int status_ = 0;

@@ -7,9 +7,16 @@
 #include "daemon/actuate/restore.hpp"
 #include "daemon/loop.hpp"
 #include "daemon/sample/bpf_sampler.hpp"
+#include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/file_sampler.hpp"
 
 namespace sluice {
+namespace {
+
+// From a foreign write to the tick that finds its value: the next one, unless the tick was late.
+constexpr auto kWriterMemory = std::chrono::seconds(10);
+
+}  // namespace
 
 // Sampling: one walk of the kernel's iterator, or the files of every task.
 std::vector<Observation> Loop::observe() {
@@ -30,6 +37,7 @@ std::vector<Observation> Loop::observe() {
         if (found == out.end() || found->facts.id.value != record.cgroup_id) continue;
         found->sample = sample::complete(record, *registry_.find(found->facts.id)->cgroup, swap);
       }
+      add_counters(out);
       return out;
     }
     lose_bpf(records.error().sentence);
@@ -38,7 +46,35 @@ std::vector<Observation> Loop::observe() {
     auto sample = sample::sample_files(*registry_.find(o.facts.id)->cgroup, now(), swap);
     if (sample) o.sample = *sample;
   }
+  add_counters(out);
   return out;
+}
+
+// What only the kernel programs tell, whatever the samples are from. Both lists are by cgroup id.
+void Loop::add_counters(std::vector<Observation>& observations) {
+  if (!options_.bpf) return;
+  auto o = observations.begin();
+  for (const auto& counters : options_.bpf->counters()) {
+    while (o != observations.end() && o->facts.id.value < counters.cgroup_id) ++o;
+    if (o == observations.end()) return;
+    if (o->facts.id.value == counters.cgroup_id && o->sample) sample::add_counters(counters, *o->sample);
+  }
+}
+
+// A write of ours that another hand undid is noticed by its value; who it was, only the kernel can tell.
+void Loop::name_writers(Report& report) {
+  std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < report.now; });
+  for (auto& notice : report.notices) {
+    if (notice.kind != Notice::Kind::foreign_write && notice.kind != Notice::Kind::knob_reset) continue;
+    Knob knob = Knob::cpu_max;
+    if (notice.receipt)
+      knob = notice.receipt->knob;
+    else if (notice.found)
+      knob = std::holds_alternative<CpuMax>(*notice.found) ? Knob::cpu_max : Knob::memory_high;
+    for (const auto& write : writes_seen_)  // the last one is the one that was found
+      if (write.id == notice.id && write.knob == knob) notice.writer = write.writer;
+    std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.id == notice.id && w.knob == knob; });
+  }
 }
 
 void Loop::lose_bpf(const std::string& why) {
@@ -56,11 +92,11 @@ void Loop::rescan() {
   for (const auto& p : changes.problems) spdlog::warn("{}", p);
   for (const auto& gone : changes.removed) release(gone);
   if (!changes.added.empty()) journal_baselines(changes.added);
-  if (options_.bpf && options_.bpf->has_throttle() && (!changes.added.empty() || !changes.removed.empty())) {
+  if (options_.bpf && (!changes.added.empty() || !changes.removed.empty())) {
     std::vector<std::uint64_t> ids;
     for (const auto& [id, task] : registry_.tasks()) ids.push_back(id.value);
     if (const auto set = options_.bpf->set_governed(ids); !set) {
-      spdlog::error("Throttle events of new tasks are not delivered: {}", set.error().sentence);
+      spdlog::error("The kernel programs do not watch new tasks: {}", set.error().sentence);
     }
   }
 }

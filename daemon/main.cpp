@@ -1,4 +1,5 @@
 // The only wiring: options, the host's preconditions, and the rooms handed to the loop.
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -99,6 +100,7 @@ bool open_bpf(const config::Config& config, const cgroups::Root& root, LoopOptio
   const bool has_iterator = out.bpf && out.bpf->has_iterator();
   spdlog::info("Cgroups are sampled by {}{}.", has_iterator ? "the BPF iterator" : "reading files",
                out.bpf && out.bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
+  if (out.bpf) spdlog::info("Kernel programs: {}.", fmt::join(out.bpf->capabilities(), ", "));
   if (wanted == config::Sampling::bpf && !has_iterator) {
     spdlog::error("The configuration insists on sampling = \"bpf\"; say \"auto\" to fall back to files.");
     return false;

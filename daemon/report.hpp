@@ -115,6 +115,14 @@ struct Adjustment {
   bool dry_run = false;
 };
 
+// Who wrote a knob that is ours, as the kernel saw it.
+struct Writer {
+  std::uint32_t pid = 0, uid = 0;
+  std::string command;  // of the thread, at most 15 bytes
+  std::string cgroup;   // the end of its path, raw bytes
+  bool operator==(const Writer&) const = default;
+};
+
 // Anything else worth a line in the journal.
 struct Notice {
   enum class Kind : std::uint8_t {
@@ -137,6 +145,7 @@ struct Notice {
   std::string cgroup;
   std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
+  std::optional<Writer> writer;              // of both, where kernel programs tell
   BreakerTrip trip = BreakerTrip::none;      // breaker_opened
   std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
   double missing_cores = 0;    // saturated

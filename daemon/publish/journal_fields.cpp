@@ -95,6 +95,14 @@ Fields journal_fields(const Notice& n, std::uint64_t tick) {
   }
   if (n.expected) fields.emplace_back("SLUICE_EXPECTED", raw_value(*n.expected));
   if (n.found) fields.emplace_back("SLUICE_FOUND", raw_value(*n.found));
+  if (n.writer) {
+    fields.emplace_back("SLUICE_WRITER_PID", std::to_string(n.writer->pid));
+    fields.emplace_back("SLUICE_WRITER_UID", std::to_string(n.writer->uid));
+    fields.emplace_back("SLUICE_WRITER_COMM", c_escape(n.writer->command));
+    fields.emplace_back("SLUICE_WRITER_CGROUP", c_escape(n.writer->cgroup));
+    if (const auto unit = unit_of(n.writer->cgroup); !unit.empty())
+      fields.emplace_back("SLUICE_WRITER_UNIT", c_escape(unit));
+  }
   add_task_fields(fields, n.task, n.cgroup, tick);
   return fields;
 }

@@ -8,7 +8,8 @@ namespace sluice::kernel_test {
 
 bpf::Options nothing() {
   bpf::Options options;
-  options.iterator = options.throttle = options.flow = false;
+  options.iterator = options.throttle = options.flow = options.run_queue = options.memory_stall =
+      options.writer = false;
   return options;
 }
 

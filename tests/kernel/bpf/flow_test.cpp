@@ -375,9 +375,5 @@ TEST_F(Flow, PassesAreSeldomWhereSocketsAreMany) {
   EXPECT_LE(slow->stats().flow_passes, 6u) << calls << " calls";
 }
 
-TEST_F(Flow, TheProgramsStaySmall) {
-  print_programs(*source_);
-}
-
 }  // namespace
 }  // namespace sluice::kernel_test

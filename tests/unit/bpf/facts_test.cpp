@@ -57,6 +57,9 @@ KernelFacts everything() {
   KernelFacts facts;
   facts.has_btf = facts.has_capability = facts.has_cgroup2 = facts.has_cgroup_iterator = true;
   facts.has_cgroup_flush = facts.has_psi = facts.has_bandwidth = facts.has_throttle_hook = true;
+  EventFacts& events = facts.events;
+  events.has_switch_hook = events.has_unthrottle_hook = events.has_memstall_hooks = true;
+  events.has_tcp_iterator = events.has_socket_state_hook = events.has_write_hook = true;
   return facts;
 }
 

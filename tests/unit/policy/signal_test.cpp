@@ -153,6 +153,19 @@ TEST(Signals, BytesThatComeAreReadAndWait) {
   EXPECT_DOUBLE_EQ(*s.zero_window_ratio, 0.5) << "of two sockets, one was closed all the time";
 }
 
+TEST(Signals, SocketsThatWereNotVisitedAgainTellNoRates) {
+  Sample a = watched_at(10s), b = watched_at(11s);
+  a.flow->at = b.flow->at = 9s;
+  Signals s = derive_signals(a, b);
+  EXPECT_EQ(*s.backlog_bytes, 100) << "the last that is known";
+  EXPECT_FALSE(s.arrival_bytes_per_second);
+  EXPECT_FALSE(s.backlog_growth_bytes_per_second);
+  b.flow->at = 11s;
+  b.flow->received += 1000;
+  s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.arrival_bytes_per_second, 500) << "over the time between the visits";
+}
+
 TEST(Signals, ATaskWithoutSocketsHasNoStreamAndNotAnIdleOne) {
   Sample a = watched_at(10s), b = watched_at(11s);
   a.flow = b.flow = SocketFlow{};

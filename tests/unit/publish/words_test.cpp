@@ -133,6 +133,13 @@ TEST(Words, EveryNoticeHasWords) {
   foreign.expected = quota(40);
   foreign.found = CpuMax{};
   EXPECT_EQ(sentence(foreign), "somebody else wrote cpu.max: it held no limit and not 0.40 cores");
+  foreign.writer = Writer{.pid = 812, .uid = 0, .command = "s\xff", .cgroup = "system.slice/foo.service/sub"};
+  EXPECT_EQ(sentence(foreign),
+            "PID 812 (s\\xff, in foo.service) wrote cpu.max: it held no limit and not 0.40 cores");
+  foreign.writer->cgroup = "a/b";
+  foreign.kind = Notice::Kind::knob_reset;
+  EXPECT_EQ(sentence(foreign),
+            "cpu.max was reset by its owner, PID 812 (s\\xff, in a/b): it held no limit and not 0.40 cores");
 }
 
 TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {

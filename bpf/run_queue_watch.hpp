@@ -1,0 +1,35 @@
+// How long the tasks of governed cgroups wait for a CPU. Private to this room.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "bpf/counting.hpp"
+
+struct runqueue_bpf;
+
+namespace sluice::bpf {
+
+class RunQueueWatch : public Counting {
+ public:
+  static tl::expected<std::unique_ptr<RunQueueWatch>, Error> open(const GovernedSet& governed);
+  ~RunQueueWatch() override;
+
+  void restart(GovernedSet::Member member) override;
+  void fill(sluice_counters& counters) override;
+  bpf_object* object() const override;
+
+ private:
+  struct SkeletonDeleter {
+    void operator()(runqueue_bpf* skeleton) const;
+  };
+  RunQueueWatch() = default;
+  std::span<sluice_run_queue_wait> stripes_of(std::uint32_t slot);
+
+  std::uint32_t stripes_ = 1;
+  std::unique_ptr<runqueue_bpf, SkeletonDeleter> skeleton_;
+  Mapping waits_;
+  Link link_;
+};
+
+}  // namespace sluice::bpf

@@ -1,0 +1,57 @@
+#include "daemon/sample/counters_sampler.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace sluice::sample {
+namespace {
+
+static_assert(RunQueueWait::kBuckets == SLUICE_WAIT_BUCKETS);
+
+Usec usec(std::uint64_t nsec) {
+  return std::chrono::duration_cast<Usec>(Nsec{static_cast<std::int64_t>(nsec)});
+}
+
+// An array that is filled to its end has no terminator.
+template <std::size_t size>
+std::string_view text(const char (&array)[size]) {
+  return {array, strnlen(array, size)};
+}
+
+}  // namespace
+
+void add_counters(const sluice_counters& c, Sample& s) {
+  const auto has = [&](unsigned group) { return (c.valid & group) == group; };
+  if (has(SLUICE_COUNTS_THROTTLE))
+    s.throttle = ThrottleTotals{c.throttle.count, usec(c.throttle.stopped_ns), c.throttle.stopped_tasks};
+  if (has(SLUICE_COUNTS_RUN_QUEUE)) {
+    s.run_queue.emplace();
+    s.run_queue->total = usec(c.run_queue.total_ns);
+    std::copy_n(c.run_queue.log2_usec, SLUICE_WAIT_BUCKETS, s.run_queue->log2_usec.begin());
+  }
+  // Without the second, the first would be taken for stalls that have nothing to do with the limit.
+  if (has(SLUICE_COUNTS_MEMORY_STALL | SLUICE_COUNTS_HIGH))
+    s.memory_stall = MemoryStallTotals{usec(c.memory.stalled_ns), usec(c.memory.high_throttled_ns)};
+  if (has(SLUICE_COUNTS_FLOW)) {
+    s.flow = SocketFlow{.sockets = static_cast<std::uint32_t>(c.flow.sockets),
+                        .received = c.flow.received_bytes,
+                        .sent = c.flow.sent_bytes,
+                        .unread = c.flow.unread_bytes,
+                        .unsent = c.flow.unsent_bytes,
+                        .zero_window = usec(c.flow.zero_window_ns),
+                        .at = MonotonicTime{static_cast<std::int64_t>(c.flow.at_ktime_ns)}};
+  }
+}
+
+Writer writer_of(const sluice_write_event& event) {
+  Writer writer{.pid = event.pid, .uid = event.uid, .command = std::string(text(event.comm)), .cgroup = {}};
+  for (const auto& level : event.cgroup) {  // from the writer's own upwards
+    const std::string_view name = text(level);
+    if (name.empty() || name == "/") break;  // the root
+    writer.cgroup = std::string(name) + (writer.cgroup.empty() ? "" : "/") + writer.cgroup;
+  }
+  return writer;
+}
+
+}  // namespace sluice::sample

@@ -1,0 +1,18 @@
+// What the kernel programs counted, as facts of a sample.
+#pragma once
+
+#include <optional>
+
+#include "bpf/counters.h"
+#include "daemon/report.hpp"
+#include "daemon/sample/snapshot.hpp"
+
+namespace sluice::sample {
+
+// Only what is marked valid becomes present.
+void add_counters(const sluice_counters& counters, Sample& sample);
+
+// "foo.service" and its like from the names of the writer's cgroup and its ancestors.
+Writer writer_of(const sluice_write_event& event);
+
+}  // namespace sluice::sample

@@ -1,0 +1,342 @@
+// What the event programs count, against the kernel's own accounts.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include "tests/kernel/bpf/counted.hpp"
+
+namespace sluice::kernel_test {
+namespace {
+
+using bpf::Options;
+using bpf::Source;
+using namespace std::chrono_literals;
+
+Source open_source(const Options& options, std::vector<std::uint64_t> ids) {
+  auto source = Source::open(options);
+  if (!source) throw std::runtime_error(source.error().sentence);
+  if (const auto set = source->set_governed(ids); !set) throw std::runtime_error(set.error().sentence);
+  return std::move(*source);
+}
+
+double ms(std::uint64_t ns) {
+  return static_cast<double>(ns) / 1e6;
+}
+
+// Nanoseconds that the tasks of a cgroup have waited, by their own account.
+std::uint64_t run_delay_ns(const Cgroup& cgroup) {
+  std::istringstream threads(read_text(cgroup / "cgroup.threads"));
+  std::uint64_t sum = 0;
+  for (std::string tid; threads >> tid;) {
+    std::ifstream schedstat("/proc/" + tid + "/schedstat");
+    std::uint64_t ran = 0, waited = 0;
+    schedstat >> ran >> waited;
+    sum += waited;
+  }
+  return sum;
+}
+
+TEST(ThrottleTime, IsThatOfTheKernelsOwnAccount) {
+  Cgroup cgroup(root() / "throttled");
+  Options options = nothing();
+  options.throttle = true;
+  Source source = open_source(options, {cgroup.id()});
+  ASSERT_EQ(source.why_not(), "");
+  write_text(cgroup / "cpu.max", "20000 100000");
+  const auto before = read_keyed(cgroup / "cpu.stat");
+  cgroup.run(burn_cpu, 0);  // on one CPU: one run queue, so wall time is the sum over CPUs
+  cgroup.run(burn_cpu, 0);
+  cgroup.run(burn_cpu, 0);
+  std::uint64_t last = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::this_thread::sleep_for(20ms);
+    const std::uint64_t now = counted(source, cgroup).throttle.stopped_ns;
+    EXPECT_GE(now, last) << "a total that goes back";
+    last = now;
+  }
+  write_text(cgroup / "cpu.max", "max 100000");  // ends the stretch that goes on
+  const auto after = read_keyed(cgroup / "cpu.stat");
+  const sluice_counters counters = counted(source, cgroup);
+  ASSERT_TRUE(counters.valid & SLUICE_COUNTS_THROTTLE);
+  const std::uint64_t kernel_ns = (after.at("throttled_usec") - before.at("throttled_usec")) * 1000;
+  const std::uint64_t kernel_count = after.at("nr_throttled") - before.at("nr_throttled");
+  ASSERT_GT(kernel_count, 20u);
+  const double ratio = ms(counters.throttle.stopped_ns) / ms(kernel_ns);
+  testing::Test::RecordProperty("to_cpu_stat_ratio", std::to_string(ratio));
+  EXPECT_NEAR(ratio, 1.0, 0.02) << ms(counters.throttle.stopped_ns) << " ms, cpu.stat " << ms(kernel_ns);
+  EXPECT_NEAR(static_cast<double>(counters.throttle.count), static_cast<double>(kernel_count),
+              2.0 + static_cast<double>(kernel_count) / 8);
+  // Three tasks want the CPU, and all of them are stopped each time.
+  const double each =
+      static_cast<double>(counters.throttle.stopped_tasks) / static_cast<double>(counters.throttle.count);
+  testing::Test::RecordProperty("stopped_tasks_per_throttle_tasks", std::to_string(each));
+  EXPECT_NEAR(each, 3.0, 0.35);
+  std::this_thread::sleep_for(100ms);
+  EXPECT_EQ(counted(source, cgroup).throttle.stopped_ns, counters.throttle.stopped_ns)
+      << "nothing stands still";
+}
+
+TEST(ThrottleTime, TwoRunQueuesStandStillAtOnceAndCountOnce) {
+  Cgroup cgroup(root() / "both");
+  Options options = nothing();
+  options.throttle = true;
+  Source source = open_source(options, {cgroup.id()});
+  write_text(cgroup / "cpu.max", "40000 100000");
+  cgroup.run(burn_cpu, 0);
+  cgroup.run(burn_cpu, 1);
+  const std::uint64_t at_first = counted(source, cgroup).throttle.stopped_ns;
+  const auto began = std::chrono::steady_clock::now();
+  const auto before = read_keyed(cgroup / "cpu.stat").at("throttled_usec");
+  std::this_thread::sleep_for(5s);
+  const std::uint64_t wall_ns = counted(source, cgroup).throttle.stopped_ns - at_first;
+  const auto elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const double summed =
+      static_cast<double>(read_keyed(cgroup / "cpu.stat").at("throttled_usec") - before) / 1e6;
+  const double share = static_cast<double>(wall_ns) / 1e9 / elapsed;
+  testing::Test::RecordProperty("wall_share_ratio", std::to_string(share));
+  EXPECT_GT(share, 0.6);
+  EXPECT_LT(share, 1.0);
+  EXPECT_GT(summed, 1.5 * share * elapsed) << "cpu.stat adds both CPUs up";
+}
+
+TEST(RunQueue, WaitIsThatOfTheTasksOwnAccount) {
+  Cgroup crowded(root() / "crowded"), alone(root() / "alone");
+  Options options = nothing();
+  options.run_queue = true;
+  Source source = open_source(options, {crowded.id(), alone.id()});
+  ASSERT_EQ(source.why_not(), "");
+  for (int i = 0; i < 3; ++i) crowded.run(burn_cpu, 0);  // three for one CPU
+  alone.run([] { usleep(2000); }, 1);
+  std::this_thread::sleep_for(500ms);
+
+  const auto now = [&] { return std::pair(counted(source, crowded), run_delay_ns(crowded)); };
+  const auto [before, kernel_before] = now();
+  std::this_thread::sleep_for(6s);
+  const auto [after, kernel_after] = now();
+  ASSERT_TRUE(after.valid & SLUICE_COUNTS_RUN_QUEUE);
+  const double ratio =
+      ms(after.run_queue.total_ns - before.run_queue.total_ns) / ms(kernel_after - kernel_before);
+  testing::Test::RecordProperty("to_schedstat_ratio", std::to_string(ratio));
+  EXPECT_GT(kernel_after - kernel_before, 8'000'000'000u) << "two of three wait at any time";
+  EXPECT_NEAR(ratio, 1.0, 0.02);
+
+  // The sum lies within what the histogram's edges allow.
+  double least = 0, most = 0;
+  for (std::size_t i = 0; i < SLUICE_WAIT_BUCKETS; ++i) {
+    const auto waits = static_cast<double>(after.run_queue.log2_usec[i]);
+    least += i ? waits * std::ldexp(1.0, static_cast<int>(i)) : 0;
+    most += waits * std::ldexp(1.0, static_cast<int>(i) + 1);
+  }
+  const double total_usec = static_cast<double>(after.run_queue.total_ns) / 1e3;
+  EXPECT_LE(least, total_usec);
+  EXPECT_GE(most, total_usec);
+  const sluice_run_queue_wait quiet = counted(source, alone).run_queue;
+  EXPECT_LT(quiet.total_ns, after.run_queue.total_ns / 10) << "another cgroup's waits";
+  EXPECT_GT(std::accumulate(std::begin(quiet.log2_usec), std::end(quiet.log2_usec), std::uint64_t{0}), 100u);
+}
+
+TEST(RunQueue, DescendantsCountForTheirNearestGovernedAncestor) {
+  Cgroup outer(root() / "outer");
+  write_text(outer / "cgroup.subtree_control", "+cpu");
+  Cgroup inner(outer / "inner");
+  write_text(inner / "cgroup.subtree_control", "+cpu");
+  Cgroup leaf(inner / "leaf");
+  Options options = nothing();
+  options.run_queue = true;
+  Source source = open_source(options, {outer.id()});
+  for (int i = 0; i < 2; ++i) leaf.run(burn_cpu, 0);
+  std::this_thread::sleep_for(1s);
+  const std::uint64_t by_outer = counted(source, outer).run_queue.total_ns;
+  EXPECT_GT(by_outer, 500'000'000u);
+  const std::uint64_t both[] = {outer.id(), inner.id()};
+  ASSERT_TRUE(source.set_governed(both));  // what was remembered of the leaf is void
+  const std::uint64_t frozen = counted(source, outer).run_queue.total_ns;
+  EXPECT_GE(frozen, by_outer) << "who stays keeps its counters";
+  std::this_thread::sleep_for(1s);
+  EXPECT_GT(counted(source, inner).run_queue.total_ns, 500'000'000u);
+  EXPECT_LT(counted(source, outer).run_queue.total_ns - frozen, 50'000'000u);
+}
+
+TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
+  Cgroup cgroup(root() / "stalled");
+  Options options = nothing();
+  options.memory_stall = true;
+  Source source = open_source(options, {cgroup.id()});
+  ASSERT_EQ(source.why_not(), "");
+  write_text(cgroup / "memory.high", std::to_string(24 << 20));
+  const std::string file = "/var/tmp/sluice-stall";
+  write_file(file, 96 << 20);
+  const std::uint64_t some_before = read_pressure(cgroup / "memory.pressure").at("some");
+  // One task, so that time stalled is the wall time of "some"; on one CPU, for the kernel averages over CPUs.
+  cgroup.run(
+      [&] {
+        static const bool touched = (touch_anonymous(16 << 20), true);
+        (void)touched;
+        read_through(file);  // which does not fit
+      },
+      0);
+  std::this_thread::sleep_for(8s);
+  write_text(cgroup / "cgroup.kill", "1");
+  std::this_thread::sleep_for(500ms);
+  const sluice_counters counters = counted(source, cgroup);
+  const std::uint64_t some_ns = (read_pressure(cgroup / "memory.pressure").at("some") - some_before) * 1000;
+  std::filesystem::remove(file);
+  ASSERT_TRUE(counters.valid & SLUICE_COUNTS_MEMORY_STALL);
+  ASSERT_TRUE(counters.valid & SLUICE_COUNTS_HIGH);
+  ASSERT_GT(some_ns, 200'000'000u) << "no stall to look at";
+  const double ratio = ms(counters.memory.stalled_ns) / ms(some_ns);
+  testing::Test::RecordProperty("to_memory_pressure_ratio", std::to_string(ratio));
+  testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
+  EXPECT_NEAR(ratio, 1.0, 0.03) << ms(counters.memory.stalled_ns) << " ms, memory.pressure " << ms(some_ns);
+  EXPECT_GT(counters.memory.high_throttled_ns, 0u);
+}
+
+TEST(MemoryStall, GrowingAboveHighIsMostlyPenalty) {
+  Cgroup cgroup(root() / "penalty");
+  Options options = nothing();
+  options.memory_stall = true;
+  Source source = open_source(options, {cgroup.id()});
+  write_text(cgroup / "memory.high", std::to_string(16 << 20));
+  cgroup.run([] {
+    touch_anonymous(1 << 20);  // no swap: reclaim finds nothing, and each step costs a sleep
+    usleep(1000);
+  });
+  std::this_thread::sleep_for(8s);
+  const sluice_counters counters = counted(source, cgroup);
+  testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
+  EXPECT_GT(read_keyed(cgroup / "memory.events").at("high"), 0u);
+  EXPECT_GT(counters.memory.high_throttled_ns, 1'000'000'000u);
+}
+
+TEST(Oom, AKillIsAnEventAtOnce) {
+  Cgroup cgroup(root() / "victim");
+  Options options = nothing();
+  options.memory_stall = true;
+  Source source = open_source(options, {cgroup.id()});
+  write_text(cgroup / "memory.max", std::to_string(16 << 20));
+  cgroup.run([] { touch_anonymous(1 << 20); });
+  std::vector<sluice_event> heard;
+  for (int i = 0; i < 100 && heard.empty(); ++i) {
+    pollfd wait{source.events_fd(), POLLIN, 0};
+    poll(&wait, 1, 100);
+    ASSERT_TRUE(source.drain([&](const sluice_event& event) { heard.push_back(event); }));
+  }
+  ASSERT_EQ(heard.size(), 1u);
+  EXPECT_EQ(heard[0].kind, SLUICE_EVENT_OOM_KILL);
+  EXPECT_EQ(heard[0].cgroup_id, cgroup.id());
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(counted(source, cgroup).memory.oom_kills, 1u);
+  EXPECT_EQ(read_keyed(cgroup / "memory.events").at("oom_kill"), 1u);
+}
+
+class Writer : public testing::Test {
+ protected:
+  static Options only_writer() {
+    Options options = nothing();
+    options.writer = true;
+    options.event_interval = 0ns;
+    return options;
+  }
+  static std::vector<sluice_write_event> heard(Source& source) {
+    std::vector<sluice_write_event> writes;
+    std::this_thread::sleep_for(50ms);
+    const auto drained = source.drain([](const sluice_event&) { ADD_FAILURE() << "no such event"; },
+                                      [&](const sluice_write_event& event) { writes.push_back(event); });
+    EXPECT_TRUE(drained) << drained.error().sentence;
+    return writes;
+  }
+  static int shell(const std::string& command) {
+    const int pid = fork();
+    if (pid == 0) {
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return pid;
+  }
+};
+
+TEST_F(Writer, IsNamedWithItsProcessAndItsCgroup) {
+  Cgroup cgroup(root() / "written"), other(root() / "other"), by(root() / "by.service");
+  Source source = open_source(only_writer(), {cgroup.id()});
+  ASSERT_EQ(source.why_not(), "");
+  ASSERT_TRUE(source.has_writer());
+  int pid = 0;
+  {
+    const Inside inside(by);
+    pid = shell("echo '30000 100000' > " + (cgroup / "cpu.max").string());
+  }
+  auto writes = heard(source);
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(writes[0].event.cgroup_id, cgroup.id());
+  EXPECT_EQ(writes[0].event.kind, SLUICE_EVENT_WRITTEN);
+  EXPECT_EQ(writes[0].pid, static_cast<std::uint32_t>(pid));
+  EXPECT_EQ(writes[0].uid, 0u);
+  EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_CPU_MAX));
+  EXPECT_STREQ(writes[0].comm, "sh");
+  EXPECT_EQ(std::string(writes[0].value).substr(0, 12), "30000 100000");
+  EXPECT_EQ(writes[0].writer_cgroup_id, by.id());
+  EXPECT_STREQ(writes[0].cgroup[0], "by.service");
+  EXPECT_EQ(writes[0].cgroup[1], root().filename().string());
+
+  shell("echo 100M > " + (cgroup / "memory.high").string());
+  writes = heard(source);
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_MEMORY_HIGH));
+
+  shell("echo 1000 > " + (other / "cpu.max").string());  // not governed
+  shell("echo 200 > " + (cgroup / "cpu.weight").string() + "; echo nonsense 2>/dev/null > " +
+        (cgroup / "cpu.max").string());
+  write_text(cgroup / "cpu.max", "40000 100000");  // our own
+  EXPECT_TRUE(heard(source).empty());
+}
+
+TEST_F(Writer, ARingThatIsFullLosesEventsAndSaysSo) {
+  Cgroup cgroup(root() / "flooded");
+  Options options = only_writer();
+  options.ring_bytes = 4096;
+  options.own_writes = true;
+  Source source = open_source(options, {cgroup.id()});
+  for (int i = 0; i < 100; ++i) write_text(cgroup / "cpu.max", "40000 100000");
+  const auto kept = heard(source);
+  EXPECT_GE(kept.size(), 8u);
+  EXPECT_EQ(kept.size() + source.stats().lost_events, 100u);
+  EXPECT_EQ(source.stats().events, kept.size());
+  write_text(cgroup / "cpu.max", "40000 100000");
+  EXPECT_EQ(heard(source).size(), 1u) << "after a full ring nothing came any more";
+}
+
+TEST_F(Writer, TheRateLimitPassesTheFirstAndCountsTheRest) {
+  Cgroup cgroup(root() / "eager");
+  Options options = only_writer();
+  options.event_interval = 10s;
+  options.own_writes = true;
+  Source source = open_source(options, {cgroup.id()});
+  for (int i = 0; i < 20; ++i) write_text(cgroup / "cpu.max", "40000 100000");
+  EXPECT_EQ(heard(source).size(), 1u);
+  EXPECT_EQ(source.stats().suppressed, 19u);
+}
+
+TEST(Programs, AllLoadAndStaySmall) {
+  auto source = Source::open({});
+  ASSERT_TRUE(source) << source.error().sentence;
+  EXPECT_EQ(source->why_not(), "") << "something is missing on a kernel that has it all";
+  const std::vector<std::string> all{"bpf-iterator", "bpf-throttle-events", "bpf-throttle",
+                                     "bpf-runqueue", "bpf-memstall",        "bpf-flow",
+                                     "bpf-writer"};
+  EXPECT_EQ(source->capabilities(), all);
+  print_programs(*source);
+}
+
+}  // namespace
+}  // namespace sluice::kernel_test

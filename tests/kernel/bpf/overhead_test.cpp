@@ -1,0 +1,214 @@
+// What the event programs cost: the same load with and without them, in turn, in one guest. Emulated, so only
+// the ratios mean something. The goals: 1.13 for the worst case, 1.02 for a load that works.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "tests/kernel/bpf/counted.hpp"
+
+namespace sluice::kernel_test {
+namespace {
+
+using bpf::Options;
+using bpf::Source;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+void pin(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu) % static_cast<std::size_t>(sysconf(_SC_NPROCESSORS_ONLN)), &cpus);
+  if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) _exit(1);
+}
+
+// Two processes of one cgroup with a line between them; `first` runs in one and its result is the cost,
+// `second` in the other until the line is closed.
+template <typename First, typename Second>
+double with_peer(const Cgroup& cgroup, const std::array<int, 2>& line, const First& first,
+                 const Second& second) {
+  std::array<int, 2> result{};
+  EXPECT_EQ(pipe(result.data()), 0);
+  std::array<int, 2> pids{};
+  for (int side = 0; side < 2; ++side) {
+    pids[static_cast<std::size_t>(side)] = fork();
+    if (pids[static_cast<std::size_t>(side)] != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    write_text(cgroup / "cgroup.procs", "0");
+    close(line[static_cast<std::size_t>(1 - side)]);
+    if (side == 0) {
+      const double cost = first(line[0]);
+      if (write(result[1], &cost, sizeof(cost)) != sizeof(cost)) _exit(1);
+    } else {
+      second(line[1]);
+    }
+    _exit(0);
+  }
+  for (const int fd : {line[0], line[1], result[1]}) close(fd);
+  double cost = 0;
+  EXPECT_EQ(read(result[0], &cost, sizeof(cost)), static_cast<ssize_t>(sizeof(cost)));
+  close(result[0]);
+  for (const int pid : pids) waitpid(pid, nullptr, 0);
+  return cost;
+}
+
+std::array<int, 2> unix_line() {
+  std::array<int, 2> line{};
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, line.data()), 0);
+  return line;
+}
+
+std::array<int, 2> tcp_line() {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(listener, generic, size), 0);
+  EXPECT_EQ(listen(listener, 1), 0);
+  EXPECT_EQ(getsockname(listener, generic, &size), 0);
+  const int out = socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT_EQ(connect(out, generic, size), 0);
+  const int in = accept(listener, nullptr, nullptr);
+  close(listener);
+  const int yes = 1;
+  for (const int fd : {out, in}) EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)), 0);
+  return {out, in};
+}
+
+void echo(int fd, int cpu) {
+  pin(cpu);
+  char text[64];
+  for (ssize_t got = 0; (got = read(fd, text, sizeof(text))) > 0;)
+    if (write(fd, text, static_cast<std::size_t>(got)) != got) _exit(1);
+}
+
+// Seconds for so many turns.
+double turns(int fd, int cpu, int count) {
+  pin(cpu);
+  char text[64] = {};
+  const auto began = Clock::now();
+  for (int i = 0; i < count; ++i)
+    if (write(fd, text, sizeof(text)) != sizeof(text) || recv(fd, text, sizeof(text), MSG_WAITALL) < 0)
+      _exit(1);
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+class Overhead : public testing::Test {
+ protected:
+  static constexpr int kPairs = 9;
+
+  // Median over pairs of cost with : cost without, every second pair the other way round.
+  template <typename Cost>
+  double ratio(const Options& options, const Cost& cost) {
+    const auto with = [&] {
+      auto source = Source::open(options);
+      if (!source) throw std::runtime_error(source.error().sentence);
+      const std::uint64_t id = cgroup_.id();
+      EXPECT_TRUE(source->set_governed({&id, 1}));
+      std::atomic<bool> done = false;
+      std::thread ticks([&] {  // as the daemon does
+        while (!done) {
+          source->counters();
+          std::this_thread::sleep_for(100ms);
+        }
+      });
+      const double result = cost();
+      done = true;
+      ticks.join();
+      return result;
+    };
+    cost();  // warm
+    std::vector<double> ratios;
+    for (int i = 0; i < kPairs; ++i) {
+      double on = 0, off = 0;
+      if (i % 2) on = with();
+      off = cost();
+      if (i % 2 == 0) on = with();
+      ratios.push_back(on / off);
+    }
+    std::sort(ratios.begin(), ratios.end());
+    return ratios[kPairs / 2];
+  }
+  void tell(const char* what, double ratio) {
+    RecordProperty(std::string(what) + "_ratio", std::to_string(ratio));
+    std::printf("%s: %.3f times the cost without\n", what, ratio);
+  }
+  static Options events() {
+    Options options;
+    options.iterator = false;
+    return options;
+  }
+
+  Cgroup cgroup_{root() / "busy"};
+};
+
+TEST_F(Overhead, OfEachProgramOnSwitchesAndNothingElse) {
+  const auto cost = [&] {
+    return with_peer(
+        cgroup_, unix_line(), [](int fd) { return turns(fd, 0, 15'000); }, [](int fd) { echo(fd, 0); });
+  };
+  Options only_waits = nothing();
+  only_waits.run_queue = true;
+  tell("run_queue_alone", ratio(only_waits, cost));
+  const double all = ratio(events(), cost);
+  tell("all_programs", all);
+  EXPECT_LT(all, 1.3) << "the goal is 1.13";
+}
+
+TEST_F(Overhead, OnTheNetworkAndNothingElse) {
+  const double all = ratio(events(), [&] {
+    return with_peer(
+        cgroup_, tcp_line(), [](int fd) { return turns(fd, 0, 5'000); }, [](int fd) { echo(fd, 1); });
+  });
+  tell("all_programs", all);
+  EXPECT_LT(all, 1.3);
+}
+
+TEST_F(Overhead, OnAConsumerThatWorks) {
+  constexpr int kMessages = 250;
+  const auto usage_usec = [&] {
+    return static_cast<double>(read_keyed(cgroup_ / "cpu.stat").at("usage_usec"));
+  };
+  const double all = ratio(events(), [&] {
+    const double before = usage_usec();
+    with_peer(
+        cgroup_, tcp_line(),
+        [](int fd) {  // 200 messages a second
+          pin(0);
+          char message[1024] = {};
+          auto next = Clock::now();
+          for (int i = 0; i < kMessages; ++i) {
+            std::this_thread::sleep_until(next += 5ms);
+            if (write(fd, message, sizeof(message)) != sizeof(message)) _exit(1);
+          }
+          return 0.0;
+        },
+        [](int fd) {  // about 2 ms of work each
+          pin(1);
+          char message[1024];
+          while (recv(fd, message, sizeof(message), MSG_WAITALL) == sizeof(message))
+            for (int i = 0; i < 400'000; ++i) asm volatile("");
+        });
+    return usage_usec() - before;
+  });
+  tell("all_programs", all);
+  EXPECT_LT(all, 1.08) << "the goal is 1.02";
+}
+
+}  // namespace
+}  // namespace sluice::kernel_test

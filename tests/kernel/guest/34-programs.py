@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# timeout: 150
+"""The service loads every kernel program with the four capabilities it has, and tells what they see."""
+
+import json
+import re
+import time
+
+import sluice
+from lib import check, figure  # noqa: F401  (sluice puts the folder on the path)
+
+CONFIG = """
+[node]
+mode = "enforce"
+cpu_reserve = 0.5
+
+[[task]]
+match.unit = "tenant.service"
+name = "tenant"
+memory.enabled = false
+"""
+ALL = {"bpf-iterator", "bpf-throttle-events", "bpf-throttle", "bpf-runqueue", "bpf-memstall", "bpf-flow", "bpf-writer"}
+
+
+def capabilities() -> None:
+    said = set(sluice.bus_get(sluice.MANAGER, "Capabilities"))
+    check("programs.all-loaded", ALL <= said, f"missing: {sorted(ALL - said)}; {sluice.bus_get(sluice.MANAGER, 'SamplingReason')}")
+    check("programs.no-event-lost", sluice.bus_get(sluice.MANAGER, "EventsLost") == 0)
+
+
+def foreign_writer(tenant: sluice.Unit) -> None:
+    since = time.time()
+    tenant_max = f"{sluice.SLICE}/tenant.service/cpu.max"
+    sluice.run("systemd-run", "--quiet", "--wait", "--unit=intruder", "sh", "-c", f"echo '77000 100000' >{tenant_max}")
+    said = sluice.wait_for(lambda: "in intruder.service) wrote cpu.max" in sluice.daemon_log(since), 5)
+    line = next((x for x in sluice.daemon_log(since).splitlines() if "wrote cpu.max" in x), "nothing was said")
+    check("programs.foreign-writer-named", said and re.search(r"PID \d+ \(sh, in intruder\.service\)", line) is not None, line)
+    records = sluice.run("journalctl", "--no-pager", "-q", "-o", "json", "-u", "sluiced", f"--since=@{since:.6f}",
+                         "SLUICE_WRITER_UNIT=intruder.service").splitlines()  # fmt: skip
+    fields = json.loads(records[0]) if records else {}
+    check("programs.foreign-writer-fields", fields.get("SLUICE_WRITER_COMM") == "sh" and "SLUICE_FOUND" in fields,
+          str({k: v for k, v in fields.items() if k.startswith("SLUICE_")}))  # fmt: skip
+
+
+def oom_kill(tenant: sluice.Unit) -> None:
+    since = time.time()
+    hog = "a=x; while :; do a=$a$a; done"
+    group = f"{sluice.SLICE}/tenant.service/cgroup.procs"
+    sluice.run("sh", "-c", f"echo $$ >{group}; exec sh -c '{hog}'", check=False)
+    said = sluice.wait_for(lambda: "killed a process of 'tenant' for memory" in sluice.daemon_log(since), 5)
+    check("programs.oom-kill-told", said, sluice.daemon_log(since)[-400:])
+
+
+def main() -> None:
+    command = f"{sluice.BIN}/cpu_burner --burst-cpu-ms 5 --every-ms 50"
+    with sluice.Unit("tenant", command, CPUQuota="40%", MemoryMax="64M", OOMPolicy="continue") as tenant:
+        tenant.start()
+        with sluice.daemon(CONFIG, "tenant"):
+            capabilities()
+            foreign_writer(tenant)
+            oom_kill(tenant)
+            errors = sluice.daemon_log(priority="err")
+        check("programs.no-error", errors == "", errors)
+
+
+main()
