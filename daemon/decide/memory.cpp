@@ -168,13 +168,16 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   const double wait = in.interval_seconds * larger * larger;
   if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < wait) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
-  if (over_last(s, in.now, kSlowSeconds).some > in.pressure_target * kSlowSeconds / 2 ||
+  const double pressure = over_last(s, in.now, kSlowSeconds).some / kSlowSeconds;
+  if (pressure > in.pressure_target / 2 ||
       quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
     return {};
   }
   const double target = std::max(*floor, current * (1 - step));
   if (target >= (limited ? in.high_bytes : kInfinity)) return {};
-  return {target, reason_of(Rule::memory_probe, quiet, target)};
+  Reason why = reason_of(Rule::memory_probe, quiet, target);
+  why.pressure_ratio = pressure;  // what was judged, not the last moment's
+  return {target, why};
 }
 
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& s) {

@@ -79,7 +79,8 @@ Fields journal_fields(const Adjustment& a, std::uint64_t tick) {
                 {"SLUICE_KNOB", std::string(file_name(a.knob))},
                 {"SLUICE_OLD", raw_value(a.old_value)},
                 {"SLUICE_NEW", raw_value(a.new_value)},
-                {"SLUICE_REASON", std::string(to_string(a.reason.rule))}};
+                {"SLUICE_REASON", std::string(to_string(a.reason.rule))},
+                {"SLUICE_CAUSE", std::string(to_string(a.reason.cause))}};
   if (a.dry_run) fields.emplace_back("SLUICE_DRY_RUN", "1");
   if (a.reaction) fields.emplace_back("SLUICE_REACTION_USEC", std::to_string(a.reaction->count() / 1000));
   add_task_fields(fields, a.task, a.cgroup, tick);
@@ -93,6 +94,7 @@ Fields journal_fields(const Notice& n, std::uint64_t tick) {
     fields.emplace_back("SLUICE_NEW", raw_value(n.receipt->asked));
     if (n.receipt->error_number != 0) fields.emplace_back("ERRNO", std::to_string(n.receipt->error_number));
   }
+  if (n.trip != BreakerTrip::none) fields.emplace_back("SLUICE_CAUSE", to_string(n.trip));
   if (n.expected) fields.emplace_back("SLUICE_EXPECTED", raw_value(*n.expected));
   if (n.found) fields.emplace_back("SLUICE_FOUND", raw_value(*n.found));
   if (n.writer) {

@@ -5,6 +5,7 @@
 #include "daemon/publish/arguments.hpp"
 #include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/names.hpp"
+#include "daemon/publish/task_entries.hpp"
 #include "daemon/publish/task_properties.hpp"
 #include "daemon/publish/words.hpp"
 
@@ -14,16 +15,6 @@ namespace {
 
 using std::string;
 using std::uint64_t;
-
-string clamp_name(const Reason& reason) {
-  if (reason.clamped_capacity) return "capacity";
-  if (reason.clamped_max) return "max";
-  return reason.clamped_min ? "min" : "";
-}
-
-uint64_t bytes_value(double bytes) {
-  return bytes > 0 && bytes < 1.8e19 ? static_cast<uint64_t>(bytes) : 0;
-}
 
 Adjustment with_words(const TaskReport& task, const Change& change) {
   return {.id = task.id,
@@ -140,67 +131,19 @@ void TaskObject::export_methods(sdbus::IObject& object) {
 
 compat::Dictionary TaskObject::explain() const {
   const TaskReport& task = *view_.report;
-  const Reason& cpu = task.cpu_reason;
-  const Reason& memory = task.memory_reason;
   std::vector<string> last;
   for (auto change = view_.history.rbegin(); change != view_.history.rend() && last.size() < 8; ++change) {
     last.push_back(sentence(with_words(task, *change)));
   }
-  compat::Dictionary map{
-      compat::entry("Text", explanation(task, monotonic_now())),
-      compat::entry("LastChanges", last),
-      compat::entry("Mode", string(to_string(task.mode))),
-      compat::entry("HoldReason", c_escape(task.hold_reason)),
-      compat::entry("PinnedBy", pinned_by(context_, task)),
-      compat::entry("BreakerState", string(to_string(task.breaker))),
-      compat::entry("BreakerCause", c_escape(task.breaker_cause)),
-      compat::entry("CPURule", string(to_string(cpu.rule))),
-      compat::entry("CPUText", reason_words(Knob::cpu_max, cpu)),
-      compat::entry("CPUWantedPerSecUSec", usec_value(cpu.wanted)),
-      compat::entry("CPUClampedBy", clamp_name(cpu)),
-      compat::entry("CPUDemandPerSecUSec", usec_value(cpu.demand_cores)),
-      compat::entry("CPUUsagePerSecUSec", usec_value(cpu.usage_cores)),
-      compat::entry("CPUBacklogUSec", usec_value(cpu.backlog_cpu_seconds)),
-      compat::entry("CPUBindingUSec", usec_value(cpu.binding_seconds)),
-      compat::entry("CPUThrottledRatio", cpu.throttled_ratio),
-      compat::entry("CPUPressureRatio", cpu.pressure_ratio),
-      compat::entry("MemoryRule", string(to_string(memory.rule))),
-      compat::entry("MemoryText", reason_words(Knob::memory_high, memory)),
-      compat::entry("MemoryWanted", bytes_value(memory.wanted)),
-      compat::entry("MemoryClampedBy", clamp_name(memory)),
-      compat::entry("MemoryPressureRatio", memory.pressure_ratio),
-      compat::entry("MemoryRefaultsPerSec", memory.refaults_per_second),
-      compat::entry("MemoryReclaimRatio", memory.steal_scan_ratio),
-  };
-  if (task.memory_floor) map.insert(compat::entry("MemoryFloor", uint64_t{*task.memory_floor}));
+  compat::Dictionary map = explanation_entries(task, monotonic_now());
+  map.insert(compat::entry("LastChanges", last));
+  map.insert(compat::entry("PinnedBy", pinned_by(context_, task)));
   return map;
 }
 
 compat::Dictionary TaskObject::statistics() const {
-  const TaskReport& task = *view_.report;
-  compat::Dictionary map{
-      compat::entry("WritesLastMinute", task.writes_last_minute),
-      compat::entry("WritesTotal", task.writes_total),
-      compat::entry("DriftTotal", task.drift_total),
-      compat::entry("HistoryEntries", static_cast<std::uint32_t>(view_.history.size())),
-  };
-  // Absent when not known: here a map can say so.
-  const auto add = [&](const char* key, const auto& value) {
-    if (value) map.insert(compat::entry(key, *value));
-  };
-  const auto add_usec = [&](const char* key, const std::optional<double>& seconds) {
-    if (seconds) map.insert(compat::entry(key, usec_value(*seconds)));
-  };
-  add_usec("CPUUsagePerSecUSec", task.cpu_usage_cores);
-  add_usec("CPUDemandPerSecUSec", task.cpu_demand_cores);
-  add_usec("BacklogCPUUSec", task.backlog_cpu_seconds);
-  add("ThrottledRatio", task.cpu_throttled_ratio);
-  add("CPUPressureRatio", task.cpu_pressure_ratio);
-  add("MemoryPressureRatio", task.memory_pressure_ratio);
-  add("MemoryRefaultsPerSec", task.refaults_per_second);
-  add("MemoryCurrent", task.memory_current);
-  add("MemoryFloor", task.memory_floor);
-  add("Lag", task.lag);
+  compat::Dictionary map = statistics_entries(*view_.report, monotonic_now());
+  map.insert(compat::entry("HistoryEntries", static_cast<std::uint32_t>(view_.history.size())));
   return map;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/publish/bus_compat.hpp"
 #include "daemon/publish/names.hpp"
 #include "daemon/publish/object_context.hpp"
+#include "daemon/publish/words.hpp"
 
 namespace sluice::publish {
 
@@ -42,6 +43,11 @@ void visit_task_properties(Visit&& visit) {
   visit("ControlGroupId", Emits::yes, [](C, V t) { return t.report->id.value; });
   visit("Mode", Emits::yes, [](C, V t) { return string(to_string(t.report->mode)); });
   visit("BreakerState", Emits::yes, [](C, V t) { return string(to_string(t.report->breaker)); });
+  visit("BreakerCause", Emits::yes, [](C, V t) {
+    const bool closed = t.report->breaker == BreakerState::closed;
+    return closed ? string() : trip_words(t.report->breaker_trip, t.report->breaker_cause);
+  });
+  visit("Cause", Emits::yes, [](C, V t) { return string(to_string(t.report->diagnosis.cause)); });
   visit("PinnedBy", Emits::yes, [](C c, V t) { return pinned_by(c, *t.report); });
   visit("HoldReason", Emits::yes, [](C, V t) { return c_escape(t.report->hold_reason); });
 

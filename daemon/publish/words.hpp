@@ -9,12 +9,21 @@ namespace sluice::publish {
 
 std::string cores_words(double cores);            // "0.40 cores"
 std::string bytes_words(double bytes);            // "1.5 GiB"
+std::string percent_words(double ratio);          // "0.04 %", "90 %"
 std::string duration_words(Nsec duration);        // "90 ms", "1.5 s", "3 min"
 std::string value_words(const KnobValue& value);  // "1.20 cores", "512 MiB", "no limit"
-std::string error_words(int error_number);        // "EACCES (permission denied)"
+// Both in as many digits as it takes to tell them apart: "1.204 GiB -> 1.247 GiB".
+std::string change_words(const KnobValue& from, const KnobValue& to);
+std::string error_words(int error_number);  // "EACCES (permission denied)"
 
 // Why, without the change: "throttled in 90 % of its periods for 0.9 s; it would use 1.2 cores".
 std::string reason_words(Knob knob, const Reason& reason);
+
+// What opened a breaker; `cause`: of a failed write.
+std::string trip_words(BreakerTrip trip, const std::string& cause);
+
+// What holds a task up: "is stopped by its quota 80 % of the time".
+std::string cause_words(const Diagnosis& diagnosis);
 
 // "cpu.max 0.40 cores -> 1.20 cores: throttled in ...". Without the task's name: a line's fields carry it.
 std::string sentence(const Adjustment& adjustment);

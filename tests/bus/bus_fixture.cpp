@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -53,11 +54,24 @@ TaskReport make_task(const std::string& name, const std::string& cgroup, std::ui
   task.cpu_max_cores = 4;
   task.memory_min = 64 * kMiB;
   task.memory_max = 2048 * kMiB;
+  task.signals.interval_seconds = 0.1;
+  task.signals.system_cores = 0.1;
+  task.signals.run_queue_wait_p99_usec = 4096;
+  task.signals.backlog_bytes = 65'536;
+  task.signals.arrival_bytes_per_second = 1e6;
+  task.flow.cpu_seconds_per_mib = 0.25;
+  task.flow.drain_seconds = std::numeric_limits<double>::infinity();
+  task.diagnosis.cause = Cause::starved_by_quota;
+  task.diagnosis.inputs.throttled_share = 0.8;
+  task.source = SampleSource::bpf;
   task.cpu_reason = {.rule = Rule::cpu_throttled,
+                     .cause = Cause::starved_by_quota,
                      .wanted = 0.5,
                      .demand_cores = 0.9,
                      .binding_seconds = 0.9,
-                     .throttled_ratio = 0.9};
+                     .throttled_ratio = 0.9,
+                     .clamped_max = true,
+                     .clamped_capacity = true};
   return task;
 }
 
@@ -113,7 +127,10 @@ class Fixture {
     ++report_.tick;
     ++report_.node.ticks;
     report_.now = std::chrono::steady_clock::now().time_since_epoch();
-    for (auto& task : report_.tasks) task.sampled_at = report_.now;
+    for (auto& task : report_.tasks) {
+      task.sampled_at = report_.now;
+      task.cpu_looks_again_at = report_.now + 3600s;
+    }
     log_.publish(report_);
     bus_->publish(std::make_shared<Report>(report_));
     report_.adjustments.clear();

@@ -47,6 +47,8 @@ class Tree(BusCase):
         self.assertEqual(900_000, get("CPUDemandPerSecUSec"))
         self.assertEqual(0.25, get("ThrottledRatio"))
         self.assertEqual("cpu-throttled", get("Reason"))
+        self.assertEqual("starved-by-quota", get("Cause"))
+        self.assertEqual("", get("BreakerCause"))
         self.assertEqual(INFINITY, get("BacklogCPUUSec"))  # not known
         unknown = get("Lag")
         self.assertTrue(unknown is None or math.isnan(unknown), unknown)
@@ -187,6 +189,13 @@ class Calls(BusCase):
                       told["LastChanges"]["data"][0])
         self.assertIn("alpha is governed", told["Text"]["data"])
         self.assertIn("cpu.max is 1.20 cores", told["Text"]["data"])
+        self.assertIn("It is stopped by its quota 80 % of the time", told["Text"]["data"])
+        self.assertEqual("starved-by-quota", told["Cause"]["data"])
+        self.assertEqual(0.8, told["CauseInputs"]["data"]["ThrottledRatio"]["data"])
+        self.assertEqual("starved-by-quota", told["CPUCause"]["data"])
+        self.assertEqual("max,capacity", told["CPUClampedBy"]["data"])
+        self.assertAlmostEqual(3600 * 10**6, told["CPUNextLookUSec"]["data"], delta=10 * 10**6)
+        self.assertNotIn("MemoryNextLookUSec", told)
         self.assertEqual("cpu-throttled", told["CPURule"]["data"])
         self.assertEqual(900_000, told["CPUDemandPerSecUSec"]["data"])
 
@@ -210,7 +219,24 @@ class Calls(BusCase):
         self.assertIn("cpu.max to 1.50 cores", text)
         self.assertEqual(3, self.bus.call(ROOT, MANAGER, "GetStats")["Tasks"]["data"])
         self.assertEqual(300 * 2**20, self.bus.call(ALPHA, TASK, "GetStats")["MemoryCurrent"]["data"])
-        self.assertNotIn("Lag", self.bus.call(ALPHA, TASK, "GetStats"))  # not known is left out
+
+    def test_statistics_are_all_signals_with_their_source_and_age(self) -> None:
+        stats = self.bus.call(ALPHA, TASK, "GetStats")
+        data = {key: value["data"] for key, value in stats.items()}
+        self.assertEqual("bpf", data["SampleSource"])
+        self.assertLess(data["SampleAgeUSec"], 10**6)
+        self.assertEqual(100_000, data["IntervalUSec"])
+        self.assertEqual(100_000, data["CPUSystemPerSecUSec"])
+        self.assertEqual(4096, data["RunQueueWaitP99USec"])
+        self.assertEqual(65_536, data["BacklogBytes"])
+        self.assertEqual(1e6, data["ArrivalBytesPerSec"])
+        self.assertEqual(250_000, data["CPUPerMiBUSec"])
+        self.assertEqual(INFINITY, data["DrainUSec"])  # it does not drain
+        self.assertEqual("starved-by-quota", data["Cause"])
+        self.assertEqual({"RunQueueWaitP99USec": "t", "ArrivalBytesPerSec": "d", "SampleSource": "s"},
+                         {key: stats[key]["type"] for key in ("RunQueueWaitP99USec", "ArrivalBytesPerSec", "SampleSource")})
+        for unknown in ("Lag", "ZeroWindowRatio", "OOMKills", "UnsentBytes", "SocketBacklogCPUUSec"):
+            self.assertNotIn(unknown, data)  # not known is left out
 
     def test_reload_answers_when_it_is_done(self) -> None:
         self.bus.call(ROOT, MANAGER, "Reload")

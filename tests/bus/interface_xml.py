@@ -1,6 +1,8 @@
 """One interface of an introspection answer as a canonical XML file: what systemd/*.xml are made with.
 
     busctl introspect --xml-interface NAME PATH | tests/bus/interface_xml.py INTERFACE > systemd/INTERFACE.xml
+
+The shipped files also have comments, written by hand: what a dictionary's keys mean.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ TEST(JournalFields, OfAnAdjustment) {
   a.old_value = CpuMax{};
   a.new_value = CpuMax{Usec(120'000), Usec(100'000)};
   a.reason.rule = Rule::cpu_throttled;
+  a.reason.cause = Cause::starved_by_quota;
   a.reaction = 730us;
   const auto fields = journal_fields(a, 42);
   EXPECT_THAT(fields, Contains(Pair("SLUICE_TASK", "al\\xffpha")));
@@ -48,6 +49,7 @@ TEST(JournalFields, OfAnAdjustment) {
   EXPECT_THAT(fields, Contains(Pair("SLUICE_OLD", "max 100000")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_NEW", "120000 100000")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_REASON", "cpu-throttled")));
+  EXPECT_THAT(fields, Contains(Pair("SLUICE_CAUSE", "starved-by-quota")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_REACTION_USEC", "730")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_TICK", "42")));
 }

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <set>
+#include <string>
 
 namespace sluice::publish {
 namespace {
@@ -72,6 +74,74 @@ TEST(Words, AnAdjustmentIsOneSentence) {
   a.dry_run = true;
   EXPECT_THAT(sentence(a), testing::StartsWith("dry run: cpu.max"));
   EXPECT_THAT(sentence(a), testing::EndsWith("(730 us after the event)"));
+}
+
+TEST(Words, OldAndNewNeverPrintAlike) {
+  const MemoryLimit old_high{1229 * kMiB}, new_high{1260 * kMiB};
+  ASSERT_EQ(value_words(old_high), value_words(new_high));
+  EXPECT_EQ(change_words(old_high, new_high), "1.20 GiB -> 1.23 GiB");
+  EXPECT_EQ(change_words(CpuMax{Usec(100'100), Usec(100'000)}, CpuMax{Usec(100'300), Usec(100'000)}),
+            "1.001 cores -> 1.003 cores");
+  EXPECT_EQ(change_words(quota(40), quota(120)), "0.40 cores -> 1.20 cores");
+  EXPECT_EQ(change_words(quota(40), quota(40)), "0.40 cores -> 0.40 cores");
+  EXPECT_EQ(change_words(MemoryLimit{}, new_high), "no limit -> 1.2 GiB");
+}
+
+TEST(Words, AnEventYoungerThanTheLastLookSpeaksOfNoPercentage) {
+  Reason r{.rule = Rule::cpu_throttled, .demand_cores = 1.2, .binding_seconds = 0.4, .throttled_ratio = 0};
+  EXPECT_EQ(reason_words(Knob::cpu_max, r),
+            "its quota has stopped it for 400 ms without a break; it would use 1.20 cores");
+  r.rule = Rule::cpu_undo;
+  r.binding_seconds = 0;
+  EXPECT_EQ(reason_words(Knob::cpu_max, r),
+            "the last cut was wrong: since then its quota has stopped it; it would use 1.20 cores");
+}
+
+TEST(Words, ACauseThatTheRuleDoesNotSayIsAdded) {
+  Reason r{.rule = Rule::cpu_throttled, .cause = Cause::starved_by_quota, .throttled_ratio = 0.5};
+  const auto plain = reason_words(Knob::cpu_max, r);
+  EXPECT_THAT(plain, Not(HasSubstr("quota stops")));
+  r.cause = Cause::stalled_on_memory;
+  EXPECT_EQ(reason_words(Knob::cpu_max, r), plain + "; it stalls on memory");
+}
+
+TEST(Words, EveryCauseHasWords) {
+  std::set<std::string> all;
+  for (int i = 0; i <= static_cast<int>(Cause::thread_bound); ++i) {
+    Diagnosis d;
+    d.cause = static_cast<Cause>(i);
+    d.inputs.usage_cores = 1;
+    all.insert(cause_words(d));
+    EXPECT_FALSE(cause_words(d).empty()) << i;
+  }
+  EXPECT_EQ(all.size(), 10U);
+  Diagnosis d;
+  d.cause = Cause::starved_by_quota;
+  d.inputs.throttled_share = 0.8;
+  EXPECT_EQ(cause_words(d), "is stopped by its quota 80 % of the time");
+}
+
+TEST(Words, ABreakerThatHarmOpenedSaysSo) {
+  Notice n;
+  n.kind = Notice::Kind::breaker_opened;
+  n.trip = BreakerTrip::late;
+  EXPECT_THAT(sentence(n), HasSubstr("our quota made it late"));
+}
+
+TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
+  TaskReport t;
+  t.name = "alpha";
+  t.diagnosis.cause = Cause::downstream_bound;
+  t.diagnosis.inputs.unsent_bytes = 3.0 * kMiB;
+  t.diagnosis.since = 17s;
+  t.cpu_looks_again_at = 20s + 100ms;
+  t.memory_probes_again_at = 22s;
+  const auto text = explanation(t, 20s);
+  EXPECT_THAT(text, HasSubstr("It waits for those downstream: 3 MiB that it wrote are not taken, for 3 s."));
+  EXPECT_THAT(text, HasSubstr("looked at again within 100 ms, or as soon as its quota stops it."));
+  EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s, more whenever it stalls."));
+  t.cpu_looks_again_at.reset();
+  EXPECT_THAT(explanation(t, 20s), HasSubstr("It stays until that is lifted."));
 }
 
 TEST(Words, AClampSaysWhatWasWanted) {
@@ -149,6 +219,7 @@ TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {
   t.cpu_max_cores = 4;
   t.cpu_changed_at = 10s;
   t.breaker = BreakerState::open;
+  t.breaker_trip = BreakerTrip::write_failed;
   t.breaker_cause = "EACCES";
   t.breaker_retry_at = 80s;
   const auto text = explanation(t, 20s);
