@@ -274,8 +274,6 @@ extern const struct rq runqueues __ksym;
  */
 #ifdef SLUICE_KERNEL_HAS_PSI_SEQ
 extern const seqcount_t psi_seq __ksym __weak;
-#else
-#define psi_seq (*(const seqcount_t*)0)
 #endif
 #ifdef SLUICE_KERNEL_HAS_CSS_FLUSH
 extern void css_rstat_flush(struct cgroup_subsys_state* css) __ksym __weak;

@@ -26,6 +26,7 @@ enum sluice_group {
   SLUICE_HAS_MEMORY_EVENTS = 1u << 7,   /* memory_events */
   SLUICE_HAS_SWAP = 1u << 8,            /* swap_current_bytes, swap_max_bytes */
   SLUICE_HAS_MEMORY_STAT = 1u << 9,     /* memory_stat */
+  SLUICE_HAS_RUNNABLE = 1u << 10,       /* runnable_threads */
 };
 
 enum sluice_resource { SLUICE_CPU = 0, SLUICE_MEMORY = 1, SLUICE_IO = 2, SLUICE_RESOURCES = 3 };
@@ -45,12 +46,15 @@ struct sluice_memory_events {
   uint64_t oom_kill;
 };
 
-/* memory.stat, what the governor uses of it. */
+/* memory.stat, what the governor uses of it, each as its line says. */
 struct sluice_memory_stat {
   uint64_t anon_bytes;
   uint64_t file_bytes;
+  uint64_t shmem_bytes;
   uint64_t unevictable_bytes;
-  uint64_t slab_unreclaimable_bytes;
+  uint64_t sock_bytes;
+  uint64_t kernel_bytes;
+  uint64_t slab_reclaimable_bytes;
   uint64_t workingset_refault_anon;
   uint64_t workingset_refault_file;
   uint64_t pgscan;
@@ -85,6 +89,8 @@ struct sluice_record {
 
   struct sluice_memory_events memory_events;
   struct sluice_memory_stat memory_stat;
+
+  uint64_t runnable_threads; /* on a run queue, or held back by a spent quota */
 };
 
 enum sluice_event_kind {
@@ -107,5 +113,5 @@ SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, usage_ns) == 24, "no padding
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, pressure) == 88, "no padding before pressure");
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_current_bytes) == 136, "no padding before memory");
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_stat) == 216, "no padding before memory_stat");
-SLUICE_STATIC_ASSERT(sizeof(struct sluice_record) == 280, "the wire format has a size of its own");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_record) == 312, "the wire format has a size of its own");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_event) == 32, "the wire format has a size of its own");

@@ -8,11 +8,14 @@
 char LICENSE[] SEC("license") = "GPL";
 
 // Set by the loader from what the kernel's BTF says.
-const volatile uint32_t flush_cgroup = 0;  // a truth, as the two below; _Bool in a skeleton is no C++
+const volatile uint32_t flush_cgroup = 0;  // a truth, as the one below; _Bool in a skeleton is no C++
 const volatile uint32_t flush_css = 0;
-const volatile uint32_t has_psi_seq = 0;
 const volatile uint32_t cpus = 1;
 const volatile uint64_t page_bytes = 4096;
+// struct memcg_vmstats: from where, how much, and where each counter lies in that. 0 bytes: not known.
+const volatile uint32_t stat_from = 0;
+const volatile uint32_t stat_bytes = 0;
+const volatile uint32_t stat_at[SLUICE_STATS] = {};
 
 // The loader sets how many, and how large: an entry's tail is as long as there are CPUs (thus no BTF of the
 // value).
@@ -50,40 +53,67 @@ static __always_inline void learn_clock_offset(void) {
   walk.clock_offset_at_ns = now;
 }
 
-static __always_inline uint32_t psi_sequence(struct psi_group_cpu* at, uint32_t cpu) {
-  struct psi_group_cpu___own_seq* own = (void*)at;
-  if (bpf_core_field_exists(own->seq)) return BPF_CORE_READ(own, seq.sequence);
-  if (has_psi_seq) {
-    const seqcount_t* seq = bpf_per_cpu_ptr(&psi_seq, cpu);
-    if (seq) return ((volatile const seqcount_t*)seq)->sequence;
-  }
-  return 0;
+// Where each CPU's variables lie: asked once a walk, not once a cgroup.
+static struct sluice_cpu {
+  uint64_t offset;
+  uint64_t present;
+} places[SLUICE_CPUS_MAX];
+
+static __always_inline void learn_places(void) {
+  for (uint32_t cpu = 0; cpu < cpus && cpu < SLUICE_CPUS_MAX; cpu++)
+    places[cpu].present = kernel_percpu_offset(cpu, &places[cpu].offset);
 }
 
-#define PSI_ARRAY 16  // more than any kernel has of states
+// Each structure is copied out of the kernel in one go, and picked apart here: a helper's call costs as much
+// as some hundred bytes. One walk at a time.
+#define COPY_BYTES 512
+static uint64_t copied[COPY_BYTES / sizeof(uint64_t)];
+static uint64_t stats[SLUICE_STAT_LONGS + 1];
 
-// An array that belongs to the states, in one go. `state` below is a constant of the running kernel.
-#define READ_STATES(into, field)                                                                \
-  do {                                                                                          \
-    uint32_t bytes = bpf_core_field_size(field);                                                \
-    if (bytes > sizeof(into)) bytes = sizeof(into);                                             \
-    bpf_probe_read_kernel(into, bytes, (const void*)__builtin_preserve_access_index(&(field))); \
-  } while (0)
-#define STATE(name) (bpf_core_enum_value(enum psi_states, PSI_##name) & (PSI_ARRAY - 1))
+#define OFFSET(field) bpf_core_field_offset(field)
+#define END(field) (bpf_core_field_offset(field) + bpf_core_field_size(field))
+#define FARTHER(a, b) ((a) > (b) ? (a) : (b))
 
-// The kernel's get_recent_times() without its lock: what has been booked, plus the states that last. Booked
-// first: a writer in between, where no sequence number tells of it, makes the sum too small, which the next
-// walk makes good.
+static __always_inline bool copy(const void* from, uint32_t bytes) {
+  return bytes <= COPY_BYTES && bpf_probe_read_kernel(copied, bytes, from) == 0;
+}
+// The offsets are constants of the running kernel, which the masks tell the verifier.
+static __always_inline uint32_t copied_u32(uint32_t offset) {
+  return *(uint32_t*)((void*)copied + (offset & (COPY_BYTES - 1) & ~3u));
+}
+static __always_inline uint64_t copied_u64(uint32_t offset) {
+  return *(uint64_t*)((void*)copied + (offset & (COPY_BYTES - 1) & ~7u));
+}
+
+#define STATE(name) bpf_core_enum_value(enum psi_states, PSI_##name)
+
+// The kernel's get_recent_times() without its lock: what has been booked, plus the states that last. The
+// sequence number tells of a writer in between.
 static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct psi_group_cpu* at,
                                               uint32_t cpu) {
-  uint32_t before = psi_sequence(at, cpu);
-  uint32_t times[PSI_ARRAY] = {};
-  READ_STATES(times, at->times);
-  uint32_t mask = BPF_CORE_READ(at, state_mask);
-  int64_t since_ns = (int64_t)(bpf_ktime_get_ns() - walk.clock_offset_ns - BPF_CORE_READ(at, state_start));
-  uint32_t lasting_ns = since_ns > 0 ? (uint32_t)since_ns : 0;
-#define RECENT(name) \
-  out->ns[SLUICE_PSI_##name] = times[STATE(name)] + (mask & (1u << STATE(name)) ? lasting_ns : 0)
+  const uint32_t bytes =
+      FARTHER(FARTHER(END(at->tasks), END(at->times)), FARTHER(END(at->state_mask), END(at->state_start)));
+#ifdef SLUICE_KERNEL_HAS_PSI_SEQ
+  const volatile seqcount_t* seq = bpf_per_cpu_ptr(&psi_seq, cpu);
+  if (!seq) return false;
+  const uint32_t before = seq->sequence;
+  if (!copy(at, bytes)) return false;
+  const uint64_t now_ns = bpf_ktime_get_ns() - walk.clock_offset_ns;
+  const uint32_t after = seq->sequence;
+#else
+  const struct psi_group_cpu___own_seq* own = (void*)at;  // its first member, thus copied before the rest
+  if (!copy(at, bytes)) return false;
+  const uint64_t now_ns = bpf_ktime_get_ns() - walk.clock_offset_ns;
+  const uint32_t before = copied_u32(OFFSET(own->seq)), after = BPF_CORE_READ(own, seq.sequence);
+#endif
+  if ((before & 1) || before != after) return false;
+
+  const uint32_t mask = copied_u32(OFFSET(at->state_mask));
+  const int64_t since_ns = (int64_t)(now_ns - copied_u64(OFFSET(at->state_start)));
+  const uint32_t lasting_ns = since_ns > 0 ? (uint32_t)since_ns : 0;
+#define RECENT(name)                                                                            \
+  out->ns[SLUICE_PSI_##name] = copied_u32(OFFSET(at->times) + STATE(name) * sizeof(uint32_t)) + \
+                               (mask & (1u << STATE(name)) ? lasting_ns : 0)
   RECENT(IO_SOME);
   RECENT(IO_FULL);
   RECENT(MEM_SOME);
@@ -92,39 +122,48 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
   RECENT(CPU_FULL);
   RECENT(NONIDLE);
 #undef RECENT
-  return !(before & 1) && psi_sequence(at, cpu) == before;
+  return true;
 }
 
-static __always_inline void read_psi_cpu(struct sluice_psi_cpu* out, struct psi_group* group, uint32_t cpu) {
-  uint64_t offset = 0;
+// How many tasks are runnable there.
+static __always_inline uint32_t read_psi_cpu(struct sluice_psi_cpu* out, void* pcpu, uint32_t cpu) {
+  const struct sluice_cpu* where = &places[cpu & (SLUICE_CPUS_MAX - 1)];
   __builtin_memset(out, 0, sizeof(*out));
-  out->consistent = !kernel_percpu_offset(cpu, &offset);  // a CPU that cannot be has nothing to tell
-  if (out->consistent) return;
-  struct psi_group_cpu* at = (void*)BPF_CORE_READ(group, pcpu) + offset;
+  out->consistent = !where->present;  // a CPU that cannot be has nothing to tell
+  if (out->consistent) return 0;
+  struct psi_group_cpu* at = pcpu + where->offset;
 #pragma clang loop unroll(disable)
   for (int attempt = 0; attempt < 4; attempt++) {
     if (!read_psi_cpu_once(out, at, cpu)) continue;
     out->consistent = 1;
     break;
   }
+  return copied_u32(OFFSET(at->tasks) +
+                    bpf_core_enum_value(enum psi_task_count, NR_RUNNING) * sizeof(uint32_t));
 }
 
 static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_walk_entry* entry) {
   struct sluice_record* r = &entry->record;
   struct psi_group* group = kernel_psi_group(cgrp);
   if (!group) return;
-  if (bpf_core_field_exists(group->enabled) && !BPF_CORE_READ(group, enabled)) return;
+  if (bpf_core_field_exists(group->enabled) && !group->enabled) return;
 
-  uint64_t totals[PSI_ARRAY] = {};  // [PSI_AVGS][states]: the first row
-  READ_STATES(totals, group->total);
-  r->pressure[SLUICE_CPU].some_ns = totals[STATE(CPU_SOME)];
-  r->pressure[SLUICE_CPU].full_ns = totals[STATE(CPU_FULL)];
-  r->pressure[SLUICE_MEMORY].some_ns = totals[STATE(MEM_SOME)];
-  r->pressure[SLUICE_MEMORY].full_ns = totals[STATE(MEM_FULL)];
-  r->pressure[SLUICE_IO].some_ns = totals[STATE(IO_SOME)];
-  r->pressure[SLUICE_IO].full_ns = totals[STATE(IO_FULL)];
-  for (uint32_t cpu = 0; cpu < cpus; cpu++) read_psi_cpu(&entry->psi[cpu], group, cpu);
-  r->valid |= SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE;
+    // [PSI_AVGS][states]: the first row. Typed, so plain loads.
+#define TOTAL(name) \
+  (*(const uint64_t*)((const void*)group + OFFSET(group->total) + STATE(name) * sizeof(uint64_t)))
+  r->pressure[SLUICE_CPU].some_ns = TOTAL(CPU_SOME);
+  r->pressure[SLUICE_CPU].full_ns = TOTAL(CPU_FULL);
+  r->pressure[SLUICE_MEMORY].some_ns = TOTAL(MEM_SOME);
+  r->pressure[SLUICE_MEMORY].full_ns = TOTAL(MEM_FULL);
+  r->pressure[SLUICE_IO].some_ns = TOTAL(IO_SOME);
+  r->pressure[SLUICE_IO].full_ns = TOTAL(IO_FULL);
+#undef TOTAL
+  void* pcpu = BPF_CORE_READ(group, pcpu);
+  uint64_t runnable = 0;
+  for (uint32_t cpu = 0; cpu < cpus; cpu++) runnable += read_psi_cpu(&entry->psi[cpu], pcpu, cpu);
+  r->runnable_threads = runnable;
+  r->valid |=
+      SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE | SLUICE_HAS_RUNNABLE;
 }
 
 static __always_inline void read_usage(struct cgroup* cgrp, struct sluice_walk_entry* entry) {
@@ -146,12 +185,17 @@ static __always_inline void read_bandwidth(struct cgroup* cgrp, struct sluice_re
     return;
   tg = kernel_controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id));
   if (!tg) return;
-  r->nr_periods = (uint32_t)BPF_CORE_READ(tg, cfs_bandwidth.nr_periods);
-  r->nr_throttled = (uint32_t)BPF_CORE_READ(tg, cfs_bandwidth.nr_throttled);
-  r->throttled_ns = BPF_CORE_READ(tg, cfs_bandwidth.throttled_time);
-  uint64_t quota_ns = BPF_CORE_READ(tg, cfs_bandwidth.quota);
+  struct cfs_bandwidth* bandwidth = (void*)__builtin_preserve_access_index(&tg->cfs_bandwidth);
+  if (!copy(bandwidth, FARTHER(FARTHER(END(bandwidth->nr_periods), END(bandwidth->nr_throttled)),
+                               FARTHER(END(bandwidth->throttled_time),
+                                       FARTHER(END(bandwidth->quota), END(bandwidth->period))))))
+    return;
+  r->nr_periods = copied_u32(OFFSET(bandwidth->nr_periods));
+  r->nr_throttled = copied_u32(OFFSET(bandwidth->nr_throttled));
+  r->throttled_ns = copied_u64(OFFSET(bandwidth->throttled_time));
+  uint64_t quota_ns = copied_u64(OFFSET(bandwidth->quota));
   r->cfs_quota_us = quota_ns == UINT64_MAX ? SLUICE_NO_LIMIT : quota_ns / NSEC_PER_USEC;
-  r->cfs_period_us = (uint64_t)BPF_CORE_READ(tg, cfs_bandwidth.period) / NSEC_PER_USEC;
+  r->cfs_period_us = copied_u64(OFFSET(bandwidth->period)) / NSEC_PER_USEC;
   r->valid |= SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX;
 }
 
@@ -160,24 +204,50 @@ static __always_inline uint64_t pages_to_limit(uint64_t pages) {
   return pages >= (uint64_t)INT64_MAX / page_bytes ? SLUICE_NO_LIMIT : pages * page_bytes;
 }
 
-#define EVENTS 16  // more than any kernel has
+// The kernel clamps what its per-CPU sums may make negative for a moment.
+#define PAGES(stat) ((int64_t)STAT(stat) > 0 ? STAT(stat) * page_bytes : 0)
+#define STAT(stat) stats[stat_at[SLUICE_STAT_##stat] & (2 * SLUICE_STAT_LONGS - 1)]
+
+static __always_inline void read_memory_stat(struct mem_cgroup* memcg, struct sluice_record* r) {
+  // Those that are flushed by a call of their own lag; and in an order that nobody knows, nothing can be
+  // found.
+  if (!flush_cgroup || !stat_bytes) return;
+  const void* vmstats = BPF_CORE_READ(memcg, vmstats);
+  if (bpf_probe_read_kernel(stats, stat_bytes, vmstats + stat_from)) return;
+  struct sluice_memory_stat* m = &r->memory_stat;
+  m->anon_bytes = PAGES(ANON);
+  m->file_bytes = PAGES(FILE);
+  m->shmem_bytes = PAGES(SHMEM);
+  m->unevictable_bytes = PAGES(UNEVICTABLE);
+  m->sock_bytes = PAGES(SOCK);
+  m->kernel_bytes = PAGES(KERNEL);
+  m->slab_reclaimable_bytes = (int64_t)STAT(SLAB_RECLAIMABLE) > 0 ? STAT(SLAB_RECLAIMABLE) : 0;
+  m->workingset_refault_anon = STAT(REFAULT_ANON);
+  m->workingset_refault_file = STAT(REFAULT_FILE);
+  m->pgscan = STAT(SCAN_KSWAPD) + STAT(SCAN_DIRECT) + STAT(SCAN_KHUGEPAGED) + STAT(SCAN_PROACTIVE);
+  m->pgsteal = STAT(STEAL_KSWAPD) + STAT(STEAL_DIRECT) + STAT(STEAL_KHUGEPAGED) + STAT(STEAL_PROACTIVE);
+  r->valid |= SLUICE_HAS_MEMORY_STAT;
+}
 
 static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_record* r) {
   if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) return;
   struct mem_cgroup* memcg =
       kernel_controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
   if (!memcg) return;
-  r->memory_current_bytes = (uint64_t)BPF_CORE_READ(memcg, memory.usage.counter) * page_bytes;
-  r->memory_high_bytes = pages_to_limit(BPF_CORE_READ(memcg, memory.high));
-  r->memory_max_bytes = pages_to_limit(BPF_CORE_READ(memcg, memory.max));
-  r->swap_current_bytes = (uint64_t)BPF_CORE_READ(memcg, swap.usage.counter) * page_bytes;
-  r->swap_max_bytes = pages_to_limit(BPF_CORE_READ(memcg, swap.max));
+  struct page_counter* counter = (void*)__builtin_preserve_access_index(&memcg->memory);
+  const uint32_t counter_bytes = FARTHER(END(counter->usage), FARTHER(END(counter->high), END(counter->max)));
+  if (!copy(counter, counter_bytes)) return;
+  r->memory_current_bytes = copied_u64(OFFSET(counter->usage)) * page_bytes;
+  r->memory_high_bytes = pages_to_limit(copied_u64(OFFSET(counter->high)));
+  r->memory_max_bytes = pages_to_limit(copied_u64(OFFSET(counter->max)));
+  if (!copy((void*)__builtin_preserve_access_index(&memcg->swap), counter_bytes)) return;
+  r->swap_current_bytes = copied_u64(OFFSET(counter->usage)) * page_bytes;
+  r->swap_max_bytes = pages_to_limit(copied_u64(OFFSET(counter->max)));
 
-#define EVENT(name) events[bpf_core_enum_value(enum memcg_memory_event, MEMCG_##name) & (EVENTS - 1)]
-  uint64_t events[EVENTS] = {};
-  uint32_t bytes = bpf_core_field_size(memcg->memory_events);
-  if (bytes > sizeof(events)) bytes = sizeof(events);
-  bpf_probe_read_kernel(events, bytes, (void*)__builtin_preserve_access_index(&memcg->memory_events));
+#define EVENT(name) copied_u64(bpf_core_enum_value(enum memcg_memory_event, MEMCG_##name) * sizeof(uint64_t))
+  if (!copy((void*)__builtin_preserve_access_index(&memcg->memory_events),
+            bpf_core_field_size(memcg->memory_events)))
+    return;
   r->memory_events.low = EVENT(LOW);
   r->memory_events.high = EVENT(HIGH);
   r->memory_events.max = EVENT(MAX);
@@ -185,6 +255,7 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
   r->memory_events.oom_kill = EVENT(OOM_KILL);
 #undef EVENT
   r->valid |= SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP;
+  read_memory_stat(memcg, r);
 }
 
 static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
@@ -193,7 +264,10 @@ static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
   uint32_t index = (uint32_t)walk.cgroups;
   walk.cgroups = (uint64_t)index + 1;
   if (index == 0) {
-    if (with_pressure) learn_clock_offset();
+    if (with_pressure) {
+      learn_clock_offset();
+      learn_places();
+    }
     if (flush_cgroup)
       cgroup_rstat_flush(cgrp);  // once, at the root of the walk: it takes everything below along
     if (flush_css) css_rstat_flush(&cgrp->self);

@@ -23,6 +23,35 @@ struct sluice_psi_cpu {
   uint32_t consistent; /* 0: a writer was at work each time: keep what was known */
 };
 
+/* What is read of struct memcg_vmstats, in longs; where each lies is in no type (see walk_layout.hpp). */
+enum sluice_stat {
+  SLUICE_STAT_ANON,
+  SLUICE_STAT_FILE,
+  SLUICE_STAT_SHMEM,
+  SLUICE_STAT_UNEVICTABLE,
+  SLUICE_STAT_SOCK,
+  SLUICE_STAT_KERNEL,
+  SLUICE_STAT_SLAB_RECLAIMABLE,
+  SLUICE_STAT_REFAULT_ANON,
+  SLUICE_STAT_REFAULT_FILE,
+  SLUICE_STAT_SCAN_KSWAPD, /* the events: memory.stat sums up who scans, and who steals */
+  SLUICE_STAT_SCAN_DIRECT,
+  SLUICE_STAT_SCAN_KHUGEPAGED,
+  SLUICE_STAT_SCAN_PROACTIVE,
+  SLUICE_STAT_STEAL_KSWAPD,
+  SLUICE_STAT_STEAL_DIRECT,
+  SLUICE_STAT_STEAL_KHUGEPAGED,
+  SLUICE_STAT_STEAL_PROACTIVE,
+  SLUICE_STATS,
+  SLUICE_STAT_FIRST_EVENT = SLUICE_STAT_SCAN_KSWAPD,
+};
+
+#define SLUICE_STAT_LONGS 256              /* as many as are read at most; twice what any kernel has */
+#define SLUICE_STAT_NONE SLUICE_STAT_LONGS /* the place of what this kernel has not: always 0 */
+
+/* Where a CPU's variables lie, from the template; the walk sees as many CPUs. */
+#define SLUICE_CPUS_MAX 1024
+
 struct sluice_walk_entry {
   struct sluice_record record;
   uint64_t shown_user_ns; /* what cpu.stat last said: it never goes back below */

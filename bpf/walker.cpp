@@ -9,6 +9,7 @@
 #include "bpf/walk_css.skel.h"
 #include "bpf/walk_css_seq.skel.h"
 #include "bpf/walk_seq.skel.h"
+#include "bpf/walker_tables.hpp"
 
 namespace sluice::bpf {
 namespace {
@@ -54,6 +55,13 @@ tl::expected<std::unique_ptr<Walker>, Error> Walker::open(const Options& options
                                                           std::string& why_not) {
   std::unique_ptr<Walker> walker(new Walker(options, facts));
   const std::uint32_t capacity = std::clamp(options.record_capacity, 16u, kCapacityMax);
+  const char* const by_file = "memory.stat is read through files. ";
+  if (!facts.has_cgroup_flush)
+    why_not += std::string("Programs cannot flush this kernel's memory accounts: ") + by_file;
+  else if (auto layout = find_stat_layout())
+    walker->layout_ = *layout;
+  else
+    why_not += layout.error().sentence + ": " + by_file;
   Error fresh_failed;
   if (facts.has_psi) {
     auto loaded = walker->load(capacity, true);
@@ -77,9 +85,13 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
   if (!fresh) return fail("opening the cgroup walk", errno);
   fresh->rodata->flush_cgroup = facts_.has_cgroup_flush;
   fresh->rodata->flush_css = facts_.has_css_flush;
-  fresh->rodata->has_psi_seq = facts_.has_psi_seq;
   fresh->rodata->cpus = cpus_;
   fresh->rodata->page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  if (layout_) {
+    fresh->rodata->stat_from = layout_->from_bytes;
+    fresh->rodata->stat_bytes = layout_->bytes;
+    for (std::size_t stat = 0; stat < SLUICE_STATS; ++stat) fresh->rodata->stat_at[stat] = layout_->at[stat];
+  }
   if (skeleton_) fresh->bss->walk = skeleton_->bss->walk;  // the clock's offset is learnt over walks
   bpf_program* program = with_pressure ? fresh->progs.walk_with_pressure : fresh->progs.walk_without_pressure;
   bpf_program__set_autoload(

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "bpf/fresh.hpp"
 #include "bpf/libbpf.hpp"
+#include "bpf/walk_layout.hpp"
 
 struct walk_bpf;
 
@@ -33,6 +35,7 @@ class Walker {
   tl::expected<std::uint64_t, Error> run();  // one pass; how many cgroups it met
 
   KernelFacts facts_;
+  std::optional<StatLayout> layout_;
   int root_fd_;
   std::uint32_t cpus_;
   std::size_t stride_;

@@ -50,23 +50,29 @@ Sample from_record(const sluice_record& r) {
   }
   if (has(SLUICE_HAS_MEMORY_STAT)) {
     const auto& m = r.memory_stat;
-    s.memory_stat = MemoryStat{m.anon_bytes,
-                               m.file_bytes,
-                               m.unevictable_bytes + m.slab_unreclaimable_bytes,
-                               m.workingset_refault_anon,
-                               m.workingset_refault_file,
-                               m.pgscan,
-                               m.pgsteal};
+    const Bytes kernel =
+        m.kernel_bytes > m.slab_reclaimable_bytes ? m.kernel_bytes - m.slab_reclaimable_bytes : 0;
+    s.memory_stat = MemoryStat{.anon = m.anon_bytes,
+                               .file = m.file_bytes,
+                               .unreclaimable = kernel + m.sock_bytes + m.unevictable_bytes,
+                               .workingset_refault_anon = m.workingset_refault_anon,
+                               .workingset_refault_file = m.workingset_refault_file,
+                               .pgscan = m.pgscan,
+                               .pgsteal = m.pgsteal,
+                               .shmem = m.shmem_bytes};
   }
+  if (has(SLUICE_HAS_IO_PRESSURE)) s.io_pressure = pressure(r.pressure[SLUICE_IO]);
+  if (has(SLUICE_HAS_RUNNABLE)) s.runnable_threads = static_cast<std::uint32_t>(r.runnable_threads);
   return s;
 }
 
 Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
                 std::optional<Bytes> host_swap_free) {
   Sample s = from_record(record);
-  if (!s.memory_stat) {
-    take(s.memory_stat, cgroup.read_memory_stat());
+  if (!s.cpu) {
+    if (const auto stat = cgroup.read_cpu_stat()) s.cpu = stat->usage;
   }
+  if (!s.memory_stat && s.memory_current) take(s.memory_stat, cgroup.read_memory_stat());
   if (!s.cpu_pressure) take(s.cpu_pressure, cgroup.read_cpu_pressure());
   if (!s.memory_pressure) take(s.memory_pressure, cgroup.read_memory_pressure());
   if (host_swap_free && (record.valid & SLUICE_HAS_SWAP) != 0) {

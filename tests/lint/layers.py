@@ -56,7 +56,7 @@ def room(files: str, rooms: str = "", families: str = "", pure: bool = False) ->
 
 ROOMS = {
     # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
-    "values": room("cgroups/types.hpp bpf/record.h config/config.hpp daemon/command.hpp daemon/report.hpp"
+    "values": room("cgroups/types.hpp bpf/record.h bpf/counters.h config/config.hpp daemon/command.hpp daemon/report.hpp"
                    " daemon/sample/snapshot.hpp daemon/signal/signal.hpp daemon/signal/flow_model.hpp daemon/arbitrate/plan.hpp"
                    " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp", pure=True),
     "bpf-programs": room("bpf/*.bpf.c bpf/*.h", families="libbpf system"),

@@ -49,6 +49,9 @@ Counters from_files(const Cgroup& cgroup, int resource) {
       all["cpu." + key] = value;
   for (const char* key : {"low", "high", "max", "oom", "oom_kill"})
     all[std::string("memory.") + key] = read_keyed(cgroup / "memory.events").at(key);
+  const auto stat = read_keyed(cgroup / "memory.stat");
+  for (const char* key : {"workingset_refault_anon", "workingset_refault_file", "pgscan", "pgsteal"})
+    all[std::string("memory.stat.") + key] = stat.at(key);
   const std::string pressure = std::string(kResources[resource]) + ".pressure";
   const auto totals = read_pressure(cgroup.path() / pressure);
   all[pressure + ".some"] = totals.at("some");
@@ -57,12 +60,21 @@ Counters from_files(const Cgroup& cgroup, int resource) {
 }
 
 Counters from_record(const sluice_record& r) {
-  Counters all{{"cpu.usage_usec", r.usage_ns / 1000},        {"cpu.user_usec", r.user_ns / 1000},
-               {"cpu.system_usec", r.system_ns / 1000},      {"cpu.nr_periods", r.nr_periods},
-               {"cpu.nr_throttled", r.nr_throttled},         {"cpu.throttled_usec", r.throttled_ns / 1000},
-               {"memory.low", r.memory_events.low},          {"memory.high", r.memory_events.high},
-               {"memory.max", r.memory_events.max},          {"memory.oom", r.memory_events.oom},
-               {"memory.oom_kill", r.memory_events.oom_kill}};
+  Counters all{{"cpu.usage_usec", r.usage_ns / 1000},
+               {"cpu.user_usec", r.user_ns / 1000},
+               {"cpu.system_usec", r.system_ns / 1000},
+               {"cpu.nr_periods", r.nr_periods},
+               {"cpu.nr_throttled", r.nr_throttled},
+               {"cpu.throttled_usec", r.throttled_ns / 1000},
+               {"memory.low", r.memory_events.low},
+               {"memory.high", r.memory_events.high},
+               {"memory.max", r.memory_events.max},
+               {"memory.oom", r.memory_events.oom},
+               {"memory.oom_kill", r.memory_events.oom_kill},
+               {"memory.stat.workingset_refault_anon", r.memory_stat.workingset_refault_anon},
+               {"memory.stat.workingset_refault_file", r.memory_stat.workingset_refault_file},
+               {"memory.stat.pgscan", r.memory_stat.pgscan},
+               {"memory.stat.pgsteal", r.memory_stat.pgsteal}};
   for (int resource = 0; resource < SLUICE_RESOURCES; ++resource) {
     const std::string pressure = std::string(kResources[resource]) + ".pressure";
     all[pressure + ".some"] = r.pressure[resource].some_ns / 1000;
@@ -73,7 +85,7 @@ Counters from_record(const sluice_record& r) {
 
 constexpr std::uint32_t kAllRising = SLUICE_HAS_USAGE | SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_PRESSURE |
                                      SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE |
-                                     SLUICE_HAS_MEMORY_EVENTS;
+                                     SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_MEMORY_STAT;
 
 std::optional<sluice_record> record_of(std::span<const sluice_record> records, std::uint64_t id) {
   for (const sluice_record& record : records)
@@ -209,7 +221,9 @@ TEST(Differential, EveryRisingCounterLiesBetweenTwoReadsOfItsFile) {
     EXPECT_GT(brackets[&load.one].grown(name), 0u) << name;
   for (const char* name : {"cpu.system_usec", "cpu.pressure.some", "cpu.pressure.full", "cpu.throttled_usec"})
     EXPECT_GT(brackets[&load.two].grown(name), 0u) << name;
-  for (const char* name : {"memory.high", "memory.pressure.some", "memory.pressure.full"})
+  for (const char* name :
+       {"memory.high", "memory.pressure.some", "memory.pressure.full", "memory.stat.workingset_refault_file",
+        "memory.stat.pgscan", "memory.stat.pgsteal"})
     EXPECT_GT(brackets[&load.cache].grown(name), 0u) << name;
   for (const char* name : {"memory.max", "memory.oom", "memory.oom_kill"})
     EXPECT_GT(brackets[&load.oom].grown(name), 0u) << name;
@@ -319,6 +333,37 @@ TEST(Differential, KnobsAndMemoryAtRestAreExact) {
   EXPECT_EQ(record().swap_current_bytes, read_limit(cgroup / "memory.swap.current"));
 }
 
+TEST(Differential, RunnableThreadsAreCounted) {
+  auto source = Source::open(Options{.throttle = false});
+  ASSERT_TRUE(source) << source.error().sentence;
+  Cgroup busy(root() / "busy"), throttled(root() / "throttled"), asleep(root() / "asleep");
+  write_text(throttled / "cpu.max", "1000 100000");
+  constexpr std::uint64_t kThreads = 3;
+  for (std::uint64_t i = 0; i < kThreads; ++i) {
+    busy.run(burn_cpu);
+    throttled.run(burn_cpu);
+    asleep.run([] { pause(); });
+  }
+  const auto runnable = [&](const Cgroup& cgroup) {
+    const auto records = source->read();
+    const auto record = records ? record_of(*records, cgroup.id()) : std::nullopt;
+    EXPECT_TRUE(record && (record->valid & SLUICE_HAS_RUNNABLE) != 0);
+    return record ? record->runnable_threads : UINT64_MAX;
+  };
+  for (int i = 0; i < 50 && runnable(throttled) != kThreads; ++i)  // each has to get there, on its 1 %
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  int busy_seen = 0, throttled_seen = 0, asleep_seen = 0;
+  for (int i = 0; i < 20; ++i) {
+    busy_seen += runnable(busy) == kThreads;
+    throttled_seen += runnable(throttled) == kThreads;
+    asleep_seen += runnable(asleep) == 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GE(busy_seen, 19) << "of 20: a task may be on its way from one CPU to another";
+  EXPECT_GE(throttled_seen, 19) << "a spent quota does not make them sleep";
+  EXPECT_GE(asleep_seen, 19);
+}
+
 TEST(Differential, AbsentControllersLeaveTheirBitsOff) {
   auto source = Source::open(Options{.throttle = false});
   ASSERT_TRUE(source) << source.error().sentence;
@@ -330,7 +375,9 @@ TEST(Differential, AbsentControllersLeaveTheirBitsOff) {
   ASSERT_TRUE(record);
   EXPECT_EQ(record->valid & (SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX), 0u)
       << "its parent's controller was taken";
-  EXPECT_EQ(record->valid & (SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP), 0u);
+  EXPECT_EQ(record->valid &
+                (SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT),
+            0u);
   EXPECT_NE(record->valid & SLUICE_HAS_USAGE, 0u);  // every cgroup has these two
   EXPECT_NE(record->valid & SLUICE_HAS_CPU_PRESSURE, 0u);
   EXPECT_EQ(record->level, record_of(*records, parent.id())->level + 1);

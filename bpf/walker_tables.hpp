@@ -1,0 +1,12 @@
+// Asks the kernel in which order it keeps memory.stat's counters. Private to this room.
+#pragma once
+
+#include "bpf/libbpf.hpp"
+#include "bpf/walk_layout.hpp"
+
+namespace sluice::bpf {
+
+// Once, at start: walks the kernel's symbols where a table has to be found.
+tl::expected<StatLayout, Error> find_stat_layout();
+
+}  // namespace sluice::bpf
