@@ -1,53 +1,10 @@
-#include <fmt/format.h>
-
-#include <cmath>
-
 #include "tests/bench/export.hpp"
 
 namespace sluice::bench {
 namespace {
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
-// An object, member by member.
-class Object {
- public:
-  Object& text(std::string_view key, std::string_view value) { return raw(key, quoted(value)); }
-  Object& number(std::string_view key, double value) {
-    return raw(key, std::isfinite(value) ? fmt::format("{:.6g}", value) : "null");
-  }
-  Object& whole(std::string_view key, std::uint64_t value) { return raw(key, fmt::format("{}", value)); }
-  Object& flag(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
-  Object& raw(std::string_view key, std::string_view value) {
-    text_ += fmt::format("{}{}: {}", text_.empty() ? "" : ", ", quoted(key), value);
-    return *this;
-  }
-  std::string done() const { return "{" + text_ + "}"; }
-
- private:
-  std::string text_;
-};
-
-template <typename T, typename F>
-std::string array(const std::vector<T>& items, F to_text) {
-  std::string out = "[";
-  for (const T& item : items) out += (out.size() == 1 ? "\n  " : ",\n  ") + to_text(item);
-  return out + "\n]";
-}
-
 std::string trace_json(const Trace& t) {
-  return Object()
+  return JsonObject()
       .text("name", t.name)
       .whole("seconds", t.cores.size())
       .number("speedup", t.speedup)
@@ -57,7 +14,7 @@ std::string trace_json(const Trace& t) {
 
 std::string row_json(const Row& r, const std::vector<Trace>& traces) {
   const Figures& f = r.figures;
-  Object out;
+  JsonObject out;
   out.text("trace", traces[r.trace].name)
       .whole("seed", r.seed)
       .text("policy", r.policy)
@@ -83,7 +40,7 @@ std::string row_json(const Row& r, const std::vector<Trace>& traces) {
 }
 
 std::string line_json(const Line& l) {
-  Object out;
+  JsonObject out;
   out.text("policy", l.policy)
       .text("setting", l.setting)
       .text("visibility", l.visibility)
@@ -120,7 +77,7 @@ std::string line_json(const Line& l) {
 }
 
 std::string goal_json(const Goal& g) {
-  return Object()
+  return JsonObject()
       .text("goal", g.what)
       .text("wanted", g.wanted)
       .text("measured", g.measured)
@@ -130,21 +87,25 @@ std::string goal_json(const Goal& g) {
 
 }  // namespace
 
-std::string to_json(const std::vector<Trace>& traces, const std::vector<Row>& rows,
-                    const std::vector<Line>& lines, const std::vector<Goal>& goals,
-                    const StudyOptions& options) {
-  Object conditions;
+std::string goals_json(const std::vector<Goal>& goals) {
+  return json_array(goals, goal_json);
+}
+
+JsonObject policy_json(const std::vector<Trace>& traces, const std::vector<Row>& rows,
+                       const std::vector<Line>& lines, const std::vector<Goal>& goals,
+                       const StudyOptions& options) {
+  JsonObject conditions;
   conditions.number("cost_usec", options.conditions.cost_usec)
       .number("cost_noise", options.conditions.cost_sigma)
       .number("cap_cores", kCapCores)
       .number("late_allowed", kLateAllowed);
-  Object out;
+  JsonObject out;
   out.raw("conditions", conditions.done())
-      .raw("traces", array(traces, trace_json))
-      .raw("summary", array(lines, line_json))
-      .raw("goals", array(goals, goal_json))
-      .raw("runs", array(rows, [&](const Row& r) { return row_json(r, traces); }));
-  return out.done() + "\n";
+      .raw("traces", json_array(traces, trace_json))
+      .raw("summary", json_array(lines, line_json))
+      .raw("goals", goals_json(goals))
+      .raw("runs", json_array(rows, [&](const Row& r) { return row_json(r, traces); }));
+  return out;
 }
 
 }  // namespace sluice::bench

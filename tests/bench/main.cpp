@@ -3,35 +3,41 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 
 #include "tests/bench/export.hpp"
+#include "tests/bench/memory/study.hpp"
+#include "tests/bench/nodes/study.hpp"
+#include "tests/bench/peer.hpp"
 #include "tests/bench/table.hpp"
 
 namespace {
 
 using namespace sluice::bench;
 
-struct PolicyArguments {
+struct Arguments {
   std::string traces, json, plot, only;
-  TraceOptions trace_options;
+  TraceOptions load;
+  MemoryTraceOptions memory;
   StudyOptions study;
-  std::vector<std::string> policies;
+  std::vector<std::string> policies, parts;
   std::uint64_t seed = 1;
   std::uint32_t seeds = 1;
-  bool quick = false;
-  bool all_runs = false;
+  bool quick = false, all_runs = false, all_memory = false;
 };
 
-void add_options(CLI::App& app, PolicyArguments& a) {
+void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--traces", a.traces, "Folder of *.csv with rows 't_s,value'; none: generated shapes");
   app.add_option("--json", a.json, "Write every run and every mean to this file");
   app.add_option("--plot", a.plot, "Write a picture (SVG) to this file");
-  app.add_option("--speedup", a.trace_options.speedup,
-                 "Compress time; default: a series with rows more than 10 s apart runs at one row a second")
+  app.add_option(
+         "--speedup", a.load.speedup,
+         "Compress time; default: a load with rows more than 10 s apart runs at one row a second, memory as "
+         "much as it takes to fit into two hours, at most ten times")
       ->check(CLI::PositiveNumber);
-  app.add_option("--scale-to-cores", a.trace_options.peak_cores, "Work of the busiest second")
+  app.add_option("--scale-to-cores", a.load.peak_cores, "Work of the busiest second")
       ->check(CLI::Range(0.05, 64.0))
       ->capture_default_str();
   app.add_option("--cost", a.study.conditions.cost_usec, "CPU of a record, usec")
@@ -47,15 +53,22 @@ void add_options(CLI::App& app, PolicyArguments& a) {
   app.add_option("--budget", a.study.budgets, "Writes a minute; may be repeated")
       ->check(CLI::Range(1, 600))
       ->default_str("20 60");
-  app.add_option("--seconds", a.trace_options.seconds, "Longer traces are cut to this, around their peak")
+  app.add_option("--seconds", a.load.seconds, "Longer loads are cut to this, around their peak")
       ->check(CLI::Range(90, 1'000'000))
       ->capture_default_str();
-  app.add_option("--policies", a.policies, "Only these: ours, oracle, or peers by name")->delimiter(',');
+  app.add_option("--cold-share", a.memory.cold_share,
+                 "Of what a recorded task keeps in memory: page cache that nobody reads again")
+      ->check(CLI::Range(0.0, 0.85))
+      ->capture_default_str();
+  app.add_flag("--mib", a.all_memory, "Every series counts MiB of memory, whatever its column is called");
+  app.add_option("--policies", a.policies, "Only these: ours, oracle, or peers by name; implies --parts cpu")
+      ->delimiter(',');
   app.add_option("--only", a.only, "Only traces whose name contains this");
   app.add_option("--seed", a.seed, "Of arrivals and work")->capture_default_str();
   app.add_option("--seeds", a.seeds, "Run this many seeds, from --seed on")->check(CLI::Range(1, 1'000));
   app.add_option("--jobs", a.study.jobs, "Threads")->check(CLI::Range(1, 256))->capture_default_str();
-  app.add_flag("--quick", a.quick, "Ten minutes around each trace's peak instead of an hour");
+  app.add_flag("--quick", a.quick,
+               "Ten minutes around each trace's peak instead of an hour, and shorter nodes");
   app.add_flag("--runs", a.all_runs, "Print every run of the peers too");
 }
 
@@ -71,58 +84,183 @@ bool write_file(const std::string& path, const std::string& text) {
   return !out.fail();
 }
 
-int run_policy(PolicyArguments& a) {
-  if (a.quick) a.trace_options.seconds = 600;
-  a.study.policies = {a.policies.begin(), a.policies.end()};
-  std::vector<std::string> skipped;
-  auto traces = a.traces.empty() ? generated_traces(a.trace_options, a.seed) : std::vector<Trace>{};
-  if (!a.traces.empty()) {
-    auto read = read_traces(a.traces, a.trace_options, skipped);
-    if (!read) return fail(read.error());
-    traces = std::move(*read);
-  }
-  std::erase_if(traces, [&](const Trace& t) { return t.name.find(a.only) == std::string::npos; });
-  if (traces.empty()) return fail(fmt::format("--only {}: no trace has that in its name", a.only));
-  for (const auto& s : skipped) fmt::print("left out {}\n", s);
-
-  const auto began = std::chrono::steady_clock::now();
-  std::vector<Row> rows;
-  for (std::uint64_t seed = a.seed; seed < a.seed + a.seeds; ++seed) {
-    a.study.conditions.seed = seed;
-    auto more = run_study(traces, a.study);
-    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-  }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  const auto lines = summarise(traces, rows);
-  const auto judged = goals(lines);
-  print_runs(stdout, traces, rows, a.study, a.all_runs);
-  print_summary(stdout, lines, a.study);
-  if (!judged.empty()) print_goals(stdout, judged);
-  if (!a.json.empty() && !write_file(a.json, to_json(traces, rows, lines, judged, a.study))) {
-    return fail(fmt::format("{}: cannot be written", a.json));
-  }
-  if (!a.plot.empty() && !write_file(a.plot, to_svg(lines)))
-    return fail(fmt::format("{}: cannot be written", a.plot));
-  fmt::print("\n{} runs in {:.1f} s\n", rows.size(), took.count());
-  return 0;
+// Before minutes of work, not after them.
+bool writable(const std::string& path) {
+  return path.empty() || std::ofstream(path, std::ios::app).good();
 }
+
+std::string unknown_policy(const Arguments& a) {
+  std::set<std::string> known{"ours", "oracle"};
+  for (const auto& setting : peer_settings({})) known.insert(setting.peer);
+  for (const auto& policy : a.policies) {
+    if (known.contains(policy)) continue;
+    std::string all;
+    for (const auto& name : known) all += (all.empty() ? "" : ", ") + name;
+    return fmt::format("--policies: '{}' is none of {}", policy, all);
+  }
+  return {};
+}
+
+class Judge {
+ public:
+  explicit Judge(Arguments& a) : a_(a) {}
+
+  int run() {
+    for (const auto& path : {a_.json, a_.plot}) {
+      if (!writable(path)) return fail(fmt::format("{}: cannot be written", path));
+    }
+    if (const auto unknown = unknown_policy(a_); !unknown.empty()) return fail(unknown);
+    if (a_.quick) {
+      a_.load.seconds = std::min<std::size_t>(a_.load.seconds, 600);
+      a_.memory.seconds = 1'800;
+    }
+    a_.memory.speedup = a_.load.speedup;
+    a_.study.policies = {a_.policies.begin(), a_.policies.end()};
+    if (const auto problem = gather(); !problem.empty()) return fail(problem);
+    const auto began = std::chrono::steady_clock::now();
+    if (wants("cpu") && !loads_.empty()) judge_cpu();
+    if (wants("nodes") && !loads_.empty()) judge_nodes();
+    if (wants("memory") && !memories_.empty()) judge_memory();
+    if (!goals_.empty()) print_goals(stdout, goals_);
+    if (!a_.json.empty() && !write_file(a_.json, json_.done() + "\n")) {
+      return fail(fmt::format("{}: cannot be written", a_.json));
+    }
+    if (!a_.plot.empty() && !write_file(a_.plot, to_svg(lines_))) {
+      return fail(fmt::format("{}: cannot be written", a_.plot));
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    fmt::print("\n{} runs in {:.1f} s\n", runs_, took.count());
+    return 0;
+  }
+
+ private:
+  bool wants(std::string_view part) const {
+    return std::find(a_.parts.begin(), a_.parts.end(), part) != a_.parts.end();
+  }
+
+  std::string gather() {
+    std::vector<std::string> skipped;
+    if (a_.traces.empty()) {
+      loads_ = generated_traces(a_.load, a_.seed);
+      memories_ = generated_memory_traces(a_.memory);
+    } else {
+      auto series = read_series(a_.traces, skipped);
+      if (!series) return series.error();
+      if (!a_.all_memory) loads_ = load_traces(*series, a_.load, skipped);
+      memories_ = memory_traces(*series, a_.all_memory, a_.memory, skipped);
+    }
+    const auto other = [&](const auto& t) { return t.name.find(a_.only) == std::string::npos; };
+    std::erase_if(loads_, other);
+    std::erase_if(memories_, other);
+    const bool loads = (wants("cpu") || wants("nodes")) && !loads_.empty();
+    const bool memories = wants("memory") && !memories_.empty();
+    std::string out;
+    if (!loads && !memories) {
+      out =
+          fmt::format("{}: nothing to run{}", a_.traces.empty() ? "generated shapes" : a_.traces,
+                      a_.only.empty() ? "" : fmt::format("; --only {} names no trace of this kind", a_.only));
+    }
+    for (const auto& s : skipped) {
+      if (out.empty()) {
+        fmt::print("left out {}\n", s);
+      } else {
+        out += "\n  left out " + s;
+      }
+    }
+    return out;
+  }
+
+  template <typename Run>
+  auto of_all_seeds(Run run) {
+    auto out = run(a_.seed);
+    for (std::uint64_t seed = a_.seed + 1; seed < a_.seed + a_.seeds; ++seed) {
+      auto more = run(seed);
+      out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
+    runs_ += out.size();
+    return out;
+  }
+
+  void keep(std::vector<Goal> goals) {
+    goals_.insert(goals_.end(), std::make_move_iterator(goals.begin()), std::make_move_iterator(goals.end()));
+  }
+
+  void judge_cpu() {
+    const auto rows = of_all_seeds([&](std::uint64_t seed) {
+      a_.study.conditions.seed = seed;
+      return run_study(loads_, a_.study);
+    });
+    lines_ = summarise(loads_, rows);
+    const auto judged = goals(lines_);
+    print_runs(stdout, loads_, rows, a_.study, a_.all_runs);
+    print_summary(stdout, lines_, a_.study);
+    json_ = policy_json(loads_, rows, lines_, judged, a_.study);
+    keep(judged);
+  }
+
+  void judge_nodes() {
+    const std::size_t seconds = a_.quick ? 300 : 900;
+    NodeOptions options{.cost_usec = a_.study.conditions.cost_usec,
+                        .cost_sigma = a_.study.conditions.cost_sigma,
+                        .jobs = a_.study.jobs};
+    if (a_.study.deadlines.size() == 1) options.deadline_s = a_.study.deadlines.front();
+    if (a_.study.budgets.size() == 1) options.writes_per_minute = a_.study.budgets.front();
+    const auto rows = of_all_seeds([&](std::uint64_t seed) {
+      options.seed = seed;
+      return run_nodes(
+          loads_,
+          {{.tasks = 8, .cores = 8, .seconds = seconds}, {.tasks = 64, .cores = 16, .seconds = seconds / 2}},
+          options);
+    });
+    print_nodes(stdout, rows, options);
+    json_.raw("nodes", nodes_json(rows));
+  }
+
+  void judge_memory() {
+    const auto rows =
+        of_all_seeds([&](std::uint64_t seed) { return run_memory_study(memories_, seed, a_.study.jobs); });
+    const auto lines = summarise(rows);
+    const auto judged = memory_goals(lines);
+    print_memory(stdout, memories_, rows, lines, a_.all_runs);
+    json_.raw("memory", memory_json(memories_, rows, lines, judged));
+    keep(judged);
+  }
+
+  Arguments& a_;
+  std::vector<Trace> loads_;
+  std::vector<MemoryTrace> memories_;
+  std::vector<Line> lines_;
+  std::vector<Goal> goals_;
+  JsonObject json_;
+  std::size_t runs_ = 0;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Judges resource policies on the simulated host"};
   app.require_subcommand(1);
-  PolicyArguments arguments;
-  auto* policy =
-      app.add_subcommand("policy", "CPU quotas: ours, the peers and the oracle, on the same traces");
-  add_options(*policy, arguments);
+  Arguments a;
+  auto* policy = app.add_subcommand(
+      "policy", "CPU quotas, contended nodes and memory: ours, the peers and the oracle on the same traces");
+  auto* memory = app.add_subcommand("memory", "Of that, memory only");
+  auto* node = app.add_subcommand("node", "Of that, contended nodes only");
+  for (auto* command : {policy, memory, node}) add_options(*command, a);
+  policy->add_option("--parts", a.parts, "Of cpu, nodes, memory; default: all")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"cpu", "nodes", "memory"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  if (*memory) a.parts = {"memory"};
+  if (*node) a.parts = {"nodes"};
+  if (a.parts.empty())
+    a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "memory"}
+                                 : std::vector<std::string>{"cpu"};
   try {
-    return run_policy(arguments);
+    return Judge(a).run();
   } catch (const std::exception& e) {
     return fail(e.what());
   }

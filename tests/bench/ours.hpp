@@ -1,21 +1,10 @@
-// The governor's own tick, closed around the bed: what the daemon does, without its threads.
+// Our governor on the bed.
 #pragma once
 
-#include <string_view>
-
-#include "daemon/governor.hpp"
 #include "tests/bench/bed.hpp"
+#include "tests/bench/governed.hpp"
 
 namespace sluice::bench {
-
-enum class Visibility : std::uint8_t {
-  kernel,  // the scheduler's and cgroup's counters
-  bytes,   // and the bytes waiting in the task's sockets
-  lag,     // and, instead, what the task reports: records waiting and processed
-};
-constexpr std::string_view to_string(Visibility v) {
-  return v == Visibility::kernel ? "kernel" : v == Visibility::bytes ? "bytes" : "lag";
-}
 
 struct OursSpec {
   double deadline_s = 1;

@@ -1,12 +1,11 @@
 #include "tests/bench/study.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <functional>
-#include <future>
 
 #include "tests/bench/oracle.hpp"
+#include "tests/bench/parallel.hpp"
 #include "tests/bench/peer.hpp"
 
 namespace sluice::bench {
@@ -66,17 +65,6 @@ void run_schedule(Bed& bed, const Schedule& schedule) {
     while (next < schedule.changes.size() && schedule.changes[next].at_s <= now) ++next;
     if (next > from) bed.write_cores(schedule.changes[next - 1].cores);
   });
-}
-
-void in_parallel(std::vector<std::function<void()>>& work, unsigned jobs) {
-  std::atomic<std::size_t> next{0};
-  std::vector<std::future<void>> workers;
-  for (unsigned i = 0; i < jobs; ++i) {
-    workers.push_back(std::async(std::launch::async, [&] {
-      for (std::size_t n = next++; n < work.size(); n = next++) work[n]();
-    }));
-  }
-  for (auto& w : workers) w.get();  // passes on what was thrown
 }
 
 class Study {

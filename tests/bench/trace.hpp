@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
+
+#include "tests/bench/series.hpp"
 
 namespace sluice::bench {
 
@@ -22,11 +22,12 @@ struct Trace {
   std::string note;  // what was done to it, for the reader of a table
 };
 
-// All *.csv below `dir` that hold rows of `t_s,value`, by name. A file whose header has other columns, or
-// that says it counts memory, is no load and is named in `skipped`. The error names file, line and cure.
-tl::expected<std::vector<Trace>, std::string> read_traces(const std::filesystem::path& dir,
-                                                          const TraceOptions& options,
-                                                          std::vector<std::string>& skipped);
+// Those of the series that are loads. One that is too short or idle is named in `skipped`.
+std::vector<Trace> load_traces(const std::vector<Series>& all, const TraceOptions& options,
+                               std::vector<std::string>& skipped);
+
+// Keeps at most `seconds` of it; returns words for what it did, or nothing.
+std::string cut_around_peak(std::vector<double>& values, std::size_t seconds);
 
 // Diurnal, sustained burst, level shift with noise, idle with spikes, step to saturation, on/off.
 std::vector<Trace> generated_traces(const TraceOptions& options, std::uint64_t seed);

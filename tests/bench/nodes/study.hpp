@@ -1,0 +1,58 @@
+// Many tasks on one node that cannot give all of them what they want all of the time.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "tests/bench/governed.hpp"
+#include "tests/bench/summary.hpp"
+#include "tests/bench/trace.hpp"
+
+namespace sluice::bench {
+
+struct NodeSpec {
+  std::size_t tasks = 8;
+  double cores = 8;
+  std::size_t seconds = 900;
+};
+
+struct NodeRow {
+  std::size_t tasks = 0;
+  double cores = 0;
+  std::uint64_t seed = 0;
+  std::string policy;             // "ours", "equal shares", "no quotas"
+  std::string visibility;         // ours
+  double overloaded_share = 0;    // of time, in which more work arrives than the node can do
+  double late_share = 0;          // of all records
+  double satisfaction_least = 0;  // of a task: its share of records on time
+  double satisfaction_mean = 0;
+  double delay_p99_worst_s = 0;  // of the worst task
+  double quota_to_usage = 0;     // all quotas over all usage
+  double offered_to_usage = 0;
+  double used_share = 0;           // of the node
+  std::size_t sum_violations = 0;  // looks (each 100 ms) at which the quotas add up to more than the node
+  double sum_worst = 0;            // the largest sum, of the node
+  double writes_per_minute = 0;    // a task
+  std::size_t writes_worst_minute = 0;  // of the worst task
+  std::size_t violations = 0;
+};
+
+struct NodeOptions {
+  double deadline_s = 1;
+  std::uint32_t writes_per_minute = 60;
+  double cost_usec = 5'000;
+  double cost_sigma = 0;
+  std::uint64_t seed = 1;
+  unsigned jobs = 2;
+};
+
+// Tasks take the traces in turn, each shifted in time, scaled together so that in a tenth of the seconds more
+// work arrives than the node can do.
+std::vector<NodeRow> run_nodes(const std::vector<Trace>& traces, const std::vector<NodeSpec>& nodes,
+                               const NodeOptions& options);
+
+void print_nodes(std::FILE* out, const std::vector<NodeRow>& rows, const NodeOptions& options);
+std::string nodes_json(const std::vector<NodeRow>& rows);
+
+}  // namespace sluice::bench
