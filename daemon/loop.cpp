@@ -90,6 +90,7 @@ int Loop::run() {
   wait_signal();
   on_receipts();
   if (events_ready_) on_bpf_events();
+  if (options_.recorder) options_.recorder->add(record::ConfigEntry{config_});
   deadline_ = Clock::now();
   full_tick();
   arm_tick();
@@ -196,6 +197,7 @@ void Loop::run_tick(Input input) {
   name_writers(outcome.report);
   report_ = std::make_shared<const Report>(std::move(outcome.report));
   unpublished_.push_back(report_);
+  if (options_.recorder) options_.recorder->add(record::TickEntry{std::move(input), std::move(outcome.plan)});
 }
 
 void Loop::publish_reports() {
@@ -203,6 +205,9 @@ void Loop::publish_reports() {
     follow_notices(*report);
     log_.publish(*report);
     if (bus_) bus_->publish(report);
+  }
+  if (options_.recorder) {
+    if (const auto why = options_.recorder->ended()) spdlog::error("{}", *why);
   }
   refresh_facts();
 }
@@ -326,6 +331,7 @@ void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
   config_ = std::move(*loaded);
   facts_.last_error.clear();
   config_reloaded(state_);
+  if (options_.recorder) options_.recorder->add(record::ConfigEntry{config_});
   // Facts index the config: rescan and tick before anything else looks.
   rescan();
   rescan_at_ = now() + config_.node.discovery;

@@ -24,6 +24,7 @@
 #include "daemon/governor.hpp"
 #include "daemon/publish/bus_service.hpp"
 #include "daemon/publish/journal.hpp"
+#include "daemon/record/recorder.hpp"
 #include "daemon/registry.hpp"
 
 namespace sluice {
@@ -35,6 +36,7 @@ struct LoopOptions {
   std::optional<bpf::Source> bpf;
   std::string sampling_reason;  // why not BPF; empty when it is
   cgroups::Fd proc;
+  std::unique_ptr<record::Recorder> recorder;  // none: nothing is recorded
 };
 
 class Loop {

@@ -36,6 +36,8 @@ struct Options {
   std::string mode;
   std::string log = "auto";
   std::string log_level = "info";
+  std::string record;
+  std::uint64_t record_max_bytes = 1ULL << 30;
 };
 
 config::Result load(const Options& o) {
@@ -158,6 +160,16 @@ int govern(const Options& o) {
   options.version = kVersion;
   options.proc = std::move(*proc);
   if (o.bus != "none") options.bus_address = o.bus;
+  if (!o.record.empty()) {
+    auto recorder =
+        record::Recorder::open(o.record, {.max_bytes = o.record_max_bytes, .daemon_version = kVersion});
+    if (!recorder) {
+      spdlog::error("{}", recorder.error());
+      return kBadConfig;
+    }
+    options.recorder = std::move(*recorder);
+    spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
+  }
   if (!open_bpf(*loaded, *root, options)) return kHostLacks;
   boost::asio::io_context io(1);
   Loop loop(io, std::move(*root), std::move(*loaded), std::move(*lease), std::move(options));
@@ -190,6 +202,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--log-level", o.log_level, "The least that is told")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--record", o.record, "Write every tick's input and plan to this file, for sluice-replay");
+  app.add_option("--record-max-bytes", o.record_max_bytes, "The most that is recorded: 200MiB, 1GiB …")
+      ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   try {
     app.parse(argc, argv);

@@ -26,13 +26,6 @@ bool matches(const config::Task& spec, std::string_view path) {
   return spec.match_cgroup && cgroups::glob_match(*spec.match_cgroup, path);
 }
 
-std::optional<std::size_t> first_match(const config::Config& config, std::string_view path) {
-  for (std::size_t i = 0; i < config.tasks.size(); ++i) {
-    if (matches(config.tasks[i], path)) return i;
-  }
-  return std::nullopt;
-}
-
 // Reads the knobs as they are before Sluice touches them.
 cgroups::Result<Governed> adopt(const cgroups::Root& root, const std::string& path, std::size_t index) {
   auto opened = cgroups::Cgroup::open(root, path);
@@ -52,6 +45,13 @@ cgroups::Result<Governed> adopt(const cgroups::Root& root, const std::string& pa
 }
 
 }  // namespace
+
+std::optional<std::size_t> first_match(const config::Config& config, std::string_view path) {
+  for (std::size_t i = 0; i < config.tasks.size(); ++i) {
+    if (matches(config.tasks[i], path)) return i;
+  }
+  return std::nullopt;
+}
 
 std::string task_name(const config::Task& spec, std::string_view path) {
   const auto component = cgroups::unescape_unit(cgroups::last_component(path));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ class Registry {
   std::map<CgroupId, Governed> tasks_;
   std::map<std::string, bool> told_;  // problems already told
 };
+
+// The rule that governs a cgroup: the first that matches. Pure.
+std::optional<std::size_t> first_match(const config::Config& config, std::string_view path);
 
 // The name of a matched cgroup: the config's, the unit's, or the escaped path. Pure.
 std::string task_name(const config::Task& spec, std::string_view path);

@@ -14,7 +14,7 @@ MOST_LINES, MANY_LINES = 450, 400
 NOT_PROSE_OR_CODE = ("LICENSE", "*.json", "*.csv", "*.svg", "tests/fuzz/corpus/*", "*/testdata/*")
 # Homes and workspaces of people and build machines.
 PERSONAL = re.compile(r"(?<![\w./$}-])/(?:home|Users|work|workspace|builds|github)/[\w.-]+")
-ROOMS = """cgroups bpf config daemon daemon/signal daemon/decide daemon/arbitrate daemon/sample daemon/actuate
+ROOMS = """cgroups bpf config daemon daemon/signal daemon/decide daemon/arbitrate daemon/record daemon/sample daemon/actuate
   daemon/publish systemd tests""".split()
 
 

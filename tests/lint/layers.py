@@ -66,14 +66,15 @@ ROOMS = {
     "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/governor*", families="expected", pure=True),
     "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
     "actuate": room("daemon/actuate/*", "cgroups", "outside system expected sdbus"),
+    "record": room("daemon/record/*", "policy", "outside system expected"),
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
     "publish": room("daemon/publish/*", "", "outside system expected sdbus systemd spdlog fmt asio"),
     "ctl": room("daemon/ctl/*", "", "outside system expected sdbus fmt cli"),
     # Nobody names this room: the loop and main are used by no one.
-    "wiring": room("daemon/main.cpp daemon/loop* daemon/registry* daemon/version.hpp*",
-                   "cgroups bpf config policy sample actuate publish",
+    "wiring": room("daemon/main.cpp daemon/replay.cpp daemon/loop* daemon/registry* daemon/version.hpp*",
+                   "cgroups bpf config policy record sample actuate publish",
                    "outside system expected asio boost cli fmt spdlog systemd"),
-    "tests": room("tests/*", "cgroups bpf config policy sample actuate publish wiring bpf-programs",
+    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish wiring bpf-programs",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 

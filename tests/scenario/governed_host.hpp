@@ -77,6 +77,8 @@ class GovernedHost {
   Report report;
   std::vector<Command> commands;
   std::function<Receipt(const Write&)> intercept;  // faults
+  std::function<void(Observation&)> distort;       // what the governor is told of a task
+  std::function<void(const Input&, const Plan&)> on_tick;
   std::size_t writes = 0, violations = 0;
   std::map<std::pair<CgroupId, Knob>, std::size_t> most_writes_a_minute;
 
@@ -90,11 +92,15 @@ class GovernedHost {
     in.receipts = std::exchange(receipts_, {});
     in.commands = std::exchange(commands, {});
     if (kind == Input::Kind::full) {
-      for (const auto& f : facts_) in.tasks.push_back({f, host.sample(f.id)});
+      for (const auto& f : facts_) {
+        in.tasks.push_back({f, host.sample(f.id)});
+        if (distort) distort(in.tasks.back());
+      }
     }
     auto out = tick(in, config, std::move(state));
     state = std::move(out.state);
     report = std::move(out.report);
+    if (on_tick) on_tick(in, out.plan);
     for (const auto& n : report.notices) violations += n.kind == Notice::Kind::plan_violation ? 1 : 0;
     check_capacity();
     for (const auto& w : out.plan.writes) carry_out(w);

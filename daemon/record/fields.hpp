@@ -1,0 +1,181 @@
+// What a recording holds of each value: every field, once, for writing and for reading alike.
+// A structured binding names all of them, so a field that is added elsewhere does not compile here until it
+// is recorded too. Then kFormatVersion (entry.hpp) goes up: an older file lacks the field.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "daemon/governor.hpp"
+
+namespace sluice::record {
+
+template <class T, class U>
+concept Is = std::same_as<std::remove_const_t<T>, U>;
+
+// ---- the filesystem's values ----------------------------------------------------------------------------
+
+void fields(auto& archive, Is<CgroupId> auto& v) {
+  auto& [value] = v;
+  archive(value);
+}
+void fields(auto& archive, Is<CpuMax> auto& v) {
+  auto& [quota, period] = v;
+  archive(quota, period);
+}
+void fields(auto& archive, Is<MemoryLimit> auto& v) {
+  auto& [bytes] = v;
+  archive(bytes);
+}
+void fields(auto& archive, Is<CpuUsage> auto& v) {
+  auto& [usage, user, system] = v;
+  archive(usage, user, system);
+}
+void fields(auto& archive, Is<CpuBandwidth> auto& v) {
+  auto& [nr_periods, nr_throttled, throttled] = v;
+  archive(nr_periods, nr_throttled, throttled);
+}
+void fields(auto& archive, Is<PressureTotals> auto& v) {
+  auto& [some, full] = v;
+  archive(some, full);
+}
+void fields(auto& archive, Is<MemoryStat> auto& v) {
+  auto& [anon, file, unreclaimable, refault_anon, refault_file, pgscan, pgsteal, shmem] = v;
+  archive(anon, file, unreclaimable, refault_anon, refault_file, pgscan, pgsteal, shmem);
+}
+void fields(auto& archive, Is<MemoryEvents> auto& v) {
+  auto& [low, high, max, oom, oom_kill] = v;
+  archive(low, high, max, oom, oom_kill);
+}
+void fields(auto& archive, Is<ThrottleTotals> auto& v) {
+  auto& [count, stopped, stopped_tasks] = v;
+  archive(count, stopped, stopped_tasks);
+}
+void fields(auto& archive, Is<RunQueueWait> auto& v) {
+  auto& [total, log2_usec] = v;
+  archive(total, log2_usec);
+}
+void fields(auto& archive, Is<MemoryStallTotals> auto& v) {
+  auto& [stalled, high_throttled] = v;
+  archive(stalled, high_throttled);
+}
+void fields(auto& archive, Is<SocketFlow> auto& v) {
+  auto& [sockets, received, sent, unread, unsent, zero_window, at] = v;
+  archive(sockets, received, sent, unread, unsent, zero_window, at);
+}
+
+// ---- a tick's input -------------------------------------------------------------------------------------
+
+void fields(auto& archive, Is<Sample> auto& v) {
+  auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
+         memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, memory_stall, flow,
+         cpu_max, memory_high, memory_max] = v;
+  archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
+          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, memory_stall, flow,
+          cpu_max, memory_high, memory_max);
+}
+void fields(auto& archive, Is<TaskFacts> auto& v) {
+  auto& [id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory] = v;
+  archive(id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory);
+}
+void fields(auto& archive, Is<ThrottleEvent> auto& v) {
+  auto& [id, at, cpu] = v;
+  archive(id, at, cpu);
+}
+void fields(auto& archive, Is<NodeFacts> auto& v) {
+  auto& [cpu_capacity_cores, memory_capacity] = v;
+  archive(cpu_capacity_cores, memory_capacity);
+}
+void fields(auto& archive, Is<Receipt> auto& v) {
+  auto& [id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at] =
+      v;
+  archive(id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at);
+}
+
+// ---- commands -------------------------------------------------------------------------------------------
+
+void fields(auto& archive, Is<PinCommand> auto& v) {
+  auto& [task, cpu_cores, memory_high, until, reason, owner] = v;
+  archive(task, cpu_cores, memory_high, until, reason, owner);
+}
+void fields(auto& archive, Is<UnpinCommand> auto& v) {
+  auto& [task] = v;
+  archive(task);
+}
+void fields(auto& archive, Is<SuspendCommand> auto& v) {
+  auto& [task, reason] = v;
+  archive(task, reason);
+}
+void fields(auto& archive, Is<ResumeCommand> auto& v) {
+  auto& [task] = v;
+  archive(task);
+}
+void fields(auto& archive, Is<SetBoundsCommand> auto& v) {
+  auto& [task, cpu_min_cores, cpu_max_cores, memory_min, memory_max] = v;
+  archive(task, cpu_min_cores, cpu_max_cores, memory_min, memory_max);
+}
+void fields(auto& archive, Is<LoadReport> auto& v) {
+  auto& [lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds] = v;
+  archive(lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds);
+}
+void fields(auto& archive, Is<ReportLoadCommand> auto& v) {
+  auto& [task, load, until] = v;
+  archive(task, load, until);
+}
+void fields(auto& archive, Is<SetModeCommand> auto& v) {
+  auto& [mode] = v;
+  archive(mode);
+}
+void fields(auto&, Is<RestoreCommand> auto&) {}
+void fields(auto& archive, Is<OwnerVanishedCommand> auto& v) {
+  auto& [owner] = v;
+  archive(owner);
+}
+
+// ---- configuration --------------------------------------------------------------------------------------
+
+void fields(auto& archive, Is<config::Node> auto& v) {
+  auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write] = v;
+  archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write);
+}
+void fields(auto& archive, Is<config::Cpu> auto& v) {
+  auto& [enabled, min_cores, max_cores, initial_cores, step_cores, tolerance, writes_per_minute] = v;
+  archive(enabled, min_cores, max_cores, initial_cores, step_cores, tolerance, writes_per_minute);
+}
+void fields(auto& archive, Is<config::Memory> auto& v) {
+  auto& [enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute] = v;
+  archive(enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute);
+}
+void fields(auto& archive, Is<config::TaskPolicy> auto& v) {
+  auto& [weight, priority, max_delay, cpu, memory] = v;
+  archive(weight, priority, max_delay, cpu, memory);
+}
+void fields(auto& archive, Is<config::Task> auto& v) {
+  auto& [match_unit, match_cgroup, name, class_name, policy, origin] = v;
+  archive(match_unit, match_cgroup, name, class_name, policy, origin);
+}
+void fields(auto& archive, Is<config::Config> auto& v) {
+  auto& [node, tasks] = v;
+  archive(node, tasks);
+}
+
+// ---- what came of it ------------------------------------------------------------------------------------
+
+void fields(auto& archive, Is<Reason> auto& v) {
+  auto& [rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
+         throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
+         clamped_capacity] = v;
+  archive(rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
+          throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
+          clamped_capacity);
+}
+void fields(auto& archive, Is<Write> auto& v) {
+  auto& [id, knob, value, reason, caused_at] = v;
+  archive(id, knob, value, reason, caused_at);
+}
+void fields(auto& archive, Is<Plan> auto& v) {
+  auto& [writes, dry_run] = v;
+  archive(writes, dry_run);
+}
+
+}  // namespace sluice::record

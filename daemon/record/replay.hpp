@@ -1,0 +1,79 @@
+// Entries fed to the tick again. Pure; one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "daemon/governor.hpp"
+#include "daemon/record/entry.hpp"
+
+namespace sluice::record {
+
+// The same input under the same configuration: the plan must be the same, byte for byte.
+class Replay {
+ public:
+  // The plan that this build makes of the entry; none, if it is no tick.
+  std::optional<Plan> take(const Entry& entry);
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const config::Config& config() const { return config_; }
+
+ private:
+  config::Config config_;
+  State state_;
+  bool configured_ = false;
+};
+
+// Whether two plans are the same in every byte that would be recorded.
+bool same(const Plan& a, const Plan& b);
+
+// What another configuration would have done with the same load. The load cannot answer to it: usage, memory
+// and pressure are the recorded ones. So
+// - its writes succeed at once, and nobody else writes its knobs;
+// - while it grants more CPU than was granted, what the quota stopped then counts as not stopped;
+// - where it grants less than was used, that is told (`short_core_seconds`), and nothing follows from it.
+class WhatIf {
+ public:
+  // Which rule governs a cgroup; none: not governed.
+  using Match = std::function<std::optional<std::size_t>(const TaskFacts&)>;
+  WhatIf(config::Config config, Match match);
+
+  struct Side {
+    double core_seconds = 0, byte_seconds = 0;  // granted; no limit counts as the node's capacity
+    std::uint64_t writes = 0;
+  };
+  struct Task {
+    std::string name;
+    bool governed = false;  // by the new configuration
+    double seconds = 0, used_core_seconds = 0;
+    Side recorded, replayed;
+    double short_core_seconds = 0;  // what the task used above what it would have been granted
+  };
+
+  // The plan it makes of a recorded tick; `then` is the recorded state before that tick.
+  Plan take(const TickEntry& entry, const State& then);
+  void reloaded() { config_reloaded(state_); }
+  [[nodiscard]] const std::map<CgroupId, Task>& tasks() const { return tasks_; }
+
+ private:
+  // What to take from a task's counters, because a larger quota would not have stopped it.
+  struct Eased {
+    std::optional<Sample> last;  // as recorded
+    std::uint64_t periods = 0, count = 0, stopped_tasks = 0;
+    Usec throttled{}, some{}, full{}, stopped{};
+  };
+  void ease(Sample& sample, bool larger);
+  bool grants_more(CgroupId id, const State& then) const;
+  void account(const Input& input, const State& then);
+
+  config::Config config_;
+  Match match_;
+  State state_;
+  std::vector<Receipt> receipts_;
+  std::map<CgroupId, Eased> eased_;
+  std::map<CgroupId, Task> tasks_;
+  std::optional<MonotonicTime> full_at_;
+};
+
+}  // namespace sluice::record
