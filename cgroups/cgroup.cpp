@@ -16,9 +16,10 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
 constexpr std::array<std::string_view, kFileCount> kFileNames = {
-    "cpu.max",         "cpu.stat",          "cpu.pressure",    "memory.current", "memory.events",
-    "memory.high",     "memory.max",        "memory.pressure", "memory.stat",    "memory.swap.current",
-    "memory.swap.max", "cgroup.controllers"};
+    "cpu.max",           "cpu.stat",      "cpu.pressure",        "io.pressure",
+    "memory.current",    "memory.events", "memory.high",         "memory.max",
+    "memory.pressure",   "memory.stat",   "memory.swap.current", "memory.swap.max",
+    "cgroup.controllers"};
 
 // A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
 Result<Fd> open_directory(const Root& root, std::string_view path) {
@@ -157,6 +158,9 @@ Result<MemoryLimit> Cgroup::read_memory_high() const {
 }
 Result<MemoryLimit> Cgroup::read_memory_max() const {
   return read_as(File::memory_max, parse_memory_limit);
+}
+Result<PressureTotals> Cgroup::read_io_pressure() const {
+  return read_as(File::io_pressure, parse_pressure);
 }
 Result<PressureTotals> Cgroup::read_memory_pressure() const {
   return read_as(File::memory_pressure, parse_pressure);

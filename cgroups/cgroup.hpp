@@ -23,6 +23,7 @@ enum class File : std::uint8_t {
   cpu_max,
   cpu_stat,
   cpu_pressure,
+  io_pressure,
   memory_current,
   memory_events,
   memory_high,
@@ -33,7 +34,7 @@ enum class File : std::uint8_t {
   memory_swap_max,
   controllers,
 };
-inline constexpr std::size_t kFileCount = 12;
+inline constexpr std::size_t kFileCount = 13;
 std::string_view file_name(File file);
 
 class Cgroup {
@@ -61,6 +62,7 @@ class Cgroup {
   [[nodiscard]] Result<CpuMax> read_cpu_max() const;
   [[nodiscard]] Result<CpuStat> read_cpu_stat() const;
   [[nodiscard]] Result<PressureTotals> read_cpu_pressure() const;
+  [[nodiscard]] Result<PressureTotals> read_io_pressure() const;
   [[nodiscard]] Result<Bytes> read_memory_current() const;
   [[nodiscard]] Result<MemoryEvents> read_memory_events() const;
   [[nodiscard]] Result<MemoryLimit> read_memory_high() const;

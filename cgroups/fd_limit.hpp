@@ -1,4 +1,4 @@
-// Kept descriptors, eleven a cgroup, soon pass the 1,024 that most processes start with.
+// Kept descriptors, twelve a cgroup, soon pass the 1,024 that most processes start with.
 #pragma once
 
 namespace sluice::cgroups {

@@ -47,6 +47,7 @@ cgroups::Result<Sample> sample_files(const cgroups::Cgroup& cgroup, MonotonicTim
   }
   sample.cpu_pressure = value_of(cgroup.read_cpu_pressure());
   sample.memory_pressure = value_of(cgroup.read_memory_pressure());
+  sample.io_pressure = value_of(cgroup.read_io_pressure());
   sample.memory_current = value_of(cgroup.read_memory_current());
   sample.memory_stat = value_of(cgroup.read_memory_stat());
   sample.memory_events = value_of(cgroup.read_memory_events());

@@ -25,6 +25,9 @@ class FileSampler : public testing::Test {
     tree.put("t/cpu.max", "200000 100000\n");
     tree.put("t/cpu.pressure", kPressure);
     tree.put("t/memory.pressure", kPressure);
+    tree.put(
+        "t/io.pressure",
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=11\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n");
     tree.put("t/memory.current", "8192\n");
     tree.put("t/memory.stat", "anon 4096\nfile 1024\nkernel 30\nslab_reclaimable 10\nunevictable 5\n");
     tree.put("t/memory.events", "low 0\nhigh 9\nmax 0\noom 0\noom_kill 1\n");
@@ -50,6 +53,7 @@ TEST_F(FileSampler, ReadsEverything) {
   EXPECT_EQ(s.bandwidth, (CpuBandwidth{.nr_periods = 4, .nr_throttled = 2, .throttled = 50us}));
   EXPECT_EQ(s.cpu_pressure, (PressureTotals{.some = 7us, .full = 3us}));
   EXPECT_EQ(s.memory_pressure, (PressureTotals{.some = 7us, .full = 3us}));
+  EXPECT_EQ(s.io_pressure, (PressureTotals{.some = 11us, .full = 5us}));
   EXPECT_EQ(s.memory_current, 8192u);
   ASSERT_TRUE(s.memory_stat.has_value());
   EXPECT_EQ(s.memory_stat->anon, 4096u);
@@ -70,6 +74,13 @@ TEST_F(FileSampler, OneUnreadableFileCostsOnlyItself) {
   EXPECT_EQ(s.cpu_pressure, std::nullopt);
   EXPECT_TRUE(s.cpu && s.bandwidth && s.memory_pressure && s.memory_current && s.memory_events && s.cpu_max &&
               s.memory_high && s.memory_max && s.swap_free);
+}
+
+TEST_F(FileSampler, AKernelWithoutIoPressureHasNoneAndNotZero) {
+  tree.remove("t/io.pressure");
+  const auto s = sample();
+  EXPECT_EQ(s.io_pressure, std::nullopt);
+  EXPECT_TRUE(s.memory_pressure && s.cpu_pressure);
 }
 
 TEST_F(FileSampler, ATornCpuStatIsNotTheEndOfTheCgroup) {
