@@ -132,7 +132,7 @@ int govern(const Options& o) {
     spdlog::error("{}. Without a boot id the lease cannot be keyed.", describe(boot_id.error()));
     return kHostLacks;
   }
-  cgroups::raise_fd_limit();  // eleven files a task stay open
+  cgroups::raise_fd_limit();  // twelve files a task stay open
   const auto lock = actuate::SingleInstance::acquire(o.runtime_dir);
   if (!lock) {
     spdlog::error("{}", describe(lock.error()));
