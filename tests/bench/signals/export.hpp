@@ -1,0 +1,14 @@
+// The results for machines, and as a picture.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/bench/signals/costs.hpp"
+
+namespace sluice::bench_signals {
+
+std::string to_json(const std::vector<Costs>& all);
+std::string to_svg(const std::vector<Costs>& all);  // cost of one cgroup's sample over how many there are
+
+}  // namespace sluice::bench_signals
