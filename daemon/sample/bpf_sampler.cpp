@@ -75,6 +75,7 @@ Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
   if (!s.memory_stat && s.memory_current) take(s.memory_stat, cgroup.read_memory_stat());
   if (!s.cpu_pressure) take(s.cpu_pressure, cgroup.read_cpu_pressure());
   if (!s.memory_pressure) take(s.memory_pressure, cgroup.read_memory_pressure());
+  if (!s.io_pressure) take(s.io_pressure, cgroup.read_io_pressure());
   if (host_swap_free && (record.valid & SLUICE_HAS_SWAP) != 0) {
     const Bytes room = record.swap_max_bytes > record.swap_current_bytes
                            ? record.swap_max_bytes - record.swap_current_bytes

@@ -115,7 +115,7 @@ class Complete : public testing::Test {
   Complete() {
     tree.put("t/cpu.stat",
              "usage_usec 1\nuser_usec 2\nsystem_usec 3\nnr_periods 4\nnr_throttled 5\nthrottled_usec 6\n");
-    for (const char* resource : {"t/cpu.pressure", "t/memory.pressure"})
+    for (const char* resource : {"t/cpu.pressure", "t/memory.pressure", "t/io.pressure"})
       tree.put(resource,
                "some avg10=0.00 avg60=0.00 avg300=0.00 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 "
                "total=33\n");
@@ -129,7 +129,8 @@ class Complete : public testing::Test {
 };
 
 TEST_F(Complete, AFullRecordNeedsNoFile) {
-  for (const char* file : {"t/cpu.stat", "t/cpu.pressure", "t/memory.pressure", "t/memory.stat"})
+  for (const char* file :
+       {"t/cpu.stat", "t/cpu.pressure", "t/memory.pressure", "t/io.pressure", "t/memory.stat"})
     tree.remove(file);
   const Sample s = completed(full_record());
   EXPECT_EQ(present(s), std::vector<bool>(12, true));
@@ -138,14 +139,16 @@ TEST_F(Complete, AFullRecordNeedsNoFile) {
 
 TEST_F(Complete, WhatTheRecordLacksComesFromItsFile) {
   sluice_record r = full_record();
-  r.valid &= ~static_cast<std::uint32_t>(SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE |
-                                         SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_MEMORY_STAT);
+  r.valid &=
+      ~static_cast<std::uint32_t>(SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE |
+                                  SLUICE_HAS_IO_PRESSURE | SLUICE_HAS_MEMORY_STAT);
   const Sample s = completed(r);
   EXPECT_EQ(s.cpu, (CpuUsage{.usage = 1us, .user = 2us, .system = 3us}));
   EXPECT_EQ(s.bandwidth, (CpuBandwidth{.nr_periods = 4, .nr_throttled = 2, .throttled = 50us}))
       << "the record's own stays";
   EXPECT_EQ(s.cpu_pressure, (PressureTotals{.some = 77us, .full = 33us}));
   EXPECT_EQ(s.memory_pressure, (PressureTotals{.some = 77us, .full = 33us}));
+  EXPECT_EQ(s.io_pressure, (PressureTotals{.some = 77us, .full = 33us}));
   ASSERT_TRUE(s.memory_stat);
   EXPECT_EQ(s.memory_stat->anon, 4096u);
 }
