@@ -29,6 +29,7 @@ constexpr double kRefaultShare = 0.002;       // of the memory in use, per secon
 constexpr double kFloorHeadroom = 1.03;       // or every page more would be a write
 constexpr double kGrowthNoticeSeconds = 0.3;  // before the limit is met
 constexpr double kGrowthMax = 1.1;            // of the memory in use, at one time
+constexpr double kKnownShare = 0.5;           // of an interval, before it counts as quiet
 constexpr double kFastSeconds = 0.5, kSlowSeconds = 10;
 constexpr double kSevere = 10;  // times the target, over the fast window: no graze, act at once
 
@@ -41,6 +42,7 @@ MonotonicTime from_seconds(double s) {
 
 struct Window {
   double seconds = 0, some = 0, full = 0, pgscan = 0, pgsteal = 0, refaults = 0;
+  double known_seconds = 0;  // of them, those whose pressure and refaults were measured
   double some_ratio() const { return seconds > 0 ? some / seconds : 0; }
   double full_ratio() const { return seconds > 0 ? full / seconds : 0; }
   double steal_ratio() const { return pgscan > 0 ? pgsteal / pgscan : 1; }
@@ -57,6 +59,7 @@ Window over_last(const MemoryState& s, MonotonicTime now, double length) {
     w.pgscan += i.pgscan;
     w.pgsteal += i.pgsteal;
     w.refaults += i.refaults;
+    w.known_seconds += i.quiet_is_known ? i.seconds : 0;
   }
   return w;
 }
@@ -97,7 +100,8 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   const double dt = g.interval_seconds;
   s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt,
                       g.memory_full_pressure_ratio.value_or(0) * dt, g.pgscan_per_second.value_or(0) * dt,
-                      g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt});
+                      g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt,
+                      g.memory_pressure_ratio && g.refaults_per_second});
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
   while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
   constexpr double kSmoothing = 0.3;
@@ -158,8 +162,10 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
     }
   }
 
-  // Downwards: never without a floor, a measured pressure and a whole quiet interval.
-  if (!floor || !in.signals || !in.signals->memory_pressure_ratio) return {};
+  // Downwards: never without a floor, measured pressure and refaults, and a quiet interval that was seen to
+  // be quiet: most of it, for a sample may get lost.
+  if (!floor || !in.signals || !in.signals->memory_pressure_ratio || !in.signals->refaults_per_second)
+    return {};
   if (in.now < s.hold_until) return {};
   // A step that the tolerance swallows would never be judged, nor grow again. A larger one is taken instead,
   // and more seldom than in proportion: the step is small because larger ones stalled the task.
@@ -168,6 +174,7 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   const double wait = in.interval_seconds * larger * larger;
   if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < wait) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
+  if (quiet.known_seconds < kKnownShare * in.interval_seconds) return {};
   const double pressure = over_last(s, in.now, kSlowSeconds).some / kSlowSeconds;
   if (pressure > in.pressure_target / 2 ||
       quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {

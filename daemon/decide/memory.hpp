@@ -19,6 +19,7 @@ struct MemoryState {
     MonotonicTime at{};
     double seconds = 0, some_seconds = 0, full_seconds = 0;
     double pgscan = 0, pgsteal = 0, refaults = 0;
+    bool quiet_is_known = false;  // pressure and refaults were measured: zero is zero
   };
   std::deque<Interval> recent;     // the last ten seconds, or probe interval
   MonotonicTime observed_since{};  // zero: never

@@ -39,7 +39,7 @@ config::TaskPolicy random_policy() {
 }
 
 TEST(SafetyScenario, BoundsBudgetsAndCapacityHoldUnderFaults) {
-  rc::check("bounds, budgets, capacity, and every plan valid", [] {
+  EXPECT_TRUE(rc::check("bounds, budgets, capacity, and every plan valid", [] {
     GovernedHost g({.cpus = static_cast<double>(*rc::gen::inRange(1, 16)),
                     .memory = 16384 * kMiB,
                     .seed = static_cast<std::uint64_t>(*rc::gen::inRange(1, 1000))});
@@ -79,7 +79,7 @@ TEST(SafetyScenario, BoundsBudgetsAndCapacityHoldUnderFaults) {
       RC_ASSERT((g.most_writes_a_minute[{id, Knob::cpu_max}]) <= p.cpu.writes_per_minute + releases);
       RC_ASSERT((g.most_writes_a_minute[{id, Knob::memory_high}]) <= p.memory.writes_per_minute + releases);
     }
-  });
+  }));
 }
 
 TEST(SafetyScenario, TheRestorePlanBringsEveryBaselineBack) {
