@@ -27,7 +27,7 @@ std::vector<std::size_t> stretch_lengths() {
 class Solver {
  public:
   Solver(const ArrivedWork& work, const OracleSpec& spec)
-      : cell_s_(spec.deadline_s < 0.6 ? kGridSeconds / 4 : kGridSeconds),
+      : cell_s_(spec.deadline_s < 0.6 ? kGridSeconds / 4 : kGridSeconds / 2),
         per_grid_(static_cast<std::size_t>(std::lround(kGridSeconds / cell_s_))),
         spec_(spec) {
     gather(work);
@@ -58,20 +58,22 @@ class Solver {
     const auto ratio = static_cast<std::size_t>(std::max(1L, std::lround(cell_s_ / work.cell_s)));
     grid_ = work.cpu_s.size() / ratio / per_grid_;
     const std::size_t n = grid_ * per_grid_;
-    arrived_.assign(n + 1, 0);
+    std::vector<double> total(n + 1, 0);
     for (std::size_t k = 0; k < n; ++k) {
       double sum = 0;
       for (std::size_t i = k * ratio; i < (k + 1) * ratio; ++i) sum += work.cpu_s[i];
-      arrived_[k + 1] = arrived_[k] + sum;
+      total[k + 1] = total[k] + sum;
     }
     // Due by the end of a cell: what came in cells whose first moment is a deadline ago, and one cell more.
     const auto cells = static_cast<std::size_t>(std::floor(spec_.deadline_s / cell_s_ + 1e-9));
     due_.assign(n + 1, 0);
+    arrived_.assign(n + 1, 0);
     double by_cap = 0;
     for (std::size_t k = 1; k <= n; ++k) {
+      arrived_[k] = total[k - 1];
       by_cap = std::min(arrived_[k], by_cap + spec_.cap_cores * cell_s_);
-      const std::size_t back = std::max<std::size_t>(cells, 1) - 1;
-      due_[k] = std::min(k > back ? arrived_[k - back] : 0, by_cap);
+      const std::size_t back = std::max<std::size_t>(cells, 2) - 1;
+      due_[k] = std::min(k > back ? total[k - back] : 0, by_cap);
     }
   }
 
