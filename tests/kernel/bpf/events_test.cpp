@@ -196,7 +196,7 @@ TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
   const double ratio = ms(counters.memory.stalled_ns) / ms(some_ns);
   testing::Test::RecordProperty("to_memory_pressure_ratio", std::to_string(ratio));
   testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
-  EXPECT_NEAR(ratio, 1.0, 0.03) << ms(counters.memory.stalled_ns) << " ms, memory.pressure " << ms(some_ns);
+  EXPECT_NEAR(ratio, 1.0, 0.05) << ms(counters.memory.stalled_ns) << " ms, memory.pressure " << ms(some_ns);
   EXPECT_GT(counters.memory.high_throttled_ns, 0u);
 }
 
