@@ -106,8 +106,8 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   }
   b.memory_min = static_cast<double>(t.bounds.memory_min.value_or(policy.memory.min_bytes));
   if (t.sample) {
-    b.memory_min = memory_floor(*t.sample, b.memory_min, t.memory_control.anon_growth_bytes_per_second)
-                       .value_or(b.memory_min);
+    // Without room for growth, which changes within a tick: a plan must be judged by what it was made from.
+    b.memory_min = memory_floor(*t.sample, b.memory_min, 0).value_or(b.memory_min);
   }
   // A task that holds more than its maximum cannot be squeezed under it: that would only hang it.
   b.memory_max = std::max(b.memory_max, b.memory_min);
