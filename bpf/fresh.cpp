@@ -75,11 +75,22 @@ void Freshener::fold(Known& known, std::span<const sluice_psi_cpu> cpus) {
     known.totals_ns[state] += weighted[state] / weights;
 }
 
+Freshener::Known& Freshener::known_of(std::uint64_t cgroup_id) {
+  if (at_ == order_.size()) order_.push_back(nullptr);
+  Known*& known = order_[at_++];
+  if (known == nullptr || known->cgroup_id != cgroup_id) {
+    known = &known_[cgroup_id];
+    known->cgroup_id = cgroup_id;
+  }
+  met_ += known->walk != walk_;
+  known->walk = walk_;
+  return *known;
+}
+
 sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const sluice_psi_cpu> cpus) {
   sluice_record record = entry.record;
   if (!(record.valid & (SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE))) return record;
-  Known& known = known_[record.cgroup_id];
-  known.walk = walk_;
+  Known& known = known_of(record.cgroup_id);
 
   if (record.valid & SLUICE_HAS_USAGE) {
     // Floors: at first what cpu.stat last said, from then on what was said here. Never a mix, or they exceed
@@ -119,7 +130,11 @@ sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const 
 }
 
 void Freshener::end_walk() {
-  std::erase_if(known_, [this](const auto& entry) { return entry.second.walk != walk_; });
+  if (met_ != known_.size()) {
+    std::erase_if(known_, [this](const auto& entry) { return entry.second.walk != walk_; });
+    order_.clear();
+  }
+  at_ = met_ = 0;
   ++walk_;
 }
 

@@ -28,18 +28,23 @@ class Freshener {
 
  private:
   struct Known {
-    std::uint64_t walk = 0;
+    std::uint64_t cgroup_id = 0;
+    std::uint64_t walk = 0;  // the last that met it
     std::uint64_t pressure_at_ns = 0;
     std::array<std::uint64_t, SLUICE_PSI_STALLS> totals_ns{};
     std::vector<std::array<std::uint32_t, SLUICE_PSI_STATES>> per_cpu_ns;  // empty: nothing to subtract from
     std::uint64_t user_ns = 0;
     std::uint64_t system_ns = 0;
   };
+  Known& known_of(std::uint64_t cgroup_id);
   static void fold(Known& known, std::span<const sluice_psi_cpu> cpus);
   static void restart(Known& known, std::span<const sluice_psi_cpu> cpus);
 
   std::uint64_t walk_ = 1;
   std::unordered_map<std::uint64_t, Known> known_;
+  std::vector<Known*> order_;  // of the last walk: the next one mostly meets the same ones again
+  std::size_t at_ = 0;         // in the order
+  std::size_t met_ = 0;        // of those known, in this walk
 };
 
 // cpu.stat's user_usec and system_usec: the exact runtime, split as the ticks saw it.

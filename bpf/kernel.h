@@ -289,13 +289,11 @@ static __always_inline struct psi_group* kernel_psi_group(struct cgroup* cgrp) {
   return (void*)__builtin_preserve_access_index(&embedded->psi);
 }
 
-/* The controller's own state, or NULL where it is not enabled in this very cgroup: subsys[] may point to an
- * ancestor's. */
+/* The controller's own state, or NULL where it is not enabled in this very cgroup; never an ancestor's. The
+ * iterator holds the mutex under which that changes. */
 static __always_inline void* kernel_controller(struct cgroup* cgrp, int id) {
   struct cgroup_subsys_state** slots = (void*)__builtin_preserve_access_index(&cgrp->subsys);
-  struct cgroup_subsys_state* css = slots[id]; /* typed for the verifier, as cgrp is: plain loads */
-  if (!css) return NULL;
-  return css->cgroup == cgrp ? css : NULL;
+  return slots[id]; /* typed for the verifier, as cgrp is: a plain load */
 }
 
 /* How far a CPU's per-CPU area lies from the template: two addresses of one per-CPU variable. Needs no

@@ -70,4 +70,15 @@ Error make_error(std::string_view what, int os_error, const std::string& log) {
   return error;
 }
 
+void append_programs(const bpf_object* object, std::vector<Program>& programs) {
+  const bpf_program* program = nullptr;
+  while ((program = bpf_object__next_program(object, const_cast<bpf_program*>(program))) != nullptr) {
+    bpf_prog_info info = {};
+    std::uint32_t size = sizeof(info);
+    if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0)
+      continue;
+    programs.push_back({bpf_program__name(program), info.verified_insns, info.xlated_prog_len});
+  }
+}
+
 }  // namespace sluice::bpf

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "bpf/source.hpp"
 
@@ -36,6 +37,9 @@ Error make_error(std::string_view what, int os_error, const std::string& log = {
 
 // The lines of a libbpf log that say why: its own messages and the verifier's last words.
 std::string telling_lines(std::string_view log);
+
+// The object's programs that are loaded.
+void append_programs(const bpf_object* object, std::vector<Program>& programs);
 
 struct LinkDeleter {
   void operator()(bpf_link* link) const { bpf_link__destroy(link); }

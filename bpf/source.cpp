@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "bpf/flow_watch.hpp"
+#include "bpf/libbpf.hpp"
 #include "bpf/memory_watch.hpp"
 #include "bpf/run_queue_watch.hpp"
 #include "bpf/throttle_feed.hpp"
@@ -198,16 +199,8 @@ std::vector<std::string> Source::capabilities() const {
 
 std::vector<Program> Source::programs() const {
   std::vector<Program> all;
-  for (const Counting* one : impl_->counting()) {
-    bpf_program* program = nullptr;
-    while ((program = bpf_object__next_program(one->object(), program)) != nullptr) {
-      bpf_prog_info info = {};
-      std::uint32_t size = sizeof(info);
-      if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0)
-        continue;
-      all.push_back({bpf_program__name(program), info.verified_insns, info.xlated_prog_len});
-    }
-  }
+  if (impl_->walker) impl_->walker->append_programs(all);
+  for (const Counting* one : impl_->counting()) append_programs(one->object(), all);
   return all;
 }
 

@@ -66,13 +66,14 @@ static __always_inline void learn_places(void) {
 
 // Each structure is copied out of the kernel in one go, and picked apart here: a helper's call costs as much
 // as some hundred bytes. One walk at a time.
-#define COPY_BYTES 512
+#define COPY_BYTES 1024
 static uint64_t copied[COPY_BYTES / sizeof(uint64_t)];
 static uint64_t stats[SLUICE_STAT_LONGS + 1];
 
 #define OFFSET(field) bpf_core_field_offset(field)
 #define END(field) (bpf_core_field_offset(field) + bpf_core_field_size(field))
 #define FARTHER(a, b) ((a) > (b) ? (a) : (b))
+#define NEARER(a, b) ((a) < (b) ? (a) : (b))
 
 static __always_inline bool copy(const void* from, uint32_t bytes) {
   return bytes <= COPY_BYTES && bpf_probe_read_kernel(copied, bytes, from) == 0;
@@ -90,7 +91,7 @@ static __always_inline uint64_t copied_u64(uint32_t offset) {
 // The kernel's get_recent_times() without its lock: what has been booked, plus the states that last. The
 // sequence number tells of a writer in between.
 static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct psi_group_cpu* at,
-                                              uint32_t cpu) {
+                                              uint32_t cpu, uint64_t now_ns) {
   const uint32_t bytes =
       FARTHER(FARTHER(END(at->tasks), END(at->times)), FARTHER(END(at->state_mask), END(at->state_start)));
 #ifdef SLUICE_KERNEL_HAS_PSI_SEQ
@@ -98,12 +99,10 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
   if (!seq) return false;
   const uint32_t before = seq->sequence;
   if (!copy(at, bytes)) return false;
-  const uint64_t now_ns = bpf_ktime_get_ns() - walk.clock_offset_ns;
   const uint32_t after = seq->sequence;
 #else
   const struct psi_group_cpu___own_seq* own = (void*)at;  // its first member, thus copied before the rest
   if (!copy(at, bytes)) return false;
-  const uint64_t now_ns = bpf_ktime_get_ns() - walk.clock_offset_ns;
   const uint32_t before = copied_u32(OFFSET(own->seq)), after = BPF_CORE_READ(own, seq.sequence);
 #endif
   if ((before & 1) || before != after) return false;
@@ -126,7 +125,8 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
 }
 
 // How many tasks are runnable there.
-static __always_inline uint32_t read_psi_cpu(struct sluice_psi_cpu* out, void* pcpu, uint32_t cpu) {
+static __always_inline uint32_t read_psi_cpu(struct sluice_psi_cpu* out, void* pcpu, uint32_t cpu,
+                                             uint64_t now_ns) {
   const struct sluice_cpu* where = &places[cpu & (SLUICE_CPUS_MAX - 1)];
   __builtin_memset(out, 0, sizeof(*out));
   out->consistent = !where->present;  // a CPU that cannot be has nothing to tell
@@ -134,7 +134,7 @@ static __always_inline uint32_t read_psi_cpu(struct sluice_psi_cpu* out, void* p
   struct psi_group_cpu* at = pcpu + where->offset;
 #pragma clang loop unroll(disable)
   for (int attempt = 0; attempt < 4; attempt++) {
-    if (!read_psi_cpu_once(out, at, cpu)) continue;
+    if (!read_psi_cpu_once(out, at, cpu, now_ns)) continue;
     out->consistent = 1;
     break;
   }
@@ -158,9 +158,10 @@ static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_wal
   r->pressure[SLUICE_IO].some_ns = TOTAL(IO_SOME);
   r->pressure[SLUICE_IO].full_ns = TOTAL(IO_FULL);
 #undef TOTAL
-  void* pcpu = BPF_CORE_READ(group, pcpu);
+  void* pcpu = BPF_CORE_READ(group, pcpu);  // not typed: the verifier forbids arithmetic with those
+  const uint64_t now_ns = r->at_ktime_ns - walk.clock_offset_ns;
   uint64_t runnable = 0;
-  for (uint32_t cpu = 0; cpu < cpus; cpu++) runnable += read_psi_cpu(&entry->psi[cpu], pcpu, cpu);
+  for (uint32_t cpu = 0; cpu < cpus; cpu++) runnable += read_psi_cpu(&entry->psi[cpu], pcpu, cpu, now_ns);
   r->runnable_threads = runnable;
   r->valid |=
       SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE | SLUICE_HAS_RUNNABLE;
@@ -208,11 +209,10 @@ static __always_inline uint64_t pages_to_limit(uint64_t pages) {
 #define PAGES(stat) ((int64_t)STAT(stat) > 0 ? STAT(stat) * page_bytes : 0)
 #define STAT(stat) stats[stat_at[SLUICE_STAT_##stat] & (2 * SLUICE_STAT_LONGS - 1)]
 
-static __always_inline void read_memory_stat(struct mem_cgroup* memcg, struct sluice_record* r) {
+static __always_inline void read_memory_stat(const void* vmstats, struct sluice_record* r) {
   // Those that are flushed by a call of their own lag; and in an order that nobody knows, nothing can be
   // found.
   if (!flush_cgroup || !stat_bytes) return;
-  const void* vmstats = BPF_CORE_READ(memcg, vmstats);
   if (bpf_probe_read_kernel(stats, stat_bytes, vmstats + stat_from)) return;
   struct sluice_memory_stat* m = &r->memory_stat;
   m->anon_bytes = PAGES(ANON);
@@ -234,20 +234,25 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
   struct mem_cgroup* memcg =
       kernel_controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
   if (!memcg) return;
-  struct page_counter* counter = (void*)__builtin_preserve_access_index(&memcg->memory);
-  const uint32_t counter_bytes = FARTHER(END(counter->usage), FARTHER(END(counter->high), END(counter->max)));
-  if (!copy(counter, counter_bytes)) return;
-  r->memory_current_bytes = copied_u64(OFFSET(counter->usage)) * page_bytes;
-  r->memory_high_bytes = pages_to_limit(copied_u64(OFFSET(counter->high)));
-  r->memory_max_bytes = pages_to_limit(copied_u64(OFFSET(counter->max)));
-  if (!copy((void*)__builtin_preserve_access_index(&memcg->swap), counter_bytes)) return;
-  r->swap_current_bytes = copied_u64(OFFSET(counter->usage)) * page_bytes;
-  r->swap_max_bytes = pages_to_limit(copied_u64(OFFSET(counter->max)));
+  // What lies side by side comes in one copy.
+  const uint32_t counters_at = NEARER(OFFSET(memcg->memory), OFFSET(memcg->swap));
+  const uint32_t counters_end = FARTHER(FARTHER(END(memcg->memory.high), END(memcg->memory.max)),
+                                        FARTHER(END(memcg->swap.usage), END(memcg->swap.max)));
+  if (!copy((void*)memcg + counters_at, counters_end - counters_at)) return;
+#define COUNTER(field) copied_u64(OFFSET(memcg->field) - counters_at)
+  r->memory_current_bytes = COUNTER(memory.usage) * page_bytes;
+  r->memory_high_bytes = pages_to_limit(COUNTER(memory.high));
+  r->memory_max_bytes = pages_to_limit(COUNTER(memory.max));
+  r->swap_current_bytes = COUNTER(swap.usage) * page_bytes;
+  r->swap_max_bytes = pages_to_limit(COUNTER(swap.max));
+#undef COUNTER
 
-#define EVENT(name) copied_u64(bpf_core_enum_value(enum memcg_memory_event, MEMCG_##name) * sizeof(uint64_t))
-  if (!copy((void*)__builtin_preserve_access_index(&memcg->memory_events),
-            bpf_core_field_size(memcg->memory_events)))
-    return;
+  const uint32_t events_at = NEARER(OFFSET(memcg->memory_events), OFFSET(memcg->vmstats));
+  const uint32_t events_end = FARTHER(END(memcg->memory_events), END(memcg->vmstats));
+  if (!copy((void*)memcg + events_at, events_end - events_at)) return;
+#define EVENT(name)                                     \
+  copied_u64(OFFSET(memcg->memory_events) - events_at + \
+             bpf_core_enum_value(enum memcg_memory_event, MEMCG_##name) * sizeof(uint64_t))
   r->memory_events.low = EVENT(LOW);
   r->memory_events.high = EVENT(HIGH);
   r->memory_events.max = EVENT(MAX);
@@ -255,7 +260,7 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
   r->memory_events.oom_kill = EVENT(OOM_KILL);
 #undef EVENT
   r->valid |= SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP;
-  read_memory_stat(memcg, r);
+  read_memory_stat((const void*)copied_u64(OFFSET(memcg->vmstats) - events_at), r);
 }
 
 static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {

@@ -58,7 +58,7 @@ tl::expected<std::unique_ptr<Walker>, Error> Walker::open(const Options& options
   const char* const by_file = "memory.stat is read through files. ";
   if (!facts.has_cgroup_flush)
     why_not += std::string("Programs cannot flush this kernel's memory accounts: ") + by_file;
-  else if (auto layout = find_stat_layout())
+  else if (auto layout = find_stat_layout(walker->programs_at_start_))
     walker->layout_ = *layout;
   else
     why_not += layout.error().sentence + ": " + by_file;
@@ -74,6 +74,11 @@ tl::expected<std::unique_ptr<Walker>, Error> Walker::open(const Options& options
     why_not +=
         "Pressure cannot be read from the walk, so it is read through files: " + fresh_failed.sentence + ". ";
   return walker;
+}
+
+void Walker::append_programs(std::vector<Program>& programs) const {
+  programs.insert(programs.end(), programs_at_start_.begin(), programs_at_start_.end());
+  bpf::append_programs(skeleton_->obj, programs);
 }
 
 tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressure) {

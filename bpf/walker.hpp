@@ -24,6 +24,7 @@ class Walker {
 
   tl::expected<std::span<const sluice_record>, Error> walk();
   std::uint64_t reloads() const { return reloads_; }
+  void append_programs(std::vector<Program>& programs) const;  // what ran at start included
 
  private:
   struct SkeletonDeleter {
@@ -36,6 +37,7 @@ class Walker {
 
   KernelFacts facts_;
   std::optional<StatLayout> layout_;
+  std::vector<Program> programs_at_start_;
   int root_fd_;
   std::uint32_t cpus_;
   std::size_t stride_;

@@ -18,7 +18,7 @@ struct SkeletonDeleter {
 
 }  // namespace
 
-tl::expected<StatLayout, Error> find_stat_layout() {
+tl::expected<StatLayout, Error> find_stat_layout(std::vector<Program>& programs) {
   const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), &btf__free);
   if (!kernel) return tl::unexpected(make_error("reading the kernel's types", errno));
   const StatTypes types = learn_stat_types(kernel.get());
@@ -45,6 +45,7 @@ tl::expected<StatLayout, Error> find_stat_layout() {
   tables.missing = types.state.needs_table() + types.events.needs_table();
   if (const int failure = walk_tables_bpf::load(skeleton.get()); failure != 0)
     return fail("loading the search for memory counters", -failure);
+  append_programs(skeleton->obj, programs);
   const Link link(bpf_program__attach_iter(skeleton->progs.find_tables, nullptr));
   if (!link) return fail("attaching the search for memory counters", errno);
   const Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));

@@ -6,7 +6,8 @@
 
 namespace sluice::bpf {
 
-// Once, at start: walks the kernel's symbols where a table has to be found.
-tl::expected<StatLayout, Error> find_stat_layout();
+// Once, at start: walks the kernel's symbols where a table has to be found, by a program that `programs`
+// names.
+tl::expected<StatLayout, Error> find_stat_layout(std::vector<Program>& programs);
 
 }  // namespace sluice::bpf

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
 namespace sluice::kernel_test {
 
 bpf::Options nothing() {
@@ -32,18 +30,6 @@ Inside::~Inside() {
     write_text(before_, "0");
   } catch (const std::exception& error) {
     ADD_FAILURE() << error.what();
-  }
-}
-
-void print_programs(const bpf::Source& source) {
-  const auto programs = source.programs();
-  ASSERT_FALSE(programs.empty());
-  for (const auto& program : programs) {
-    testing::Test::RecordProperty(program.name + "_verified_insns", std::to_string(program.verified_insns));
-    std::printf("%s: %u instructions looked at by the verifier, %u bytes\n", program.name.c_str(),
-                program.verified_insns, program.translated_bytes);
-    EXPECT_GT(program.verified_insns, 0u);
-    EXPECT_LT(program.verified_insns, 20'000u) << "the kernel's limit is a million: " << program.name;
   }
 }
 

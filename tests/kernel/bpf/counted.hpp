@@ -27,7 +27,4 @@ class Inside {
   std::string before_;  // cgroup.procs of where it was
 };
 
-// What the verifier had to look at, as figures of the running test.
-void print_programs(const bpf::Source& source);
-
 }  // namespace sluice::kernel_test

@@ -327,16 +327,5 @@ TEST_F(Writer, TheRateLimitPassesTheFirstAndCountsTheRest) {
   EXPECT_EQ(source.stats().suppressed, 19u);
 }
 
-TEST(Programs, AllLoadAndStaySmall) {
-  auto source = Source::open({});
-  ASSERT_TRUE(source) << source.error().sentence;
-  EXPECT_EQ(source->why_not(), "") << "something is missing on a kernel that has it all";
-  const std::vector<std::string> all{"bpf-iterator", "bpf-throttle-events", "bpf-throttle",
-                                     "bpf-runqueue", "bpf-memstall",        "bpf-flow",
-                                     "bpf-writer"};
-  EXPECT_EQ(source->capabilities(), all);
-  print_programs(*source);
-}
-
 }  // namespace
 }  // namespace sluice::kernel_test

@@ -1,4 +1,5 @@
 // Throttle events: as many as the kernel counts, for the governed only, at once, and no more than asked for.
+#include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <time.h>
@@ -142,6 +143,52 @@ TEST(Throttle, AFullRingLosesEventsAndSaysSo) {
   EXPECT_GE(kept, 50u);
   const std::size_t heard = kept + listen(*source, 20 * kPeriod).size();
   EXPECT_GT(heard, kept) << "after a full ring nothing came any more";
+}
+
+// How often the kernel has run the programs of this name, since statistics are on.
+std::uint64_t runs_of(std::string_view name) {
+  std::uint64_t runs = 0;
+  for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+    const int fd = bpf_prog_get_fd_by_id(id);
+    if (fd < 0) continue;
+    bpf_prog_info info = {};
+    std::uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && name == info.name) runs += info.run_cnt;
+    close(fd);
+  }
+  return runs;
+}
+
+// The kernel's function is also called, and comes back without having stopped anybody, when quota was found
+// after all. Whoever was stopped is started again: so the second program's runs bound what the first may say.
+TEST(Throttle, WhoFoundQuotaAfterAllWasNotThrottled) {
+  const int statistics = bpf_enable_stats(BPF_STATS_RUN_TIME);
+  ASSERT_GE(statistics, 0);
+  auto source = Source::open(Options{.iterator = false, .event_interval = 100ms});
+  ASSERT_TRUE(source) << source.error().sentence;
+  ASSERT_TRUE(source->has_throttle()) << source->why_not();
+  Cgroup cgroup(root() / "refilled");
+  write_text(cgroup / "cpu.max", "1000 100000");
+  const std::uint64_t id = cgroup.id();
+  ASSERT_TRUE(source->set_governed({&id, 1}));
+  cgroup.run(burn_cpu, 0);  // one run queue
+  // Each write refills the quota, and starts who was stopped; some fall between the quota's end and the stop.
+  constexpr std::uint64_t kEnough = 20;
+  std::uint64_t calls = 0, throttles = 0;
+  for (int i = 0; i < 400 && (throttles <= kEnough || calls < throttles + kEnough); ++i) {
+    for (int write = 0; write < 100; ++write) write_text(cgroup / "cpu.max", "1000 100000");
+    throttles = source->stats().throttles;
+    const std::uint64_t ends = runs_of("on_unthrottle");
+    calls = runs_of("on_throttle");
+    ASSERT_LE(throttles, ends + 1) << "of " << calls << " calls";
+  }
+  close(statistics);
+  RecordProperty("calls", std::to_string(calls));
+  RecordProperty("throttles", std::to_string(throttles));
+  EXPECT_GT(throttles, kEnough) << "nobody was throttled: nothing is shown";
+  if (calls < throttles + kEnough / 4)
+    GTEST_SKIP() << "on this kernel hardly anybody finds quota after all: " << throttles << " throttles in "
+                 << calls << " calls";
 }
 
 TEST(Throttle, TheGovernedSetIsReplaced) {

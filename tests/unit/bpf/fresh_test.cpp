@@ -4,6 +4,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <vector>
 
 namespace sluice::bpf {
@@ -114,6 +116,37 @@ TEST(FreshPressure, ACgroupThatVanishedIsForgotten) {
   EXPECT_EQ(cgroup.freshener.known(), 1u);
   cgroup.freshener.end_walk();  // a walk that did not meet it
   EXPECT_EQ(cgroup.freshener.known(), 0u);
+}
+
+// Whatever the order of a walk, and whoever came or went since the last: each cgroup keeps its own totals.
+RC_GTEST_PROP(FreshPressure, CgroupsAreNotMixedUp, ()) {
+  Freshener freshener;
+  std::map<std::uint64_t, std::uint64_t> expected_ns;  // of those that the last walk met
+  std::uint32_t walked = 0;
+  for (int walk = 0; walk < 8; ++walk) {
+    std::vector<std::uint64_t> ids;
+    for (const std::uint64_t id :
+         *rc::gen::container<std::vector<std::uint64_t>>(6, rc::gen::inRange<std::uint64_t>(1, 6)))
+      if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+    ++walked;
+    std::map<std::uint64_t, std::uint64_t> met_ns;
+    for (const std::uint64_t id : ids) {
+      sluice_walk_entry entry = {};
+      entry.record.cgroup_id = id;
+      entry.record.at_ktime_ns = walked * kTick;
+      entry.record.valid = SLUICE_HAS_CPU_PRESSURE;
+      sluice_psi_cpu cpu = {};
+      cpu.ns[SLUICE_PSI_CPU_SOME] = walked * 1'000'000 * static_cast<std::uint32_t>(id);
+      cpu.ns[SLUICE_PSI_NONIDLE] = walked * kTick;
+      cpu.consistent = 1;
+      // Who is new starts at the kernel's total, here zero; who stayed grows by its own millisecond.
+      met_ns[id] = expected_ns.contains(id) ? expected_ns[id] + id * 1'000'000 : 0;
+      RC_ASSERT(freshener.finish(entry, {&cpu, 1}).pressure[SLUICE_CPU].some_ns == met_ns[id]);
+    }
+    freshener.end_walk();
+    RC_ASSERT(freshener.known() == ids.size());
+    expected_ns = met_ns;
+  }
 }
 
 TEST(FreshPressure, ARecordWithoutPressurePassesUntouched) {

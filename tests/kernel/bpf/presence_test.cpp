@@ -1,0 +1,100 @@
+// What the walk tells that no file does, and that it tells nothing where there is nothing.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "bpf/source.hpp"
+#include "tests/kernel/bpf/tree.hpp"
+
+namespace sluice::kernel_test {
+namespace {
+
+using bpf::Options;
+using bpf::Source;
+
+std::optional<sluice_record> record_of(std::span<const sluice_record> records, std::uint64_t id) {
+  for (const sluice_record& record : records)
+    if (record.cgroup_id == id) return record;
+  return std::nullopt;
+}
+
+TEST(Presence, RunnableThreadsAreCounted) {
+  auto source = Source::open(Options{.throttle = false});
+  ASSERT_TRUE(source) << source.error().sentence;
+  Cgroup busy(root() / "busy"), throttled(root() / "throttled"), asleep(root() / "asleep");
+  write_text(throttled / "cpu.max", "1000 100000");
+  constexpr std::uint64_t kThreads = 3;
+  for (std::uint64_t i = 0; i < kThreads; ++i) {
+    busy.run(burn_cpu);
+    throttled.run(burn_cpu);
+    asleep.run([] { pause(); });
+  }
+  const auto runnable = [&](const Cgroup& cgroup) {
+    const auto records = source->read();
+    const auto record = records ? record_of(*records, cgroup.id()) : std::nullopt;
+    EXPECT_TRUE(record && (record->valid & SLUICE_HAS_RUNNABLE) != 0);
+    return record ? record->runnable_threads : UINT64_MAX;
+  };
+  for (int i = 0; i < 50 && runnable(throttled) != kThreads; ++i)  // each has to get there, on its 1 %
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  int busy_seen = 0, throttled_seen = 0, asleep_seen = 0;
+  for (int i = 0; i < 20; ++i) {
+    busy_seen += runnable(busy) == kThreads;
+    throttled_seen += runnable(throttled) == kThreads;
+    asleep_seen += runnable(asleep) == 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GE(busy_seen, 19) << "of 20: a task may be on its way from one CPU to another";
+  EXPECT_GE(throttled_seen, 19) << "a spent quota does not make them sleep";
+  EXPECT_GE(asleep_seen, 19);
+}
+
+TEST(Presence, AbsentControllersLeaveTheirBitsOff) {
+  auto source = Source::open(Options{.throttle = false});
+  ASSERT_TRUE(source) << source.error().sentence;
+  Cgroup parent(root() / "bare");
+  Cgroup child(parent / "child");  // no controller was enabled for it
+  const auto records = source->read();
+  ASSERT_TRUE(records);
+  const auto record = record_of(*records, child.id());
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->valid & (SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX), 0u)
+      << "its parent's controller was taken";
+  EXPECT_EQ(record->valid &
+                (SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT),
+            0u);
+  EXPECT_NE(record->valid & SLUICE_HAS_USAGE, 0u);  // every cgroup has these two
+  EXPECT_NE(record->valid & SLUICE_HAS_CPU_PRESSURE, 0u);
+  EXPECT_EQ(record->level, record_of(*records, parent.id())->level + 1);
+
+  // Neither before it is enabled, nor after.
+  const std::uint32_t controlled = SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX | SLUICE_HAS_MEMORY |
+                                   SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT;
+  const auto of_child = [&] {
+    const auto walked = source->read();
+    return walked ? record_of(*walked, child.id())->valid & controlled : UINT32_MAX;
+  };
+  for (const char* controllers : {"+cpu", "+memory", "-cpu", "-memory"}) {
+    write_text(parent / "cgroup.subtree_control", controllers);
+    const std::string left = read_text(child / "cgroup.controllers");
+    std::uint32_t expected = 0;
+    if (left.find("cpu") != std::string::npos) expected |= SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX;
+    if (left.find("memory") != std::string::npos)
+      expected |= SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT;
+    for (int i = 0; i < 50 && of_child() != expected; ++i)  // a controller leaves some time after the write
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(of_child(), expected) << "after " << controllers << ": " << left;
+  }
+
+  write_text(parent / "cgroup.pressure", "0");
+  const auto again = source->read();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(record_of(*again, parent.id())->valid & SLUICE_HAS_CPU_PRESSURE, 0u)
+      << "its accounting was turned off";
+}
+
+}  // namespace
+}  // namespace sluice::kernel_test
