@@ -30,6 +30,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
   in.max_delay_seconds = std::chrono::duration<double>(policy.max_delay).count();
   in.writes_left = writes_left(task.cpu, policy.cpu.writes_per_minute);
+  in.writes_per_minute = policy.cpu.writes_per_minute;
   in.budget_spent_ratio = 1 - static_cast<double>(in.writes_left) / policy.cpu.writes_per_minute;
   if (task.fresh && t.full()) in.signals = &task.signals;
   if (const auto e = t.events.find(task.facts.id); e != t.events.end()) in.throttled_at = e->second;

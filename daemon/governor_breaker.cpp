@@ -5,7 +5,7 @@
 //
 // Harm is what only our own limit can do to it: the knob holds less than the baseline and less than its
 // bound, nobody pinned it, and the node was not short, and with that
-//   late       it was throttled without a break for longer than max_delay, so some record waited that long
+//   late       it was throttled, and its work has waited for the limit for longer than max_delay
 //   stalled    it stood still for memory 5 % of the time, within a tenth of its memory.high
 // Time without harm pays for time with it. The breaker opens when ten seconds are owed, and five when three
 // cuts of the last minute had to be undone: a controller that is wrong time and again is given less.
@@ -55,12 +55,9 @@ bool squeezed(const KnobState& knob, double bound) {
 bool late(const Tick& t, TaskState& task, const Bounds& bounds) {
   const Signals& g = task.signals;
   if (!g.periods || !g.throttled_periods) return false;
-  if (*g.throttled_periods == 0) {
-    task.harm.throttled_since.reset();
-    return false;
-  }
-  if (!task.harm.throttled_since) task.harm.throttled_since = t.input.now;
-  if (t.input.now - *task.harm.throttled_since <= t.policy_of(task).max_delay) return false;
+  if (*g.throttled_periods == 0) return false;
+  const auto waited = std::chrono::duration<double>(longest_wait_seconds(t.input.now, task.cpu_control));
+  if (waited <= t.policy_of(task).max_delay) return false;
   const bool wished = (task.pin && task.pin->cpu_cores) || task.cpu_unmet;
   return !wished && squeezed(task.cpu, bounds.cpu_max) && !memory_is_the_cure(task.cause.now);
 }

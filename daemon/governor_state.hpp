@@ -52,7 +52,6 @@ struct KnobState {
 
 // Whether governing makes a task worse: see governor_breaker.cpp.
 struct Harm {
-  std::optional<MonotonicTime> throttled_since;  // in every look since, without a break
   double late_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
   std::deque<MonotonicTime> undos;               // cuts of the last minute that proved wrong
 };

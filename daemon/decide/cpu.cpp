@@ -6,28 +6,29 @@
 namespace sluice {
 namespace {
 
-double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-
-constexpr double kBacklogNoise = 1.1;  // reported lags run late: assume a tenth more
-constexpr double kBacklogSmoothing = 0.6;
-constexpr double kDeadlineShare = 0.76;  // of max_delay: the rest is for the reaction and the service itself
-constexpr double kDrainDelays = 4.5;     // a backlog with slack drains over this many max_delays
-constexpr double kBindingShare = 0.6;    // of max_delay that the limit may bind before it is raised
-constexpr double kRescueFactor = 1.5;    // over the run queues' demand: threads may spread once they may run
-constexpr double kRaiseMin = 1.13;       // a raise is worth its write
-constexpr double kShrinkMax = 0.87;      // and so is a cut
-constexpr double kMarginUp = 0.05, kMarginUpUndo = 0.10, kMarginDownPerSecond = 0.01;
-constexpr double kMarginMin = 0.05, kMarginMax = 1.0;
-constexpr double kObserveSeconds = 2.0;  // before the first finite quota is chosen
-constexpr double kUndoFactorMax = 1.5;   // a larger cut was right in kind: only its size is mended
-constexpr double kUndoSeconds = 3.0;     // a raise this soon after a cut says that the cut was wrong
+// Searched for with tests/bench on the shared traces and generated shapes, as those of cpu_work.cpp.
+constexpr double kNeedNoise = 1.1;  // costs are means, and a backlog is seen late: assume a tenth more
+// The deadline that is planned for: max_delay less the time to see, to write, and to serve within a period.
+constexpr double kDeadlineShareMin = 0.78, kDeadlineShare = 0.95, kDeadlineLess = 0.14;
+constexpr double kSharedService = 1.5;           // what is in service ends all at once, not in arrival order
+constexpr double kDrainDelays = 4.5;             // a backlog with slack drains over this many max_delays
+constexpr double kOver = 1.3, kOverSpent = 0.2;  // a raise goes beyond the need, more so as the budget goes
+constexpr double kRaiseMin = 1.13;               // a raise is worth its write
+constexpr double kShrinkMax = 0.85;              // and so is a cut
+// With kernel signals: when, as shares of the last moment, and how far, as shares of the way to the bound.
+constexpr int kStages = 4;
+constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
+constexpr double kAgainDelays = 0.15;
+constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
+constexpr std::uint32_t kWritesForRaises = 4;  // the last writes of a budget are not for cuts
+constexpr double kObserveSeconds = 2.0;        // before the first finite quota is chosen
+constexpr double kUndoFactorMax = 1.5;         // a larger cut was right in kind: only its size is mended
+constexpr double kUndoSeconds = 3.0;           // a raise this soon after a cut says that the cut was wrong
+constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
 constexpr double kFloorCores = 0.01;
 
-// With a backlog to steer by the mean may be short; without one a lull must not be taken for the load.
-double averaging_seconds(const CpuInput& in) {
-  return in.load_valid ? std::max(0.45, in.max_delay_seconds / 2) : std::max(1.0, 2 * in.max_delay_seconds);
+double seconds(MonotonicTime t) {
+  return std::chrono::duration<double>(t).count();
 }
 
 double mean_arrival(const CpuState& s) {
@@ -39,115 +40,42 @@ double mean_arrival(const CpuState& s) {
   return time > 0 ? work / time : 0;
 }
 
-void remember_arrival(const CpuInput& in, double cores, double interval, CpuState& s) {
-  s.arrivals.push_back({in.now, interval, std::max(0.0, cores)});
-  const double window = averaging_seconds(in);
-  while (s.arrivals.size() > 1 && seconds(in.now - s.arrivals.front().at) > window) s.arrivals.pop_front();
-}
-
-// Keeps the cohorts' sum at the reported backlog: served work leaves at the front, new work joins behind.
-void settle_cohorts(const CpuInput& in, double backlog, CpuState& s) {
-  double sum = 0;
-  for (const auto& c : s.waiting) sum += c.cpu_seconds;
-  if (backlog > sum) {
-    s.waiting.push_back({in.now, backlog - sum});
-  } else {
-    double served = sum - backlog;
-    while (served > 0 && !s.waiting.empty()) {
-      auto& front = s.waiting.front();
-      const double part = std::min(served, front.cpu_seconds);
-      front.cpu_seconds -= part;
-      served -= part;
-      if (front.cpu_seconds <= 1e-9) s.waiting.pop_front();
-    }
-  }
-  // The tail of a very long queue may share its arrival time: the front decides what is urgent.
-  constexpr std::size_t kCohortsMax = 256;
-  while (s.waiting.size() > kCohortsMax) {
-    const double tail = s.waiting.back().cpu_seconds;
-    s.waiting.pop_back();
-    s.waiting.back().cpu_seconds += tail;
-  }
-}
-
-void learn_cost(const LoadReport& load, CpuState& s) {
-  if (!load.processed) return;
-  const double before = s.processed_before.value_or(*load.processed);
-  const double records = *load.processed - before;
-  if (records < 0 || !s.processed_before) {  // a restarted task counts from zero again
-    s.processed_before = load.processed;
-    s.usage_since_processed = 0;
-    return;
-  }
-  constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
-  if (records < kRecordsMin) return;
-  const double cost = s.usage_since_processed / records;
-  constexpr double kSmoothing = 0.3;
-  s.cost_cpu_seconds_per_record = s.cost_cpu_seconds_per_record
-                                      ? *s.cost_cpu_seconds_per_record * (1 - kSmoothing) + cost * kSmoothing
-                                      : cost;
-  s.processed_before = load.processed;
-  s.usage_since_processed = 0;
-}
-
-void observe_load(const CpuInput& in, CpuState& s) {
-  const LoadReport& load = *in.new_load;
-  learn_cost(load, s);
-  std::optional<double> backlog = load.backlog_cpu_seconds;
-  if (!backlog && load.lag && s.cost_cpu_seconds_per_record)
-    backlog = *load.lag * *s.cost_cpu_seconds_per_record;
-  if (!backlog) return;
-  const double raw = *backlog * kBacklogNoise;
-  const double smoothed = s.load_at == MonotonicTime{}
-                              ? raw
-                              : s.backlog_cpu_seconds * (1 - kBacklogSmoothing) + raw * kBacklogSmoothing;
-  if (s.load_at != MonotonicTime{} && in.now > s.load_at) {
-    const double interval = seconds(in.now - s.load_at);
-    remember_arrival(in, s.last_usage_cores + (smoothed - s.backlog_cpu_seconds) / interval, interval, s);
-  }
-  s.backlog_cpu_seconds = smoothed;
-  settle_cohorts(in, smoothed, s);
-  if (load.oldest_age_seconds && !s.waiting.empty()) {
-    const auto age = std::chrono::duration_cast<MonotonicTime>(
-        std::chrono::duration<double>(std::clamp(*load.oldest_age_seconds, 0.0, 86400.0)));
-    s.waiting.front().arrived = std::min(s.waiting.front().arrived, in.now - age);
-  }
-  s.load_at = in.now;
-}
-
-void observe_binding(const CpuInput& in, CpuState& s) {
-  if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
-  if (!in.signals) return;
-  const Signals& g = *in.signals;
-  if (!g.periods || !g.throttled_periods) return;
-  s.last_throttled_ratio =
-      *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
-  if (*g.throttled_periods > 0 && !s.binding_since) {
-    const auto interval =
-        std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(g.interval_seconds));
-    s.binding_since = in.now - interval;
-  }
-  // A whole period without a throttle: all that was runnable ran, so nothing waits because of the limit.
-  // No period at all means that the timer stopped: the task is idle.
-  const bool idle = *g.periods == 0 && g.usage_cores.value_or(1) < 0.001;
-  const bool unthrottled = *g.periods > 0 && *g.throttled_periods == 0 && !in.throttled_at;
-  if (idle || unthrottled) s.binding_since.reset();
-}
-
 double earliest_deadline_need(const CpuInput& in, const CpuState& s) {
+  const double delay = in.max_delay_seconds;
+  const double deadline = std::max(kDeadlineShareMin * delay, kDeadlineShare * delay - kDeadlineLess);
   double need = 0, sum = 0;
   for (const auto& c : s.waiting) {
     sum += c.cpu_seconds;
-    const double left = kDeadlineShare * in.max_delay_seconds - seconds(in.now - c.arrived);
-    need = std::max(need, sum / std::max(left, in.period_seconds / 2));
+    const double left = std::max(deadline - seconds(in.now - c.arrived), in.period_seconds / 2);
+    need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / left);
   }
-  return need;
+  return kNeedNoise * need;
+}
+
+// How much of the time that a record may wait is used up. With a deadline of about a period there is no later
+// look.
+int due_stage(const CpuInput& in, const CpuState& s) {
+  if (!s.binding_since) return 0;
+  const double last = kLastShare * in.max_delay_seconds;
+  const double age = seconds(in.now - *s.binding_since);
+  if (age >= last) return kStages;
+  const double ahead = last < 2 * in.period_seconds ? in.period_seconds : 0;
+  int stage = 0;
+  for (int i = 1; i < kStages; ++i) {
+    const double share = kFirstShare + (1 - kFirstShare) * (i - 1) / (kStages - 1);
+    if (age + ahead >= share * last) stage = i;
+  }
+  if (in.memory_stalled) return 0;
+  return stage;
 }
 
 // What a write is worth, in core-seconds: little while the budget is whole, without bound when it is spent,
-// so that raises always find some left.
-double price(double spent_ratio) {
-  return 0.01 * (std::exp(3.3 * spent_ratio) - 1) / std::max(1e-3, 1 - spent_ratio);
+// so that raises always find some left. Few writes a minute are dear from the start.
+double price(const CpuInput& in) {
+  const double spent = std::clamp(in.budget_spent_ratio, 0.0, 1.0);
+  const double scarcity = std::pow(60.0 / std::max(1U, in.writes_per_minute), kPriceBudget);
+  const double exponent = std::min(kPriceExponentMax, kPriceExponent * scarcity * spent);
+  return kPrice * (std::exp(exponent) - 1) / std::max(1e-3, 1 - spent);
 }
 
 Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand, double wanted) {
@@ -156,84 +84,71 @@ Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand
   r.wanted = wanted;
   r.demand_cores = demand;
   r.usage_cores = s.last_usage_cores;
-  r.backlog_cpu_seconds = in.load_valid ? s.backlog_cpu_seconds : 0;
+  r.backlog_cpu_seconds = s.backlog_cpu_seconds;
   r.binding_seconds = s.binding_since ? seconds(in.now - *s.binding_since) : 0;
   r.throttled_ratio = s.last_throttled_ratio;
   if (in.signals) r.pressure_ratio = in.signals->cpu_pressure_ratio.value_or(0);
   return r;
 }
 
-}  // namespace
-
-void observe_cpu(const CpuInput& in, CpuState& s) {
-  if (s.observed_since == MonotonicTime{}) s.observed_since = in.now;
-  if (in.signals && in.signals->usage_cores) {
-    const Signals& g = *in.signals;
-    s.last_usage_cores = *g.usage_cores;
-    s.last_throttled_cores = g.throttled_cores.value_or(0);
-    s.usage_since_processed += *g.usage_cores * g.interval_seconds;
-    if (!in.load_valid) remember_arrival(in, *g.usage_cores, g.interval_seconds, s);
-    const double quota = std::isinf(in.quota_cores) ? in.max_cores : in.quota_cores;
-    s.unused_core_seconds += std::max(0.0, quota - *g.usage_cores) * g.interval_seconds;
-    s.margin = std::max(kMarginMin, s.margin - kMarginDownPerSecond * g.interval_seconds);
-  }
-  observe_binding(in, s);
-  if (in.new_load) observe_load(in, s);
-  if (!in.load_valid) {
-    s.waiting.clear();
-    s.backlog_cpu_seconds = 0;
-    s.load_at = MonotonicTime{};
-  }
+Intent raise(Rule rule, double demand, double target, const CpuInput& in, const CpuState& s) {
+  const bool undo = s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds &&
+                    *s.before_cut_cores >= target && *s.before_cut_cores <= kUndoFactorMax * target;
+  if (undo) target = *s.before_cut_cores;
+  // A last write must not leave a task starving until the budget is whole again.
+  if (in.writes_left <= 1) target = in.max_cores;
+  Intent intent{std::max(target, kRaiseMin * in.quota_cores), {}};
+  intent.reason = reason_of(undo ? Rule::cpu_undo : rule, in, s, demand, intent.value);
+  return intent;
 }
 
+// Geometric steps to the bound: a quota that is a little short is mended by a little, and a flood whose size
+// nothing tells gets there while the deadline can still be kept.
+Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival) {
+  const int stage = due_stage(in, s);
+  const bool again = stage == kStages &&
+                     seconds(in.now - s.raised_at) > kAgainDelays * in.max_delay_seconds + in.period_seconds;
+  if (stage == 0 || (stage <= s.stage && !again)) return {};
+  const double top = std::min(in.max_cores, in.node_cores);
+  const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
+  const double target =
+      std::max({std::pow(in.quota_cores, 1 - reach) * std::pow(std::max(top, in.quota_cores), reach),
+                kStageMin * arrival, kStageMin * in.quota_cores});
+  const double demand =
+      std::min(in.node_cores, std::max(s.last_usage_cores + s.last_throttled_cores, in.quota_cores));
+  return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
+}
+
+}  // namespace
+
 Intent decide_cpu(const CpuInput& in, const CpuState& s) {
-  const double delay = in.max_delay_seconds;
   const bool unlimited = std::isinf(in.quota_cores);
   const double quota = unlimited ? in.max_cores : in.quota_cores;
   const double arrival = mean_arrival(s);
-  const bool loaded = in.load_valid && s.load_at != MonotonicTime{};
-  const double need = loaded ? earliest_deadline_need(in, s) : 0;
-  double fit = loaded ? std::max(arrival + s.backlog_cpu_seconds / (kDrainDelays * delay), need)
-                      : arrival * (1 + s.margin);
+  const double need = earliest_deadline_need(in, s);
+  double fit = s.backlog_known
+                   ? std::max(arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds), need)
+                   : arrival * (1 + s.margin);
   fit = std::max(fit, kFloorCores);
 
-  // A last write must not leave a task starving until the budget is whole again.
-  const bool last_write = in.writes_left <= 1;
-  auto raise = [&](Rule rule, double demand, double target) {
-    const bool undo = s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds &&
-                      *s.before_cut_cores >= target && *s.before_cut_cores <= kUndoFactorMax * target;
-    if (undo) target = *s.before_cut_cores;
-    if (last_write) target = in.max_cores;
-    Intent intent{std::max(target, kRaiseMin * quota), {}};
-    intent.reason = reason_of(undo ? Rule::cpu_undo : rule, in, s, demand, intent.value);
-    return intent;
-  };
-
   if (!unlimited && need > quota) {
-    const double target = std::max(fit, need * (1.3 + 0.2 * in.budget_spent_ratio));
-    return raise(Rule::cpu_deadline, need, target);
+    return raise(Rule::cpu_deadline, need, std::max(fit, need * (kOver + kOverSpent * in.budget_spent_ratio)),
+                 in, s);
   }
-  // Kernel signals: also the backstop when reports come too seldom for the deadline.
-  const bool report_fresh = loaded && seconds(in.now - s.load_at) <= std::max(delay / 2, 0.3);
-  if (!unlimited && s.binding_since && !report_fresh && quota < in.max_cores) {
-    const double binding = seconds(in.now - *s.binding_since);
-    if (binding + in.period_seconds >= kBindingShare * delay) {
-      // What would run if it might: usage plus the CPU time that throttled run queues stood still.
-      const double demand =
-          std::min(in.node_cores, std::max(s.last_usage_cores + s.last_throttled_cores, quota));
-      return raise(Rule::cpu_throttled, demand, kRescueFactor * demand);
-    }
+  if (!unlimited && !s.backlog_known && quota < in.max_cores) {
+    const Intent up = raise_by_stage(in, s, arrival);
+    if (up.changes()) return up;
   }
 
-  // Downwards: only on a fresh sample, only when nothing is bound, and never on missing signals.
+  // Downwards: only on a fresh sample, never on missing signals, and without a known backlog only when
+  // nothing is bound.
   const bool evidence = in.signals && in.signals->usage_cores && (in.signals->periods || unlimited);
   const bool observed = seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
-  if (!evidence || !observed || s.binding_since || last_write) return {};
-  if (fit >= kShrinkMax * quota) return {};
+  const auto reserve = std::max(1U, std::min(kWritesForRaises, in.writes_per_minute / 4));
+  if (!evidence || !observed || (!s.backlog_known && s.binding_since) || in.writes_left <= reserve) return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
-  const double target = std::max(fit, in.min_cores);
-  if (target >= kShrinkMax * quota) return {};
-  if (s.unused_core_seconds < price(in.budget_spent_ratio)) return {};
+  if (std::max(fit, in.min_cores) >= kShrinkMax * quota) return {};
+  if (s.unused_core_seconds < price(in)) return {};
   const Rule rule = unlimited                                           ? Rule::cpu_unlimited
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
@@ -247,11 +162,10 @@ void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule ru
     s.cut_at = in.now;
     return;
   }
-  if (rule == Rule::cpu_undo && !in.load_valid) s.margin = std::min(kMarginMax, s.margin + kMarginUpUndo);
-  if (rule == Rule::cpu_throttled) s.margin = std::min(kMarginMax, s.margin + kMarginUp);
+  if (rule == Rule::cpu_undo && !s.backlog_known) s.margin = std::min(kMarginMax, s.margin + kMarginUpUndo);
+  s.stage = std::max(s.stage, due_stage(in, s));
+  s.raised_at = in.now;
   s.before_cut_cores.reset();
-  // The write refilled the period: the limit is no longer binding until the kernel says so again.
-  s.binding_since.reset();
 }
 
 }  // namespace sluice

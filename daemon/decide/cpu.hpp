@@ -1,12 +1,16 @@
 // The CPU controller: the quota a task needs so that no record waits longer than max_delay because of it.
-// Demand, not usage: a throttled task's usage is its quota. Two sources of backlog:
-//   reported  the task tells its lag (D-Bus ReportLoad); every waiting cohort of work has a deadline, and
-//             the quota must finish each in time (earliest deadline first, which for a FIFO is arrival order)
-//   kernel    otherwise the time the limit has been binding without a break bounds every record's wait:
-//             while that leaves slack, throttling costs nothing; when it does not, the quota jumps
-// Downwards it is ski-rental: a cut costs a write, so it is made once the quota left unused has paid for it.
-// Pure: values in, values out. The constants were tried on the simulated host (tests/scenario); they are no
-// law.
+// Demand, not usage: a throttled task's usage is its quota. Two ways to know what waits:
+//   work      the task reports its lag (D-Bus ReportLoad), or its sockets show unread bytes whose cost was
+//   learned.
+//             Every waiting cohort of work has a deadline, and the quota must finish each in time (earliest
+//             deadline first, which for a FIFO is arrival order).
+//   kernel    otherwise the time the limit has been binding bounds every record's wait. While that leaves
+//   slack,
+//             throttling costs nothing; as it is used up the quota rises in stages, and to the bound at the
+//             last.
+// Downwards it is ski-rental: a cut costs a write, so it is made once the quota left unused has paid for it,
+// and the price of a write rises with the share of the budget that is spent. Pure: values in, values out.
+// tests/bench judges the constants; how they were found is told there.
 #pragma once
 
 #include <deque>
@@ -34,22 +38,36 @@ struct CpuState {
     double cores = 0;
   };
 
-  std::optional<MonotonicTime> binding_since;  // the limit has been reached in every period since
-  std::deque<Rate> arrivals;                   // work arriving, over the averaging window
-  MonotonicTime observed_since{};              // zero: never
-  double unused_core_seconds = 0;              // quota granted and not used since the last write
-  double margin = 0.15;                        // learned: over the mean arrival, kernel signals only
+  std::deque<Rate> arrivals;       // work arriving, over the averaging window
+  MonotonicTime observed_since{};  // zero: never
+  MonotonicTime raised_at{};
+  double unused_core_seconds = 0;  // quota granted and not used since the last write
   double last_throttled_cores = 0;
   double last_usage_cores = 0;
   double last_throttled_ratio = 0;
 
-  // Reported load.
-  std::deque<Cohort> waiting;
-  double backlog_cpu_seconds = 0;  // smoothed
+  // Kernel signals.
+  std::optional<MonotonicTime> binding_since;  // no record has waited for the limit since before this
+  MonotonicTime free_at{};                     // the last time that the limit held nothing up
+  int stage = 0;                               // of the raise since binding_since; 0: none
+  double runnable_threads = 0;                 // of the last sample that told
+  double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
+
+  // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
+  bool backlog_known = false;
+  MonotonicTime backlog_at{};
+  double backlog_cpu_seconds = 0;
+  double in_service_cpu_seconds = 0;  // of it, begun and shared by the threads, so it ends all at once
+  double used_since_backlog = 0;
+  std::deque<Cohort> waiting;  // oldest first; sums up to the backlog
+  // Sockets show what was not read, not what was read and is still worked on: arrivals less usage do.
+  double account_cpu_seconds = 0;
+  double overrun_cpu_seconds = 0;  // used beyond the account: this work costs more than the mean
+
+  // The cost of a reported record.
   std::optional<double> cost_cpu_seconds_per_record;
   std::optional<double> processed_before;
   double usage_since_processed = 0;
-  MonotonicTime load_at{};  // when the last report came, zero: none
 
   // Undo: what the last cut left, to go back to when it proves wrong.
   std::optional<double> before_cut_cores;
@@ -70,8 +88,9 @@ struct CpuInput {
   const LoadReport* new_load = nullptr;       // arrived since the last call
   bool load_valid = false;                    // the last report has not expired
   std::uint32_t writes_left = 60;
-  // The hook for CONTROL's "know the cause": the kernel says that the task's time goes into memory stalls or
-  // reclaim, so CPU must not be given for that reason alone. Not read yet.
+  std::uint32_t writes_per_minute = 60;
+  // The task's time goes into memory stalls or reclaim: memory is the cure, so CPU is given no sooner than
+  // the deadline demands.
   bool memory_stalled = false;
   // Work per byte, and from it backlog and arrivals as work; none of it without sockets, or until learned.
   const FlowEstimate* flow = nullptr;
@@ -81,6 +100,9 @@ struct CpuInput {
 void observe_cpu(const CpuInput& in, CpuState& state);
 // The quota wanted, or rule none. Does not change state.
 Intent decide_cpu(const CpuInput& in, const CpuState& state);
+// For how long a record may have waited because of the limit: the age of the oldest work that is known to
+// wait, or else of the binding. Zero: nothing waits for it.
+double longest_wait_seconds(MonotonicTime now, const CpuState& state);
 // Told when an intent became a write, so that margin, surplus and undo follow.
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& state);
 

@@ -11,7 +11,7 @@ constexpr double kMiB = 1024.0 * 1024.0;
 // A stretch under load lasts for both: shorter ones take the order of reading and working for a change of
 // cost.
 constexpr double kStretchSeconds = 1.0;
-constexpr double kStretchMib = 1.0 / 16;
+constexpr double kStretchMib = 1.0 / 256;  // a few records
 // Gathering for longer than this without enough bytes: a trickle, which says nothing about the cost of load.
 constexpr double kStretchSecondsMax = 10.0;
 constexpr double kQuietBytesPerSecond = 1024;  // heartbeats and acknowledgements are no input
@@ -86,8 +86,10 @@ void end_stretch(FlowModel& m) {
 void learn(const Signals& g, FlowModel& m) {
   const double dt = g.interval_seconds;
   const double served = *g.service_bytes_per_second, usage = *g.usage_cores;
-  const bool quiet = served < kQuietBytesPerSecond && *g.arrival_bytes_per_second < kQuietBytesPerSecond &&
-                     *g.backlog_bytes == 0;
+  // What was read may still be worked on, however slowly its limit lets it.
+  const bool working = g.throttled_periods.value_or(0) > 0 || g.runnable_threads.value_or(0) > 0;
+  const bool quiet = !working && served < kQuietBytesPerSecond &&
+                     *g.arrival_bytes_per_second < kQuietBytesPerSecond && *g.backlog_bytes == 0;
   if (quiet) {
     // At once downwards, later and slowly upwards: what runs after a burst may still be the burst's work.
     m.quiet_seconds += dt;

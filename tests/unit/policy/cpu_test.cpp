@@ -22,10 +22,12 @@ TEST(Cpu, AThrottledTaskIsRaisedBeforeItsDeadlineNotAtItsFirstThrottle) {
   b.add(1, cores(0.2));
   b.full();
   b.full();
-  const Nsec t = until_change(b, 0.2, true, 0.8, 5s);
-  EXPECT_GT(t, 500ms) << "throttling that costs no deadline is no reason to raise";
-  EXPECT_LE(t, 1100ms) << "max_delay is 1 s";
-  EXPECT_GE(b.quota(), 1.0) << "sized by demand (0.2 used + 0.8 throttled), not by usage";
+  const Nsec first = until_change(b, 0.2, true, 0.8, 5s);
+  EXPECT_GT(first, 200ms) << "throttling that costs no deadline is no reason to raise";
+  EXPECT_LT(b.quota(), 1.0) << "a little first";
+  Nsec t = first;
+  while (b.quota() < 1.0 && t < 5s) t += until_change(b, b.quota(), true, 0.8, 5s);
+  EXPECT_LE(t, 1s) << "max_delay is 1 s";
 }
 
 TEST(Cpu, WithATightDeadlineTheFirstThrottleEventRaisesAtOnce) {
@@ -50,7 +52,7 @@ TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   b.add(1, cores(0.2));
   b.full();
   for (int i = 0; i < 40; ++i) {  // never bound for a whole max_delay
-    b.run_cpu(1, 100ms, 0.2, i % 4 != 0, i % 4 != 0 ? 0.2 : 0);
+    b.run_cpu(1, 100ms, 0.2, i % 3 != 0, i % 3 != 0 ? 0.2 : 0);
     b.full();
   }
   EXPECT_DOUBLE_EQ(b.quota(), 0.2);
@@ -96,13 +98,13 @@ TEST(Cpu, ACutThatProvesWrongIsUndone) {
   Bench b;
   b.add(1, cores(1));
   b.full();
-  until_change(b, 0.3, false, 0, 5s);
-  ASSERT_LT(b.quota(), 0.6);
+  until_change(b, 0.6, false, 0, 5s);
+  ASSERT_LT(b.quota(), 0.8);
   const double cut = b.quota();
   until_change(b, cut, true, 0.2, 3s);
   EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_undo);
   EXPECT_DOUBLE_EQ(b.quota(), 1);
-  EXPECT_GT(b.task().cpu_control.margin, 0.15) << "and the margin is wider";
+  EXPECT_GT(b.task().cpu_control.margin, 0.1) << "and the margin is wider";
 }
 
 TEST(Cpu, AReportedBacklogIsSizedToItsDeadline) {

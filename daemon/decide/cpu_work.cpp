@@ -1,0 +1,234 @@
+// What the CPU controller knows of a task's work: arrivals, the backlog and its cohorts, and for how long the
+// limit has been binding.
+#include <algorithm>
+
+#include "daemon/decide/cpu.hpp"
+
+namespace sluice {
+namespace {
+
+// Shares and factors below were searched for with tests/bench on the shared traces and generated shapes.
+constexpr double kKernelWindowMin = 1.5;  // seconds; and with kernel signals alone at least this many delays:
+constexpr double kKernelWindowDelays = 1.0;  // a lull must not be taken for the load
+constexpr double kBacklogWindowMin = 0.45;   // with a backlog to steer by the mean may be short
+constexpr double kBacklogWindowDelays = 0.5;
+constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
+constexpr double kBackstopDelays = 3;       // no sign of idle threads is believed for longer
+constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
+constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
+constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
+constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
+constexpr double kReportFreshMin = 0.3;     // seconds
+constexpr double kCostSmoothing = 0.3;
+constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
+
+double seconds(MonotonicTime t) {
+  return std::chrono::duration<double>(t).count();
+}
+MonotonicTime duration(double seconds) {
+  return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(seconds));
+}
+double quota_of(const CpuInput& in) {
+  return std::min(in.quota_cores, in.max_cores);  // unlimited: the bound
+}
+
+void remember_arrival(const CpuInput& in, double work, double interval, CpuState& s) {
+  if (interval <= 0) return;
+  s.arrivals.push_back({in.now, interval, std::max(0.0, work / interval)});
+  const double window = s.backlog_known
+                            ? std::max(kBacklogWindowMin, kBacklogWindowDelays * in.max_delay_seconds)
+                            : std::max(kKernelWindowMin, kKernelWindowDelays * in.max_delay_seconds);
+  while (s.arrivals.size() > 1 && seconds(in.now - s.arrivals.front().at) > window) s.arrivals.pop_front();
+}
+
+// New work joins behind, served work leaves at the front; the sum is what is known to wait.
+void settle_cohorts(const CpuInput& in, double arrived, double backlog, CpuState& s) {
+  if (arrived > 0) s.waiting.push_back({in.now, arrived});
+  double sum = 0;
+  for (const auto& c : s.waiting) sum += c.cpu_seconds;
+  if (backlog > sum) s.waiting.push_back({in.now, backlog - sum});
+  double served = sum - backlog;
+  while (served > 0 && !s.waiting.empty()) {
+    auto& front = s.waiting.front();
+    const double part = std::min(served, front.cpu_seconds);
+    front.cpu_seconds -= part;
+    served -= part;
+    if (front.cpu_seconds <= 1e-9) s.waiting.pop_front();
+  }
+  // The tail of a very long queue may share its arrival time: the front decides what is urgent.
+  constexpr std::size_t kCohortsMax = 256;
+  while (s.waiting.size() > kCohortsMax) {
+    const double tail = s.waiting.back().cpu_seconds;
+    s.waiting.pop_back();
+    s.waiting.back().cpu_seconds += tail;
+  }
+}
+
+void learn_cost(const LoadReport& load, CpuState& s) {
+  if (!load.processed) return;
+  const double records = *load.processed - s.processed_before.value_or(*load.processed);
+  if (records < 0 || !s.processed_before) {  // a restarted task counts from zero again
+    s.processed_before = load.processed;
+    s.usage_since_processed = 0;
+    return;
+  }
+  if (records < kRecordsMin) return;
+  const double cost = s.usage_since_processed / records;
+  const double before = s.cost_cpu_seconds_per_record.value_or(cost);
+  s.cost_cpu_seconds_per_record = before + kCostSmoothing * (cost - before);
+  s.processed_before = load.processed;
+  s.usage_since_processed = 0;
+}
+
+// A whole period without a throttle: all that was runnable ran, so nothing waited for the limit. No period at
+// all means that the timer stopped: the task is idle. Neither is said of an interval that a raise cuts in
+// two, nor of a task that runs on all there is.
+bool limit_is_free(const CpuInput& in, const CpuState& s) {
+  const Signals& g = *in.signals;
+  const double usage = g.usage_cores.value_or(in.node_cores);
+  if (*g.periods == 0) return usage < 0.001;
+  const bool whole = seconds(in.now - s.raised_at) >= g.interval_seconds;
+  constexpr double kAll = 0.95;
+  return *g.throttled_periods == 0 && !in.throttled_at && whole &&
+         usage < kAll * std::min(in.node_cores, in.max_cores);
+}
+
+void observe_binding(const CpuInput& in, CpuState& s) {
+  if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
+  if (!in.signals) return;
+  const Signals& g = *in.signals;
+  const double threads_before = s.runnable_threads;
+  if (g.runnable_threads) s.runnable_threads = *g.runnable_threads;
+  if (!g.periods || !g.throttled_periods) return;
+  s.last_throttled_ratio =
+      *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
+  if (*g.throttled_periods > 0 && !s.binding_since) s.binding_since = in.now - duration(g.interval_seconds);
+  // A thread that went idle found nothing waiting: what runs now came since, or is nearly done.
+  const bool fewer = g.runnable_threads && *g.runnable_threads < threads_before;
+  if (fewer && s.binding_since && seconds(in.now - s.free_at) < kBackstopDelays * in.max_delay_seconds) {
+    s.binding_since = std::max(*s.binding_since, in.now - duration(kIdleThreadAge * g.interval_seconds));
+    s.stage = 0;
+  }
+  if (limit_is_free(in, s)) {
+    s.free_at = in.now;
+    s.binding_since.reset();
+    s.stage = 0;
+  }
+}
+
+// Unread bytes, and what was read and is still worked on.
+double socket_backlog(const CpuInput& in, double unread, double arrived, CpuState& s) {
+  const Signals& g = *in.signals;
+  const bool idle = g.runnable_threads && *g.runnable_threads == 0;
+  const bool unthrottled =
+      g.periods.value_or(0) > 0 && g.throttled_periods.value_or(1) == 0 && !in.throttled_at;
+  if (!s.backlog_known || idle || unthrottled) {
+    s.account_cpu_seconds = unread;
+    s.overrun_cpu_seconds = s.in_service_cpu_seconds = 0;
+    return unread;
+  }
+  s.account_cpu_seconds += arrived - s.used_since_backlog;
+  const double quota = quota_of(in);
+  if (unread > 0) {
+    const double most = quota * std::max(in.period_seconds, kInServiceDelays * in.max_delay_seconds);
+    s.account_cpu_seconds = std::clamp(s.account_cpu_seconds, unread, unread + most);
+    s.overrun_cpu_seconds = 0;
+  } else {
+    s.overrun_cpu_seconds = std::max(s.overrun_cpu_seconds, -s.account_cpu_seconds);
+  }
+  const double backlog =
+      std::max({unread, s.account_cpu_seconds, kUnfinishedPeriods * quota * in.period_seconds,
+                kOverrunRemains * s.overrun_cpu_seconds});
+  s.in_service_cpu_seconds = backlog - unread;
+  return backlog;
+}
+
+struct Seen {
+  double backlog = 0;  // cpu seconds
+  std::optional<double> arrived;
+};
+
+std::optional<Seen> see_report(const CpuInput& in, CpuState& s) {
+  const LoadReport& load = *in.new_load;
+  learn_cost(load, s);
+  const double cost = s.cost_cpu_seconds_per_record.value_or(0);
+  std::optional<double> backlog = load.backlog_cpu_seconds;
+  if (!backlog && load.lag && cost > 0) backlog = *load.lag * cost;
+  if (!backlog) return std::nullopt;
+  s.in_service_cpu_seconds = std::min(*backlog, s.runnable_threads * cost);
+  return Seen{*backlog, std::nullopt};
+}
+
+std::optional<Seen> see_sockets(const CpuInput& in, CpuState& s) {
+  const Signals& g = *in.signals;
+  constexpr double kMiB = 1024.0 * 1024.0;
+  const double cost = *in.flow->cpu_seconds_per_mib / kMiB;
+  const double arrived = g.arrival_bytes_per_second.value_or(0) * g.interval_seconds * cost;
+  return Seen{socket_backlog(in, *g.backlog_bytes * cost, arrived, s), arrived};
+}
+
+void forget_backlog(CpuState& s) {
+  s.backlog_known = false;
+  s.waiting.clear();
+  s.backlog_cpu_seconds = s.in_service_cpu_seconds = 0;
+  s.account_cpu_seconds = s.overrun_cpu_seconds = 0;
+}
+
+void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
+  const bool sockets =
+      in.signals && in.signals->backlog_bytes && in.flow && in.flow->cpu_seconds_per_mib && !in.load_valid;
+  const auto seen = in.new_load ? see_report(in, s) : sockets ? see_sockets(in, s) : std::nullopt;
+  if (!seen) {
+    // A report that comes too seldom for the deadline is no guide until the next.
+    const bool fresh = in.load_valid && s.backlog_known &&
+                       seconds(in.now - s.backlog_at) <= std::max(in.max_delay_seconds / 2, kReportFreshMin);
+    if (fresh) return;
+    if (s.backlog_known) forget_backlog(s);
+    if (in.signals && in.signals->usage_cores)
+      remember_arrival(in, s.last_usage_cores * interval, interval, s);
+    return;
+  }
+  const double balance = s.used_since_backlog + seen->backlog - s.backlog_cpu_seconds;
+  if (s.backlog_known) {
+    remember_arrival(in, balance, seconds(in.now - s.backlog_at), s);
+  } else {
+    s.arrivals.clear();
+  }
+  settle_cohorts(in, std::max(0.0, seen->arrived.value_or(s.backlog_known ? balance : 0)), seen->backlog, s);
+  if (in.new_load && in.new_load->oldest_age_seconds && !s.waiting.empty()) {
+    const double age = std::clamp(*in.new_load->oldest_age_seconds, 0.0, 86400.0);
+    s.waiting.front().arrived = std::min(s.waiting.front().arrived, in.now - duration(age));
+  }
+  s.backlog_known = true;
+  s.backlog_at = in.now;
+  s.backlog_cpu_seconds = seen->backlog;
+  s.used_since_backlog = 0;
+}
+
+}  // namespace
+
+double longest_wait_seconds(MonotonicTime now, const CpuState& s) {
+  if (!s.backlog_known) return s.binding_since ? seconds(now - *s.binding_since) : 0;
+  return s.waiting.empty() ? 0 : seconds(now - s.waiting.front().arrived);
+}
+
+void observe_cpu(const CpuInput& in, CpuState& s) {
+  if (s.observed_since == MonotonicTime{}) s.observed_since = in.now;
+  double interval = 0;
+  if (in.signals && in.signals->usage_cores) {
+    const Signals& g = *in.signals;
+    interval = g.interval_seconds;
+    s.last_usage_cores = *g.usage_cores;
+    s.last_throttled_cores = g.throttled_cores.value_or(0);
+    s.usage_since_processed += *g.usage_cores * interval;
+    s.used_since_backlog += *g.usage_cores * interval;
+    // Half of an interval before a raise had less to leave.
+    if (seconds(in.now - s.raised_at) >= interval)
+      s.unused_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
+    s.margin = std::max(kMarginMin, s.margin - kMarginDownPerSecond * interval);
+  }
+  observe_binding(in, s);
+  if (in.signals || in.new_load) observe_backlog(in, interval, s);
+}
+
+}  // namespace sluice
