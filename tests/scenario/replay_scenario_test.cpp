@@ -96,15 +96,19 @@ TEST(Replay, ARecordedRunGivesTheSamePlansByteForByte) {
   ASSERT_GT(run.writes, 100U);
   ASSERT_GT(run.events, 10U);
   record::Replay replay;
-  std::size_t ticks = 0, different = 0;
+  std::size_t ticks = 0, different = 0, samples = 0, bytes = 0;
+  for (const auto& line : run.lines) bytes += line.size();
   for (const auto& entry : run.entries()) {
     const auto plan = replay.take(entry);
     if (!plan) continue;
     ++ticks;
+    samples += std::get<record::TickEntry>(entry).input.tasks.size();
     different += record::same(*plan, std::get<record::TickEntry>(entry).plan) ? 0 : 1;
   }
   EXPECT_GE(ticks, 1200U);
   EXPECT_EQ(different, 0U);
+  EXPECT_LT(bytes, 300 * samples) << "a busy task with every signal, plans and events included";
+  RecordProperty("bytes_per_sample", static_cast<int>(bytes / samples));
   EXPECT_EQ(replay.state().ticks, run.host.state.ticks);
 }
 
