@@ -27,6 +27,7 @@ tl::expected<std::unique_ptr<RunQueueWatch>, Error> RunQueueWatch::open(const Go
   runqueue_bpf* skeleton = watch->skeleton_.get();
   if (!skeleton) return fail("opening the run queue program", errno);
   skeleton->rodata->stripes = watch->stripes_;
+  skeleton->rodata->shared = cpus > watch->stripes_;
   int failure = governed.share_with(skeleton->obj);
   if (failure == 0)
     failure = bpf_map__set_max_entries(skeleton->maps.waits, governed.capacity() * watch->stripes_);
