@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "daemon/arbitrate/knob_value.hpp"
+#include "tests/bench/worst_minute.hpp"
 
 namespace sluice::bench {
 namespace {
@@ -46,6 +47,7 @@ void Bed::run(const std::function<void()>& each_period) {
       host_.reset_stats();
       stopped_before_ = static_cast<double>(work().scheduler().throttle.stopped.count());
       written_at_.clear();
+      budgeted_at_.clear();
       measuring_ = true;
     }
     host_.advance(kPeriod);
@@ -57,6 +59,7 @@ Receipt Bed::write(const Write& write) {
   const Receipt receipt = host_.apply(write);
   if (receipt.holds) quota_ = std::min(kCapCores, number_of(*receipt.holds));
   written_at_.push_back(static_cast<double>(receipt.started_at.count()) / 1e9);
+  if (write.reason.rule != Rule::released) budgeted_at_.push_back(written_at_.back());
   return receipt;
 }
 
@@ -82,11 +85,7 @@ void Bed::finish() {
   figures_.stall_share =
       (static_cast<double>(work().scheduler().throttle.stopped.count()) - stopped_before_) / wall;
   figures_.writes_per_minute = static_cast<double>(written_at_.size()) / (wall / 60e6);
-  std::size_t first = 0;
-  for (std::size_t i = 0; i < written_at_.size(); ++i) {
-    while (written_at_[i] - written_at_[first] >= 60) ++first;
-    figures_.writes_worst_minute = std::max(figures_.writes_worst_minute, i - first + 1);
-  }
+  figures_.writes_worst_minute = worst_minute(budgeted_at_);
 }
 
 double Bed::late_share(double deadline_s) {

@@ -74,6 +74,8 @@ class Bed {
   double stopped_before_ = 0;
   bool measuring_ = false;
   std::vector<double> written_at_;  // since the warm-up
+  std::vector<double>
+      budgeted_at_;  // of them, all but the ways back to the baseline, which the budget exempts
   std::uint64_t arrivals_ = 0;
   Figures figures_;
 };

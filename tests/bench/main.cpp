@@ -61,7 +61,8 @@ void add_options(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(0.0, 0.85))
       ->capture_default_str();
   app.add_flag("--mib", a.all_memory, "Every series counts MiB of memory, whatever its column is called");
-  app.add_option("--policies", a.policies, "Only these: ours, oracle, or peers by name; implies --parts cpu")
+  app.add_option("--policies", a.policies,
+                 "Only these: ours, oracle, or peers by name; implies --parts cpu, and no peers of memory")
       ->delimiter(',');
   app.add_option("--only", a.only, "Only traces whose name contains this");
   app.add_option("--seed", a.seed, "Of arrivals and work")->capture_default_str();
@@ -217,8 +218,9 @@ class Judge {
   }
 
   void judge_memory() {
-    const auto rows =
-        of_all_seeds([&](std::uint64_t seed) { return run_memory_study(memories_, seed, a_.study.jobs); });
+    const auto rows = of_all_seeds([&](std::uint64_t seed) {
+      return run_memory_study(memories_, seed, a_.study.jobs, a_.policies.empty());
+    });
     const auto lines = summarise(rows);
     const auto judged = memory_goals(lines);
     print_memory(stdout, memories_, rows, lines, a_.all_runs);

@@ -5,4 +5,6 @@
 needs build test
 [ -x "$release/bin/scenario_test" ] || cannot_run "$release/bin/scenario_test was not built"
 counted scenario python3 tests/support/run_gtest.py --logs "$scratch" --limit-s 600 "$release/bin/scenario_test"
+[ -x "$release/bin/sluice-bench" ] || cannot_run "$release/bin/sluice-bench was not built"
+counted bench-smoke tests/bench/smoke.py "$release/bin/sluice-bench" "$scratch/bench.json"
 closing

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "daemon/arbitrate/knob_value.hpp"
+#include "tests/bench/worst_minute.hpp"
 
 namespace sluice::bench {
 namespace {
@@ -39,6 +40,7 @@ void MemoryBed::run(const std::function<void()>& each_period) {
     if (host_.now() == warm) {
       host_.reset_stats();
       written_at_.clear();
+      budgeted_at_.clear();
       const Sample s = host_.sample(id_);
       before_ = *s.memory_pressure;
       kills_before_ = s.memory_events->oom_kill;
@@ -63,6 +65,7 @@ void MemoryBed::look() {
 
 Receipt MemoryBed::write(const Write& write) {
   written_at_.push_back(now_s());
+  if (write.reason.rule != Rule::released) budgeted_at_.push_back(now_s());
   return host_.apply(write);
 }
 
@@ -78,6 +81,7 @@ void MemoryBed::write_high(double bytes) {
 void MemoryBed::reclaim(double bytes) {
   if (bytes < simhost::kPage) return;
   written_at_.push_back(now_s());
+  budgeted_at_.push_back(now_s());
   host_.reclaim(*host_.find(id_), static_cast<Bytes>(bytes));
 }
 
@@ -99,11 +103,7 @@ void MemoryBed::finish() {
   }
   figures_.stall_share = all / (static_cast<double>(stalled_.size()) * kTickUsec);
   figures_.writes_per_minute = static_cast<double>(written_at_.size()) / (looks_ / 600);
-  std::size_t first = 0;
-  for (std::size_t i = 0; i < written_at_.size(); ++i) {
-    while (written_at_[i] - written_at_[first] >= 60) ++first;
-    figures_.writes_worst_minute = std::max(figures_.writes_worst_minute, i - first + 1);
-  }
+  figures_.writes_worst_minute = worst_minute(budgeted_at_);
   figures_.delay_p99_s = host_.stats(id_).delay_p99_usec / 1e6;
 }
 

@@ -61,7 +61,9 @@ class MemoryBed {
   std::uint64_t kills_before_ = 0;
   std::vector<double> stalled_;  // usec, of each 100 ms
   std::vector<double> stood_still_;
-  std::vector<double> written_at_;
+  std::vector<double> written_at_;  // since the warm-up
+  std::vector<double>
+      budgeted_at_;  // of them, all but the ways back to the baseline, which the budget exempts
   MemoryFigures figures_;
 };
 

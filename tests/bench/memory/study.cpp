@@ -116,7 +116,7 @@ bool better(const MemoryRow& a, const MemoryRow& b) {
 }  // namespace
 
 std::vector<MemoryRow> run_memory_study(const std::vector<MemoryTrace>& traces, std::uint64_t seed,
-                                        unsigned jobs) {
+                                        unsigned jobs, bool peers) {
   std::vector<Reference> references(traces.size());
   std::vector<std::function<void()>> work;
   for (std::size_t t = 0; t < traces.size(); ++t) {
@@ -129,6 +129,7 @@ std::vector<MemoryRow> run_memory_study(const std::vector<MemoryTrace>& traces, 
   std::vector<std::function<MemoryRow()>> jobs_of;
   for (std::size_t t = 0; t < traces.size(); ++t) {
     jobs_of.emplace_back([&, t] { return run_ours(traces[t], t, seed, references[t]); });
+    if (!peers) continue;
     for (auto& setting : memory_settings(references[t].hindsight)) {
       jobs_of.emplace_back([&, t, setting = std::move(setting)] {
         const auto most = static_cast<double>(references[t].peak) * setting.max_share;

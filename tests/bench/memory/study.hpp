@@ -30,7 +30,7 @@ struct MemoryRow {
 };
 
 std::vector<MemoryRow> run_memory_study(const std::vector<MemoryTrace>& traces, std::uint64_t seed,
-                                        unsigned jobs);
+                                        unsigned jobs, bool peers = true);
 
 // One policy over all traces and seeds.
 struct MemoryLine {

@@ -8,6 +8,7 @@
 #include "daemon/arbitrate/knob_value.hpp"
 #include "tests/bench/bed.hpp"
 #include "tests/bench/parallel.hpp"
+#include "tests/bench/worst_minute.hpp"
 
 namespace sluice::bench {
 namespace {
@@ -110,6 +111,7 @@ class Node {
       if (host_.now() == warm) {
         host_.reset_stats();
         writes_.clear();
+        releases_.clear();
       }
       if (policy != Policy::no_quotas && host_.now() > warm) look();
     }
@@ -123,7 +125,8 @@ class Node {
   }
 
   Receipt write(const Write& w) {
-    auto& times = writes_[w.id];
+    // The way back to a baseline is exempt from the budget.
+    auto& times = w.reason.rule == Rule::released ? releases_ : writes_[w.id];
     times.push_back(static_cast<double>(host_.now().count()) / 1e6);
     return host_.apply(w);
   }
@@ -159,14 +162,10 @@ class Node {
     out_.quota_to_usage = quota / usage;
     out_.offered_to_usage = offered / usage;
     out_.used_share = usage / spec_.cores;
-    std::size_t writes = 0;
+    std::size_t writes = releases_.size();
     for (const auto& [id, times] : writes_) {
       writes += times.size();
-      std::size_t first = 0;
-      for (std::size_t i = 0; i < times.size(); ++i) {
-        while (times[i] - times[first] >= 60) ++first;
-        out_.writes_worst_minute = std::max(out_.writes_worst_minute, i - first + 1);
-      }
+      out_.writes_worst_minute = std::max(out_.writes_worst_minute, worst_minute(times));
     }
     out_.writes_per_minute = static_cast<double>(writes) / static_cast<double>(ids_.size()) / (wall / 60);
     out_.violations = violations;
@@ -179,6 +178,7 @@ class Node {
   std::vector<CgroupId> ids_;
   std::vector<std::string> paths_;
   std::map<CgroupId, std::vector<double>> writes_;
+  std::vector<double> releases_;
   NodeRow out_;
 };
 
