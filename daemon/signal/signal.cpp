@@ -131,8 +131,8 @@ void derive_flow(const Sample& a, const Sample& b, Signals& out) {
   out.unsent_bytes = static_cast<double>(n.unsent);
   // Sockets may be visited more seldom than samples are taken: what was seen before says nothing new.
   if (n.at < m.at || (n.at == m.at && n.at != MonotonicTime{})) return;
-  const double dt = m.at != MonotonicTime{} ? std::chrono::duration<double>(n.at - m.at).count()
-                                            : out.interval_seconds;
+  const double dt =
+      m.at != MonotonicTime{} ? std::chrono::duration<double>(n.at - m.at).count() : out.interval_seconds;
   out.backlog_growth_bytes_per_second = growth / dt;
   out.unsent_growth_bytes_per_second = (static_cast<double>(n.unsent) - static_cast<double>(m.unsent)) / dt;
   out.output_bytes_per_second = per_second(rise(m.sent, n.sent), dt);

@@ -108,13 +108,19 @@ class GovernedHost {
 
   void carry_out(const Write& w) {
     ++writes;
+    // A baseline given back is no governing: it does not wait for the budget, and the breaker's back-off
+    // bounds it.
+    if (w.reason.rule != Rule::released) budgeted(w);
+    receipts_.push_back(intercept ? intercept(w) : host.apply(w));
+    receipts_.back().caused_at = w.caused_at;
+  }
+
+  void budgeted(const Write& w) {
     auto& log = log_[{w.id, w.knob}];
     log.push_back(host.now());
     while (host.now() - log.front() >= 1min) log.pop_front();
     auto& most = most_writes_a_minute[{w.id, w.knob}];
     most = std::max(most, log.size());
-    receipts_.push_back(intercept ? intercept(w) : host.apply(w));
-    receipts_.back().caused_at = w.caused_at;
   }
 
   void check_capacity() const {
