@@ -114,7 +114,7 @@ double turns(int fd, int cpu, int count) {
 
 class Overhead : public testing::Test {
  protected:
-  static constexpr int kBlocks = 4, kRuns = 4;
+  static constexpr int kBlocks = 3, kRuns = 3;
 
   // Least cost with : least cost without; blocks of either take turns. What else the host has to do only
   // adds.
@@ -179,7 +179,7 @@ TEST_F(Overhead, OfEachProgramOnSwitchesAndNothingElse) {
 TEST_F(Overhead, OnTheNetworkAndNothingElse) {
   const double all = ratio(events(), [&] {
     return with_peer(
-        cgroup_, tcp_line(), [](int fd) { return turns(fd, 0, 1'000); }, [](int fd) { echo(fd, 1); });
+        cgroup_, tcp_line(), [](int fd) { return turns(fd, 0, 400); }, [](int fd) { echo(fd, 1); });
   });
   tell("all_programs", all, 1.13);
   EXPECT_LT(all, 2.0);
