@@ -58,8 +58,8 @@ int due_stage(const CpuInput& in, const CpuState& s) {
   if (!s.binding_since) return 0;
   const double last = kLastShare * in.max_delay_seconds;
   const double age = seconds(in.now - *s.binding_since);
-  if (age >= last) return kStages;
   const double ahead = last < 2 * in.period_seconds ? in.period_seconds : 0;
+  if (age + ahead >= last) return kStages;
   int stage = 0;
   for (int i = 1; i < kStages; ++i) {
     const double share = kFirstShare + (1 - kFirstShare) * (i - 1) / (kStages - 1);
