@@ -51,6 +51,7 @@ struct CpuState {
   MonotonicTime free_at{};                     // the last time that the limit held nothing up
   int stage = 0;                               // of the raise since binding_since; 0: none
   double runnable_threads = 0;                 // of the last sample that told
+  double threads_most = 0;                     // the most of late, fading; 0: not known
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.

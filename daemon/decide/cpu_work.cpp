@@ -1,6 +1,7 @@
 // What the CPU controller knows of a task's work: arrivals, the backlog and its cohorts, and for how long the
 // limit has been binding.
 #include <algorithm>
+#include <cmath>
 
 #include "daemon/decide/cpu.hpp"
 
@@ -13,6 +14,7 @@ constexpr double kKernelWindowDelays = 1.0;  // a lull must not be taken for the
 constexpr double kBacklogWindowMin = 0.45;   // with a backlog to steer by the mean may be short
 constexpr double kBacklogWindowDelays = 0.5;
 constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
+constexpr double kThreadsFade = 60;         // seconds
 constexpr double kBackstopDelays = 3;       // no sign of idle threads is believed for longer
 constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
@@ -98,7 +100,11 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (!in.signals) return;
   const Signals& g = *in.signals;
   const double threads_before = s.runnable_threads;
-  if (g.runnable_threads) s.runnable_threads = *g.runnable_threads;
+  if (g.runnable_threads) {
+    s.runnable_threads = *g.runnable_threads;
+    s.threads_most =
+        std::max(s.runnable_threads, s.threads_most * std::exp(-g.interval_seconds / kThreadsFade));
+  }
   if (!g.periods || !g.throttled_periods) return;
   s.last_throttled_ratio =
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;

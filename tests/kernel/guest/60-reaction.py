@@ -3,7 +3,9 @@
 """From the onset of throttling to the new cpu.max, by BPF's and the daemon's clocks; and that a limit that is rewritten
 still limits: a write to cpu.max refills the period's quota, so writes at every throttle would abolish it."""
 
+import collections
 import itertools
+import sys
 import time
 
 import sluice
@@ -23,6 +25,7 @@ cpu_reserve = 0.25
 [[task]]
 match.unit = "bursty-*.service"
 max_delay = "100ms"
+cpu.max = 0.35
 cpu.writes_per_minute = {BUDGET}
 memory.enabled = false
 
@@ -109,9 +112,14 @@ def main() -> None:
                 limit_holds(unit, paths[name], first[name], last[name])
             records = list(itertools.chain.from_iterable(sluice.adjustments(path, began) for path in paths.values()))
         reactions = [int(r["SLUICE_REACTION_USEC"]) for r in records if "SLUICE_REACTION_USEC" in r]
-        raises = sum(1 for r in records if quota_of(r["SLUICE_NEW"]) > quota_of(r["SLUICE_OLD"]))
+        raises = sum(1 for r in records if is_raise(r))
         print(f"{len(records)} adjustments, {raises} raises, {len(reactions)} caused by events; throttled periods: {throttled}")
-        print("slowest:", sorted(reactions)[-8:], flush=True)
+        slowest = sorted((r for r in records if "SLUICE_REACTION_USEC" in r), key=lambda r: int(r["SLUICE_REACTION_USEC"]))[-8:]
+        for r in slowest:
+            print(f"  {r['SLUICE_REACTION_USEC']} µs, at {int(r['_SOURCE_REALTIME_TIMESTAMP']) / 1e6 - began:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}")
+        print("raises (reason, by an event):", dict(collections.Counter(
+            (r["SLUICE_REASON"], "SLUICE_REACTION_USEC" in r) for r in records if is_raise(r))))
+        sys.stdout.flush()
         p50, p99 = sluice.quantile(reactions, 0.5), sluice.quantile(reactions, 0.99)
         figure("reaction", "samples", len(reactions))
         if reactions:
@@ -138,6 +146,10 @@ def main() -> None:
     finally:
         for unit in units:
             unit.__exit__()
+
+
+def is_raise(record: dict) -> bool:
+    return quota_of(record["SLUICE_NEW"]) > quota_of(record["SLUICE_OLD"])
 
 
 def quota_of(cpu_max: str) -> float:

@@ -47,6 +47,22 @@ TEST(Cpu, WithATightDeadlineTheFirstThrottleEventRaisesAtOnce) {
   EXPECT_GT(cores_of(std::get<CpuMax>(w->value)), 0.2);
 }
 
+TEST(Cpu, AFloodThroughTwoThreadsIsNotGivenTheWholeNode) {
+  Bench b;
+  b.add(1, cores(0.2));
+  b.sample().runnable_threads = 2;
+  b.full();
+  double most = 0;
+  for (int i = 0; i < 30; ++i) {
+    const bool limited = b.quota() < 2;
+    b.run_cpu(1, 100ms, std::min(2.0, b.quota()), limited, limited ? 0.8 : 0);
+    b.full();
+    most = std::max(most, b.quota());
+  }
+  EXPECT_GE(most, 2) << "each may run";
+  EXPECT_LT(most, 3) << "the node has more, which they could not use";
+}
+
 TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   Bench b;
   b.add(1, cores(0.2));
