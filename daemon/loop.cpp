@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "daemon/actuate/restore.hpp"
+#include "daemon/actuate/scheduling.hpp"
 #include "daemon/publish/words.hpp"
 #include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/node.hpp"
@@ -88,6 +89,8 @@ int Loop::run() {
     });
   };
   wait_signal();
+  if (const auto first = actuate::run_first(); !first)
+    spdlog::info("Throttle events may wait for busy CPUs: {}.", describe(first.error()));
   on_receipts();
   if (events_ready_) on_bpf_events();
   if (options_.recorder) options_.recorder->add(record::ConfigEntry{config_});
@@ -201,10 +204,14 @@ void Loop::run_tick(Input input) {
 }
 
 void Loop::publish_reports() {
-  for (const auto& report : std::exchange(unpublished_, {})) {
+  while (!unpublished_.empty()) {
+    const auto report = unpublished_.front();
+    unpublished_.pop_front();
     follow_notices(*report);
     log_.publish(*report);
+    react();
     if (bus_) bus_->publish(report);
+    react();
   }
   if (options_.recorder) {
     if (const auto why = options_.recorder->ended()) spdlog::error("{}", *why);

@@ -8,6 +8,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -90,8 +91,8 @@ class Loop {
 
   State state_;
   Plan plan_;
-  std::shared_ptr<const Report> report_;                    // the last
-  std::vector<std::shared_ptr<const Report>> unpublished_;  // oldest first
+  std::shared_ptr<const Report> report_;                   // the last
+  std::deque<std::shared_ptr<const Report>> unpublished_;  // oldest first
   NodeFacts node_;
   std::vector<Receipt> receipts_;
   std::vector<Command> commands_;

@@ -17,6 +17,8 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/actuate/scheduling.hpp"
+
 namespace sluice::actuate {
 namespace {
 
@@ -65,6 +67,7 @@ struct Slot {
 struct Lane {
   const char* thread_name = "";
   Nsec deadline{};
+  bool answers_events = false;
   std::deque<Key> queue;  // each with a waiting order, none running
   std::condition_variable work;
   std::size_t workers = 0;  // not counting those given up
@@ -101,6 +104,7 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
     if (!wake) throw std::system_error(errno, std::generic_category(), "eventfd");
     cpu.thread_name = "sluice-cpu";
     cpu.deadline = options.cpu_deadline;
+    cpu.answers_events = true;  // memory.high is never urgent, and its writer reclaims: it may not run first
     memory.thread_name = "sluice-memory";
     memory.deadline = options.memory_deadline;
   }
@@ -195,8 +199,9 @@ void Actuator::Shared::submit(Order order) {
 }
 
 void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
-  prepare_thread(self->lane->thread_name);
   auto& lane = *self->lane;
+  prepare_thread(lane.thread_name);
+  if (lane.answers_events) (void)run_first();  // refused: the loop was too, and said so
   std::unique_lock lock(mutex);
   while (!self->abandoned) {
     lane.work.wait(lock, [&] { return stopping || !lane.queue.empty(); });

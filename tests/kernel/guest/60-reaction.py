@@ -5,14 +5,12 @@ still limits: a write to cpu.max refills the period's quota, so writes at every 
 
 import collections
 import itertools
-import sys
 import time
 
 import sluice
 from lib import check, figure
 
 TASKS, SECONDS, BUDGET = 4, 55, 60
-CFS_PERIOD_USEC = 100_000
 GOAL_USEC = 5000
 HISTORY_KEPT = 128
 GREEDY_CORES, BASELINE_CORES, PERIOD_S = 0.2, 0.05, 0.1
@@ -99,6 +97,7 @@ def main() -> None:
             check("reaction.tasks", all(paths.values()), str(paths))
             throttled = {name: unit.stat("cpu.stat", "nr_throttled") for name, unit in tasks.items()}
             first = {name: (time.time(), unit.stat("cpu.stat", "usage_usec")) for name, unit in tasks.items()}
+            settled = time.time()
             meter = sluice.Background(sluice.BIN / "noise_meter")
             time.sleep(SECONDS)
             noise = meter.stop()
@@ -111,15 +110,17 @@ def main() -> None:
             for name, unit in tasks.items():
                 limit_holds(unit, paths[name], first[name], last[name])
             records = list(itertools.chain.from_iterable(sluice.adjustments(path, began) for path in paths.values()))
-        reactions = [int(r["SLUICE_REACTION_USEC"]) for r in records if "SLUICE_REACTION_USEC" in r]
+        # While the daemon starts, the first tick tells the bus of every task, and an event waits for that.
+        starting = max((int(r["SLUICE_REACTION_USEC"]) for r in records if at(r) < settled and by_event(r)), default=0)
+        figure("reaction", "starting_max_usec", starting)
+        records = [r for r in records if at(r) >= settled]
+        reactions = [int(r["SLUICE_REACTION_USEC"]) for r in records if by_event(r)]
         raises = sum(1 for r in records if is_raise(r))
         print(f"{len(records)} adjustments, {raises} raises, {len(reactions)} caused by events; throttled periods: {throttled}")
-        slowest = sorted((r for r in records if "SLUICE_REACTION_USEC" in r), key=lambda r: int(r["SLUICE_REACTION_USEC"]))[-8:]
-        for r in slowest:
-            print(f"  {r['SLUICE_REACTION_USEC']} µs, at {int(r['_SOURCE_REALTIME_TIMESTAMP']) / 1e6 - began:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}")
+        for r in sorted(filter(by_event, records), key=lambda r: int(r["SLUICE_REACTION_USEC"]))[-5:]:
+            print(f"  {r['SLUICE_REACTION_USEC']} µs, {at(r) - settled:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}")
         print("raises (reason, by an event):", dict(collections.Counter(
-            (r["SLUICE_REASON"], "SLUICE_REACTION_USEC" in r) for r in records if is_raise(r))))
-        sys.stdout.flush()
+            (r["SLUICE_REASON"], by_event(r)) for r in records if is_raise(r))), flush=True)
         p50, p99 = sluice.quantile(reactions, 0.5), sluice.quantile(reactions, 0.99)
         figure("reaction", "samples", len(reactions))
         if reactions:
@@ -129,23 +130,26 @@ def main() -> None:
             figure("reaction", "p99_over_noise_p99_ratio", p99 / max(noise["late_p99_usec"], 1))
         for key in ("late_p50_usec", "late_p99_usec", "late_max_usec"):
             figure("reaction", f"machine_{key}", noise[key])
-        # Two threads are woken on the way. What the machine adds to a wake-up of the highest priority is not ours, and a
-        # virtual CPU that its host leaves waiting adds a hundred milliseconds now and then: the goal for p99 is told, met
-        # or missed. What fails the lane is a p50 over that goal, or a p90 that leaves the CFS period that was throttled.
-        allowed = CFS_PERIOD_USEC // 4 + 2 * noise["late_p99_usec"]
-        p90 = sluice.quantile(reactions, 0.9)
-        figure("reaction", "p90_usec", p90)
+        # Two threads are woken on the way, and what the machine adds to a wake-up of the highest priority is not ours.
+        allowed = GOAL_USEC + 2 * noise["late_p99_usec"]
         figure("reaction", "goal_p99_met", int(p99 <= GOAL_USEC))
-        check("reaction", len(reactions) >= 50 and p50 <= GOAL_USEC and p90 <= allowed,
-              f"{len(reactions)} onsets answered, p50 {p50} µs, p90 {p90} µs, p99 {p99} µs: the goal of {GOAL_USEC} µs at p99 is "
-              f"{'met' if p99 <= GOAL_USEC else 'MISSED'}; the machine itself adds to a wake-up p50 {noise['late_p50_usec']} µs, "
-              f"p99 {noise['late_p99_usec']} µs")  # fmt: skip
+        check("reaction", len(reactions) >= 50 and p99 <= allowed,
+              f"{len(reactions)} onsets answered, p50 {p50} µs, p99 {p99} µs of {GOAL_USEC} µs and twice what the machine itself adds "
+              f"to a wake-up: p50 {noise['late_p50_usec']} µs, p99 {noise['late_p99_usec']} µs; in the first tick at most {starting} µs")  # fmt: skip
         figure("reaction.by-events", "raises", raises)
         figure("reaction.by-events", "raises_by_events_ratio", len(reactions) / max(raises, 1))
         check("reaction.by-events", len(reactions) >= 0.8 * raises, f"{len(reactions)} of {raises} raises were caused by an event")
     finally:
         for unit in units:
             unit.__exit__()
+
+
+def at(record: dict) -> float:
+    return int(record["_SOURCE_REALTIME_TIMESTAMP"]) / 1e6
+
+
+def by_event(record: dict) -> bool:
+    return "SLUICE_REACTION_USEC" in record
 
 
 def is_raise(record: dict) -> bool:
