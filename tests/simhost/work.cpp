@@ -18,6 +18,7 @@ Work::Work(const WorkSpec& spec, std::uint64_t seed, double start)
 }
 
 void Work::set_spec(const WorkSpec& spec, double now) {
+  if (spec.records != spec_.records) next_listed_ = 0;
   spec_ = spec;
   rate_end_ = -1;
   next_background_ = spec_.background_cores > 0 ? now + kBackgroundSpacing : Bandwidth::kForever;
@@ -34,6 +35,12 @@ double Work::rate_at(double t) {
 }
 
 void Work::plan_arrival(double after) {
+  if (spec_.records) {
+    const auto& list = *spec_.records;
+    while (next_listed_ < list.size() && list[next_listed_].at_usec < after) ++next_listed_;
+    next_arrival_ = next_listed_ < list.size() ? list[next_listed_].at_usec : Bandwidth::kForever;
+    return;
+  }
   // Memoryless: where the rate may have changed, the wait is drawn anew.
   for (double t = after;;) {
     const double rate = rate_at(t);
@@ -63,7 +70,8 @@ void Work::take_arrivals(double until) {
   while (std::abs(next_arrival_) <= until + kEpsilon) {
     const double at = std::abs(next_arrival_);
     if (next_arrival_ >= 0) {
-      const double cost = rng_.lognormal(spec_.cost_usec, spec_.cost_sigma);
+      const double cost = spec_.records ? (*spec_.records)[next_listed_++].cpu_usec
+                                        : rng_.lognormal(spec_.cost_usec, spec_.cost_sigma);
       queue_.push_back({.arrival = at, .cost = cost, .total = cost});
       queued_cpu_ += cost;
       ++arrived_;

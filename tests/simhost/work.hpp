@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "tests/simhost/bandwidth.hpp"
@@ -13,9 +14,16 @@
 
 namespace sluice::simhost {
 
+// One record of a list, known beforehand.
+struct ListedRecord {
+  double at_usec = 0;  // of model time
+  double cpu_usec = 0;
+};
+
 struct WorkSpec {
-  Load load;                         // records per second over model time
-  double cost_usec = 1'000;          // CPU a record needs, on average
+  Load load;                                                 // records per second over model time
+  std::shared_ptr<const std::vector<ListedRecord>> records;  // in order of time; instead of load and cost
+  double cost_usec = 1'000;                                  // CPU a record needs, on average
   double cost_sigma = 0;             // of the lognormal's logarithm; 0: every record costs the same
   unsigned threads = 4;              // records in service at once; each uses one core at most
   bool poisson = true;               // false: evenly spaced arrivals
@@ -104,6 +112,7 @@ class Work {
   Rng rng_;
   std::deque<Record> queue_;
   std::vector<Record> serving_;
+  std::size_t next_listed_ = 0;
   double next_arrival_ = 0;  // below 0: no arrival, but a moment to look at the load again
   double rate_ = 0;          // records per usec, until rate_end_
   double rate_end_ = -1;

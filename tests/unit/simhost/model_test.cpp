@@ -68,6 +68,20 @@ TEST(Model, AQuotaAddsTheWaitForItsPeriods) {
   EXPECT_EQ(host.stats(id).throttles, 18U);  // nine records arrived and ended, two throttles each
 }
 
+TEST(Model, AListOfRecordsIsServedAsItIs) {
+  TaskSpec spec = task("/a.service", 1'000, 1'000, 1);
+  spec.work.records = std::make_shared<const std::vector<ListedRecord>>(
+      std::vector<ListedRecord>{{0, 10'000}, {50'000, 30'000}, {50'000, 10'000}, {2e6, 5'000}});
+  Host host({.cpus = 4});
+  const CgroupId id = host.add_task(spec).value();
+  host.advance(milliseconds(95));
+  EXPECT_EQ(host.stats(id).finished, 3U);
+  EXPECT_NEAR(host.stats(id).delay_worst_usec, 40'000, 1) << "the third waited for the second";
+  host.advance(seconds(2));
+  EXPECT_EQ(host.stats(id).arrivals, 4U);
+  EXPECT_NEAR(host.stats(id).usage_usec, 55'000, 1);
+}
+
 TEST(Model, BacklogDrainsAtTheQuotasPace) {
   TaskSpec spec = task("/a.service", 0, 10'000, 4);
   spec.work.load =
