@@ -74,7 +74,7 @@ RC_GTEST_PROP(Oracle, IsNeverLateAndNeverAboveTheLeastConstantQuota, ()) {
 }
 
 RC_GTEST_PROP(Oracle, MoreWritesAndMorePatienceNeverCostMore, ()) {
-  const ArrivedWork work = random_work(60);
+  const ArrivedWork work = random_work(25);
   const auto cost = [&](double deadline, double rate) {
     return oracle(work, {.deadline_s = deadline, .writes_per_minute = rate}).mean_cores;
   };
