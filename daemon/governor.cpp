@@ -96,6 +96,11 @@ KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, 
 struct Lane {
   std::vector<KnobClaim> claims;
   std::vector<TaskState*> tasks;
+
+  void reserve(std::size_t n) {
+    claims.reserve(n);
+    tasks.reserve(n);
+  }
 };
 
 void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
@@ -125,13 +130,15 @@ bool has_cause(const Tick& t) {
 void govern_cpu(Tick& t) {
   Lane lane;
   const auto context = t.context();
-  for (auto& [id, task] : t.state.tasks) {
+  lane.reserve(t.tasks.size());
+  for (TaskState* each : t.tasks) {
+    TaskState& task = *each;
     if (!task.cpu.present) continue;
     const auto& cpu = t.policy_of(task).cpu;
     const Bounds bounds = bounds_of(task, context);
     KnobClaim c =
         claim_of(t, task, task.cpu, bounds.cpu_min, bounds.cpu_max, cpu.tolerance, cpu.writes_per_minute);
-    const bool concerned = t.full() || t.events.contains(id) || task.load_new;
+    const bool concerned = t.full() || t.events.contains(task.facts.id) || task.load_new;
     if (concerned) {
       const CpuInput in = cpu_input(t, task, bounds);
       observe_cpu(in, task.cpu_control);
@@ -166,7 +173,9 @@ void govern_cpu(Tick& t) {
 void govern_memory(Tick& t) {
   Lane lane;
   const auto context = t.context();
-  for (auto& [id, task] : t.state.tasks) {
+  lane.reserve(t.tasks.size());
+  for (TaskState* each : t.tasks) {
+    TaskState& task = *each;
     if (!task.memory.present) continue;
     const auto& memory = t.policy_of(task).memory;
     const Bounds bounds = bounds_of(task, context);
@@ -198,13 +207,14 @@ void govern_memory(Tick& t) {
 // Baselines for every task that is not to be governed now. Refused releases are tried again, slowly.
 void plan_releases(Tick& t) {
   const bool all = t.mode != config::Mode::enforce || t.state.suspended;
-  for (auto& [id, task] : t.state.tasks) {
+  for (const TaskState* each : t.tasks) {
+    const TaskState& task = *each;
     const auto& policy = t.policy_of(task);
     const bool whole = all || task.suspended || task.breaker.state == BreakerState::open;
-    auto release = [&, &id = id](KnobState& knob, Knob which, bool enabled) {
+    auto release = [&](const KnobState& knob, Knob which, bool enabled) {
       if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at)
         return;
-      t.plan.writes.push_back({id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
+      t.plan.writes.push_back({task.facts.id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
     };
     release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
     release(task.memory, Knob::memory_high, policy.memory.enabled);
@@ -262,7 +272,8 @@ void commit_plan(Tick& t) {
 
 void expire(Tick& t) {
   const auto now = t.input.now;
-  for (auto& [id, task] : t.state.tasks) {
+  for (TaskState* each : t.tasks) {
+    TaskState& task = *each;
     if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
     if (task.load && now >= task.load_until) task.load.reset();
     try_again(t, task);
@@ -286,6 +297,7 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
 
   take_receipts(t);
   if (t.full()) settle_tasks(t);
+  list_tasks(t);
   obey_commands(t);
   expire(t);
   enter_mode(t);

@@ -103,7 +103,8 @@ void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
 
 void watch_harm(Tick& t) {
   const auto context = t.context();
-  for (auto& [id, task] : t.state.tasks) {
+  for (TaskState* each : t.tasks) {
+    TaskState& task = *each;
     auto& undos = task.harm.undos;
     while (!undos.empty() && t.input.now - undos.front() > kUndoWindow) undos.pop_front();
     if (!task.fresh) continue;  // nothing is concluded from what was not seen

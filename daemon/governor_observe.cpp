@@ -1,4 +1,6 @@
 // What the tick is told of the tasks: which there are, what they do, and whether another hand was on a knob.
+#include <algorithm>
+
 #include "daemon/governor_parts.hpp"
 
 namespace sluice::parts {
@@ -54,41 +56,74 @@ void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
   if (was_ours) task.yield_until = t.input.now + kYield;
 }
 
+TaskState newcomer(const Tick& t, const Observation& o) {
+  const auto& policy = t.config.tasks[o.facts.config_index].policy;
+  TaskState task;
+  task.facts = o.facts;
+  auto holds = [&](Knob k) { return o.sample ? sampled(*o.sample, k) : std::nullopt; };
+  adopt_knob(task.cpu, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline, holds(Knob::cpu_max));
+  adopt_knob(task.memory, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline,
+             holds(Knob::memory_high));
+  return task;
+}
+
+void follow_facts(const Tick& t, TaskState& task, const TaskFacts& facts) {
+  const auto& policy = t.config.tasks[facts.config_index].policy;
+  if (!(task.facts == facts)) task.facts = facts;
+  task.cpu.baseline = facts.cpu_baseline;
+  task.memory.baseline = facts.memory_baseline;
+  task.cpu.present = facts.has_cpu && (policy.cpu.enabled || task.cpu.touched);
+  task.memory.present = facts.has_memory && (policy.memory.enabled || task.memory.touched);
+}
+
+void order_by_name(std::map<CgroupId, TaskState>& tasks) {
+  std::vector<TaskState*> order;
+  order.reserve(tasks.size());
+  for (auto& [id, task] : tasks) order.push_back(&task);
+  std::sort(order.begin(), order.end(),
+            [](const auto* a, const auto* b) { return a->facts.name < b->facts.name; });
+  for (std::size_t i = 0; i < order.size(); ++i) order[i]->place = i;
+}
+
 }  // namespace
 
-// Appearing and vanishing tasks. A full tick lists every one.
+// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id.
 void settle_tasks(Tick& t) {
-  std::map<CgroupId, TaskState> now;
+  auto& tasks = t.state.tasks;
+  bool names_changed = false;
+  auto next = tasks.begin();
+  t.observed.reserve(t.input.tasks.size());
   for (const auto& o : t.input.tasks) {
-    auto node = t.state.tasks.extract(o.facts.id);
-    const auto& policy = t.config.tasks[o.facts.config_index].policy;
-    if (node.empty()) {
-      TaskState fresh;
-      fresh.facts = o.facts;
-      auto holds = [&](Knob k) { return o.sample ? sampled(*o.sample, k) : std::nullopt; };
-      adopt_knob(fresh.cpu, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline,
-                 holds(Knob::cpu_max));
-      adopt_knob(fresh.memory, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline,
-                 holds(Knob::memory_high));
-      t.notice(Notice::Kind::task_added, fresh);
-      now.emplace(o.facts.id, std::move(fresh));
-      continue;
+    if (next == tasks.end() || next->first != o.facts.id) next = tasks.find(o.facts.id);
+    if (next == tasks.end()) {
+      next = tasks.emplace(o.facts.id, newcomer(t, o)).first;
+      t.notice(Notice::Kind::task_added, next->second);
+      names_changed = true;
+    } else {
+      names_changed |= next->second.facts.name != o.facts.name;
+      follow_facts(t, next->second, o.facts);
     }
-    TaskState& known = node.mapped();
-    known.facts = o.facts;
-    known.cpu.baseline = o.facts.cpu_baseline;
-    known.memory.baseline = o.facts.memory_baseline;
-    known.cpu.present = o.facts.has_cpu && (policy.cpu.enabled || known.cpu.touched);
-    known.memory.present = o.facts.has_memory && (policy.memory.enabled || known.memory.touched);
-    now.insert(std::move(node));
+    next->second.listed_tick = t.state.ticks;
+    t.observed.push_back(&next->second);
+    ++next;
   }
-  for (const auto& [id, gone] : t.state.tasks) t.notice(Notice::Kind::task_removed, gone);
-  t.state.tasks = std::move(now);
+  const auto gone = std::erase_if(tasks, [&](const auto& entry) {
+    if (entry.second.listed_tick == t.state.ticks) return false;
+    t.notice(Notice::Kind::task_removed, entry.second);
+    return true;
+  });
+  if (names_changed || gone > 0) order_by_name(tasks);
+}
+
+void list_tasks(Tick& t) {
+  t.tasks.reserve(t.state.tasks.size());
+  for (auto& [id, task] : t.state.tasks) t.tasks.push_back(&task);
 }
 
 void take_samples(Tick& t) {
-  for (const auto& o : t.input.tasks) {
-    TaskState& task = t.state.tasks.at(o.facts.id);
+  for (std::size_t i = 0; i < t.observed.size(); ++i) {
+    const Observation& o = t.input.tasks[i];
+    TaskState& task = *t.observed[i];
     task.fresh = false;
     if (!o.sample) {
       observe_cause(t.input.now, nullptr, task.flow, task.cause);

@@ -17,6 +17,8 @@ struct Tick {
   Report report{};
   config::Mode mode = config::Mode::enforce;
   std::map<CgroupId, MonotonicTime> events{};  // the first throttle of each cgroup
+  std::vector<TaskState*> tasks{};     // all of the state's, by id: walked often, and a map is slow at that
+  std::vector<TaskState*> observed{};  // those of the input's, in its order
   bool minima_exceed = false;
 
   bool full() const { return input.kind == Input::Kind::full; }
@@ -36,6 +38,7 @@ struct Tick {
 };
 
 void settle_tasks(Tick& t);
+void list_tasks(Tick& t);
 void take_samples(Tick& t);
 void take_receipts(Tick& t);
 bool governable(const Tick& t, const TaskState& task);

@@ -65,8 +65,7 @@ void fill_next_looks(const Tick& t, const TaskState& task, TaskReport& r) {
       std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
 }
 
-TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& context) {
-  TaskReport r;
+void fill_task(const Tick& t, const TaskState& task, const PlanContext& context, TaskReport& r) {
   const auto& spec = t.config.tasks[task.facts.config_index];
   r.id = task.facts.id;
   r.name = task.facts.name;
@@ -105,7 +104,26 @@ TaskReport task_report(const Tick& t, const TaskState& task, const PlanContext& 
   r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
   r.writes_total = task.writes_total;
   r.drift_total = task.drift_total;
-  return r;
+}
+
+// By name. Every task, or those that an event tick is about: it must not take long.
+std::vector<const TaskState*> told(const Tick& t) {
+  if (t.report.whole) {
+    std::vector<const TaskState*> all(t.tasks.size());
+    for (const TaskState* task : t.tasks) all[task->place] = task;
+    return all;
+  }
+  std::vector<const TaskState*> some;
+  auto add = [&](CgroupId id) {
+    if (const auto found = t.state.tasks.find(id); found != t.state.tasks.end())
+      some.push_back(&found->second);
+  };
+  for (const auto& [id, at] : t.events) add(id);
+  for (const auto& r : t.input.receipts) add(r.id);
+  for (const auto& w : t.plan.writes) add(w.id);
+  std::sort(some.begin(), some.end(), [](const auto* a, const auto* b) { return a->place < b->place; });
+  some.erase(std::unique(some.begin(), some.end()), some.end());
+  return some;
 }
 
 }  // namespace
@@ -132,9 +150,10 @@ void fill_report(Tick& t) {
   }
 
   const auto context = t.context();
-  r.tasks.reserve(t.state.tasks.size());
-  for (const auto& [id, task] : t.state.tasks) r.tasks.push_back(task_report(t, task, context));
-  std::sort(r.tasks.begin(), r.tasks.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  r.whole = t.full() || !t.input.commands.empty();
+  const auto tasks = told(t);
+  r.tasks.reserve(tasks.size());
+  for (const TaskState* task : tasks) fill_task(t, *task, context, r.tasks.emplace_back());
 
   // A sliver is rounding, not saturation. And a moment without a wish is not its end.
   constexpr double kCoresMin = 0.01;

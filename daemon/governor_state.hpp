@@ -27,6 +27,7 @@ struct TaskFacts {
   MemoryLimit memory_baseline;
   bool has_cpu = true;     // cpu.max exists
   bool has_memory = true;  // memory.high exists
+  bool operator==(const TaskFacts&) const = default;
 };
 
 // The write budget's minute, and a second more: a write is carried out a little after it was planned, and no
@@ -67,6 +68,8 @@ struct Breaker {
 
 struct TaskState {
   TaskFacts facts;
+  std::size_t place = 0;          // among all tasks by name: where the report has it
+  std::uint64_t listed_tick = 0;  // the last full tick that listed it
   KnobState cpu, memory;
   CpuState cpu_control;
   MemoryState memory_control;

@@ -198,8 +198,9 @@ void Loop::run_tick(Input input) {
   carry_out(outcome.plan);
   if (!outcome.plan.writes.empty()) plan_ = outcome.plan;
   name_writers(outcome.report);
-  report_ = std::make_shared<const Report>(std::move(outcome.report));
-  unpublished_.push_back(report_);
+  const auto report = std::make_shared<const Report>(std::move(outcome.report));
+  if (report->whole) report_ = report;
+  unpublished_.push_back(report);
   if (options_.recorder) options_.recorder->add(record::TickEntry{std::move(input), std::move(outcome.plan)});
 }
 

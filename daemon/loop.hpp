@@ -91,7 +91,7 @@ class Loop {
 
   State state_;
   Plan plan_;
-  std::shared_ptr<const Report> report_;                   // the last
+  std::shared_ptr<const Report> report_;                   // the last whole one
   std::deque<std::shared_ptr<const Report>> unpublished_;  // oldest first
   NodeFacts node_;
   std::vector<Receipt> receipts_;

@@ -1,4 +1,4 @@
-// What one tick tells the world: a complete picture, numbers only. Publish makes words of it.
+// What one tick tells the world, numbers only. Publish makes words of it.
 #pragma once
 
 #include <optional>
@@ -166,6 +166,9 @@ struct Report {
   std::uint64_t tick = 0;
   MonotonicTime now{};
   NodeReport node;
+  // Whole: `tasks` are all that there are. Else they are those that an event was about or a write came back
+  // for, and what was told of the others stands.
+  bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
   std::vector<Adjustment> adjustments;
   std::vector<Notice> notices;

@@ -21,14 +21,14 @@ std::uint64_t wall_time(const Report& report, std::uint64_t wall_usec, Monotonic
 BusModel::Delta BusModel::update(std::shared_ptr<const Report> report, std::uint64_t wall_usec) {
   Delta delta;
   report_ = std::move(report);
-  ++generation_;
+  if (report_->whole) ++generation_;
   // Both are ordered by name, so the hint is nearly always right; where it is wrong it only costs time.
   auto hint = tasks_.begin();
   for (const auto& task : report_->tasks) {
     const auto before = tasks_.size();
     const auto known = tasks_.try_emplace(hint, task.name);
     auto& view = known->second;
-    view.report = &task;
+    view.report = {report_, &task};
     view.generation = generation_;
     hint = std::next(known);
     if (tasks_.size() == before) continue;
@@ -37,7 +37,7 @@ BusModel::Delta BusModel::update(std::shared_ptr<const Report> report, std::uint
       if (at) view.changed_usec = std::max(view.changed_usec, wall_time(*report_, wall_usec, *at));
     }
   }
-  for (auto known = tasks_.begin(); known != tasks_.end();) {
+  for (auto known = tasks_.begin(); report_->whole && known != tasks_.end();) {
     if (known->second.generation == generation_) {
       ++known;
     } else {

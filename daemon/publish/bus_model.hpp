@@ -26,10 +26,10 @@ struct Change {
 };
 
 struct TaskView {
-  const TaskReport* report = nullptr;  // into the model's report; set while the task is listed
-  std::deque<Change> history;          // newest last
-  std::uint64_t changed_usec = 0;      // wall clock of the last change, 0: never
-  std::uint64_t generation = 0;        // of the last report that listed it
+  std::shared_ptr<const TaskReport> report;  // the last word on it; set while the task is listed
+  std::deque<Change> history;                // newest last
+  std::uint64_t changed_usec = 0;            // wall clock of the last change, 0: never
+  std::uint64_t generation = 0;              // of the last whole report, which listed it
 };
 
 // A pin or a suspension that came over the bus.
@@ -46,7 +46,7 @@ class BusModel {
     std::vector<std::string> removed, added;              // names, in order
     std::vector<std::pair<std::string, Change>> changes;  // of tasks that are listed
   };
-  // Takes a report in. A task keeps its history while its name stays listed.
+  // Takes a report in. A task keeps its history while its name stays listed in whole reports.
   Delta update(std::shared_ptr<const Report> report, std::uint64_t wall_usec);
 
   [[nodiscard]] const Report& report() const { return *report_; }

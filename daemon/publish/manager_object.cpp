@@ -100,7 +100,7 @@ string ManagerObject::task_of(const string& process) const {
 
 std::vector<ManagerObject::PlanRow> ManagerObject::plan() const {
   std::map<CgroupId, const TaskReport*> by_id;
-  for (const auto& task : context_.model.report().tasks) by_id[task.id] = &task;
+  for (const auto& [name, view] : context_.model.tasks()) by_id[view.report->id] = view.report.get();
   std::vector<PlanRow> rows;
   for (const auto& write : context_.hooks.plan().writes) {
     const auto task = by_id.find(write.id);

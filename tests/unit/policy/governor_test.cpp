@@ -52,6 +52,60 @@ TEST(Governor, TellsOfTasksThatComeAndGo) {
   EXPECT_TRUE(b.state.tasks.empty());
 }
 
+std::vector<std::string> names_in(const Report& report) {
+  std::vector<std::string> names;
+  for (const auto& task : report.tasks) names.push_back(task.name);
+  return names;
+}
+
+TEST(Governor, AFullTickReportsAllTasksByNameAndAnEventTickThoseItIsAbout) {
+  using Names = std::vector<std::string>;
+  Bench b;
+  b.auto_receipts = false;
+  for (const std::uint64_t id : {1, 2, 3}) b.add(id, cores(1));
+  b.tasks.at(CgroupId{1}).facts.name = "z";
+  EXPECT_TRUE(b.full().report.whole);
+  EXPECT_EQ(names_in(b.last.report), (Names{"t2", "t3", "z"}));
+
+  b.events = {{CgroupId{3}, b.now, 0}, {CgroupId{3}, b.now, 1}};
+  for (const std::uint64_t id : {1, 9}) {  // 9 is gone
+    auto& r = b.receipts.emplace_back();
+    r.id = CgroupId{id};
+    r.asked = r.holds.emplace(cores(1));
+  }
+  EXPECT_FALSE(b.event().report.whole);
+  EXPECT_EQ(names_in(b.last.report), (Names{"t3", "z"}));
+  EXPECT_EQ(names_in(b.event().report), Names{});
+
+  b.commands = {SuspendCommand{"", "maintenance"}};
+  EXPECT_TRUE(b.event().report.whole) << "a command may be about any task";
+  EXPECT_EQ(b.last.report.tasks.size(), 3U);
+
+  b.tasks.at(CgroupId{1}).facts.name = "a";
+  EXPECT_EQ(names_in(b.full().report), (Names{"a", "t2", "t3"}));
+  b.tasks.erase(CgroupId{2});
+  b.add(4);
+  EXPECT_EQ(names_in(b.full().report), (Names{"a", "t3", "t4"}));
+}
+
+TEST(Governor, TheOrderOfAFullTicksTasksDoesNotMatter) {
+  Bench b;
+  for (const std::uint64_t id : {1, 2, 3}) b.add(id, cores(1));
+  b.full();
+  Input in;
+  in.now = b.now + 100ms;
+  in.node = b.node;
+  for (auto& [id, task] : b.tasks) {
+    task.sample->read_at = in.now;
+    task.sample->memory_current = id.value << 20;
+    in.tasks.push_back(task);
+  }
+  std::reverse(in.tasks.begin(), in.tasks.end());
+  const auto out = tick(in, b.config, b.state);
+  ASSERT_EQ(out.state.tasks.size(), 3U);
+  for (const auto& [id, task] : out.state.tasks) EXPECT_EQ(task.sample->memory_current, id.value << 20);
+}
+
 TEST(Governor, ARefusedKnobOpensTheBreakerForThatTaskOnlyAndGivesTheBaselineBack) {
   auto config = one_task_config();
   config.tasks[0].policy.max_delay = 100ms;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "daemon/publish/names.hpp"
 #include "daemon/publish/rate_limit.hpp"
 
@@ -54,6 +56,22 @@ TEST(BusModel, OrderAndDuplicatesOnlyCostTime) {
   const auto delta = model.update(report_of({"b", "c"}), kWall);
   EXPECT_THAT(delta.added, IsEmpty());
   EXPECT_THAT(delta.removed, ElementsAre("a"));
+}
+
+TEST(BusModel, APartialReportLeavesTheOthersAsTheyWereTold) {
+  BusModel model;
+  model.update(report_of({"a", "b"}), kWall);
+  auto partial = report_of({"b"}, 2);
+  partial->whole = false;
+  partial->tasks[0].writes_total = 7;
+  partial->adjustments.push_back(adjustment_of("a", 99s));
+  const auto delta = model.update(std::exchange(partial, nullptr), kWall);
+  EXPECT_THAT(delta.removed, IsEmpty());
+  EXPECT_THAT(delta.added, IsEmpty());
+  EXPECT_EQ(delta.changes.size(), 1u);
+  EXPECT_EQ(model.find("a")->report->writes_total, 0u);
+  EXPECT_EQ(model.find("b")->report->writes_total, 7u);
+  EXPECT_THAT(model.update(report_of({"b"}, 3), kWall).removed, ElementsAre("a"));
 }
 
 TEST(BusModel, KeepsTheNewestChangesWithWallTimes) {
