@@ -11,7 +11,8 @@ import sys
 sys.path.insert(0, os.environ["PAYLOAD"] + "/guest")
 from lib import check, figure
 
-COUNTS = "10,100,1000,10000"
+# Ten thousand cgroups take a minute to make: once, where the walk is dearer against kept files.
+COUNTS = "10,100,1000,10000" if os.uname().release.startswith("6.1.") else "10,100,1000"
 # The goals are printed as met or missed. Well below them is a failure: the guest's host has other work, too.
 LEAST_OPEN_READ_RATIO, LEAST_PREAD_RATIO, MOST_EXPONENT = 30, 4, 1.1
 

@@ -7,6 +7,6 @@ import streams
 
 streams.main(
     "stream-events",
-    streams.Load(source=streams.trace("azure-llm-code", "events.csv", "burst"), speedup=10, peak_rate=30, seconds=45,
+    streams.Load(source=streams.trace("azure-llm-code", "events.csv", "burst"), speedup=15, peak_rate=30, seconds=30,
                  unit_cpu_ms=30),
 )  # fmt: skip

