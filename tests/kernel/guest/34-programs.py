@@ -4,6 +4,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import sluice
@@ -51,6 +52,23 @@ def oom_kill(tenant: sluice.Unit) -> None:
     check("programs.oom-kill-told", said, sluice.daemon_log(since)[-400:])
 
 
+def recorded(seconds: float) -> None:
+    """A run on this kernel, with what only its programs see, is the same run again when it is replayed."""
+    file = "/var/lib/sluice/check.rec"
+    sluice.recording(file)
+    with sluice.daemon(CONFIG, "tenant"):
+        time.sleep(seconds)
+        source = sluice.bus_get(sluice.TASK, "SampleSource", "tenant")
+    sluice.recording("")
+    done = subprocess.run(["sluice-replay", file], capture_output=True, text=True, timeout=60, check=False)
+    counts = re.search(r"(\d+) tick\(s\) over ([\d.]+) s, (\d+) write", done.stdout)
+    ticks, writes = (int(counts[1]), int(counts[3])) if counts else (0, 0)
+    figure("programs.replays", "ticks", ticks)
+    figure("programs.replays", "writes", writes)
+    check("programs.replays", source == "bpf" and done.returncode == 0 and ticks > 5 * seconds and writes > 0,
+          f"sampled by {source}, exit status {done.returncode}: {done.stdout[-300:]}{done.stderr}")  # fmt: skip
+
+
 def main() -> None:
     command = f"{sluice.BIN}/cpu_burner --burst-cpu-ms 5 --every-ms 50"
     with sluice.Unit("tenant", command, CPUQuota="40%", MemoryMax="64M", OOMPolicy="continue") as tenant:
@@ -60,6 +78,7 @@ def main() -> None:
             foreign_writer(tenant)
             oom_kill(tenant)
             errors = sluice.daemon_log(priority="err")
+        recorded(10)
         check("programs.no-error", errors == "", errors)
 
 

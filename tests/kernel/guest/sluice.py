@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -101,6 +102,17 @@ def daemon(config: str, *tasks: str) -> Iterator[None]:
         yield
     finally:
         systemctl("stop", "sluiced", check=False)
+
+
+def recording(file: str) -> None:
+    """From the daemon's next start on it records every tick in `file`, or no longer when that is empty."""
+    folder = UNITS / "sluiced.service.d"
+    shutil.rmtree(folder, ignore_errors=True)
+    if file:
+        folder.mkdir()
+        command = f"{shutil.which('sluiced')} --record {file}"
+        (folder / "record.conf").write_text(f"[Service]\nExecStart=\nExecStart={command}\n", encoding="utf-8")
+    systemctl("daemon-reload")
 
 
 def daemon_log(since: float = 0, priority: str = "debug") -> str:
