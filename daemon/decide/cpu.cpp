@@ -144,8 +144,9 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   }
 
   // Downwards: only on a fresh sample, never on missing signals, and without a known backlog only when
-  // nothing is bound.
-  const bool evidence = in.signals && in.signals->usage_cores && (in.signals->periods || unlimited);
+  // nothing is bound. An unlimited cgroup has the bandwidth counters too, at rest: where they are missing,
+  // nothing would tell later whether the quota is too small.
+  const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
   const bool observed = seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
   const auto reserve = std::max(1U, std::min(kWritesForRaises, in.writes_per_minute / 4));
   if (!evidence || !observed || (!s.backlog_known && s.binding_since) || in.writes_left <= reserve) return {};

@@ -86,6 +86,19 @@ TEST(Cpu, AnUnlimitedTaskGetsItsFirstQuotaOnceItHasBeenSeen) {
   EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_unlimited);
 }
 
+TEST(Cpu, AnUnlimitedTaskGetsNoQuotaWhileItsBandwidthIsNotKnown) {
+  Bench b;
+  b.add(1);
+  for (int i = 0; i < 100; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    const auto counters = std::exchange(b.sample().bandwidth, std::nullopt);
+    EXPECT_EQ(write_to(b.full().plan, Knob::cpu_max), nullptr);
+    b.sample().bandwidth = counters;
+  }
+  EXPECT_LT(until_change(b, 0.5, false, 0, 5s), 5s) << "the counters are back";
+  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_unlimited);
+}
+
 TEST(Cpu, ASurplusIsGivenBackAndIdlenessGoesToTheMinimum) {
   Bench b;
   b.add(1, cores(3));
