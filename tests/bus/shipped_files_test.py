@@ -58,7 +58,7 @@ class UnitFile(unittest.TestCase):
         for needed in ("Type=notify", "WatchdogSec=30s", "StateDirectory=sluice", "StateDirectoryMode=0700"):
             self.assertIn(needed, lines)
         filters = [line for line in self.unit.read_text().splitlines() if line.startswith("SystemCallFilter=")]
-        self.assertEqual("SystemCallFilter=bpf perf_event_open", filters[-1])  # after @privileged took it away
+        self.assertEqual("SystemCallFilter=bpf perf_event_open sched_setscheduler", filters[-1])  # after @privileged took it away
 
     def test_restore_runs_what_starts(self) -> None:
         commands = dict(line.split("=", 1) for line in self.unit.read_text().splitlines() if line.startswith("Exec"))
