@@ -14,7 +14,10 @@ constexpr double kKernelWindowDelays = 1.0;  // a lull must not be taken for the
 constexpr double kBacklogWindowMin = 0.45;   // with a backlog to steer by the mean may be short
 constexpr double kBacklogWindowDelays = 0.5;
 constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
-constexpr double kThreadsFade = 60;         // seconds
+// With patience and writes to spare a quota below the mean is mended in time, and costs less than one above.
+constexpr double kMarginLower = 0.12;
+constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
+constexpr double kThreadsFade = 60;                  // seconds
 constexpr double kBackstopDelays = 3;       // no sign of idle threads is believed for longer
 constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
@@ -32,6 +35,12 @@ MonotonicTime duration(double seconds) {
 }
 double quota_of(const CpuInput& in) {
   return std::min(in.quota_cores, in.max_cores);  // unlimited: the bound
+}
+
+double lowest_margin(const CpuInput& in) {
+  const double writes = in.max_delay_seconds * in.writes_per_minute / 60;
+  return kMarginMin -
+         kMarginLower * std::clamp((writes - kSpareWrites) / (kManyWrites - kSpareWrites), 0.0, 1.0);
 }
 
 void remember_arrival(const CpuInput& in, double work, double interval, CpuState& s) {
@@ -231,7 +240,7 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     // Half of an interval before a raise had less to leave.
     if (seconds(in.now - s.raised_at) >= interval)
       s.unused_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
-    s.margin = std::max(kMarginMin, s.margin - kMarginDownPerSecond * interval);
+    s.margin = std::max(lowest_margin(in), s.margin - kMarginDownPerSecond * interval);
   }
   observe_binding(in, s);
   if (in.signals || in.new_load) observe_backlog(in, interval, s);
