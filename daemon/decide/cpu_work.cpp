@@ -18,9 +18,9 @@ constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
 constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
-constexpr double kBackstopDelays = 3;       // no sign of idle threads is believed for longer
-constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
-constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
+constexpr double kBackstopDelays = 3;                // no sign of idle threads is believed for longer
+constexpr double kIdleThreadAge = 0.5;               // of an interval: when the thread went idle within it
+constexpr double kInServiceDelays = 0.5;             // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
 constexpr double kReportFreshMin = 0.3;     // seconds

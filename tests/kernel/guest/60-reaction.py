@@ -9,7 +9,7 @@ import time
 import sluice
 from lib import check, figure
 
-TASKS, SECONDS, BUDGET = 4, 55, 60
+TASKS, SECONDS, BUDGET = 7, 55, 60
 GOAL_USEC = 5000
 HISTORY_KEPT = 128
 GREEDY_CORES, BASELINE_CORES, PERIOD_S = 0.2, 0.05, 0.1
@@ -22,7 +22,7 @@ cpu_reserve = 0.25
 [[task]]
 match.unit = "bursty-*.service"
 max_delay = "100ms"
-cpu.max = 0.35
+cpu.max = 0.2
 cpu.writes_per_minute = {BUDGET}
 memory.enabled = false
 
@@ -106,7 +106,7 @@ class Stretch:
 
 def main() -> None:
     with_units = [
-        sluice.Unit(f"bursty-{i}", f"{sluice.BIN}/cpu_burner --burst-cpu-ms {250 + 50 * i} --every-ms {2700 + 400 * i}",
+        sluice.Unit(f"bursty-{i}", f"{sluice.BIN}/cpu_burner --burst-cpu-ms {150 + 25 * i} --every-ms {2700 + 200 * i}",
                     CPUQuota=f"{BASELINE_CORES * 100:.0f}%") for i in range(TASKS)]  # fmt: skip
     greedy = sluice.Unit("greedy", f"{sluice.BIN}/cpu_burner --burst-cpu-ms 100 --every-ms 50", CPUQuota=f"{BASELINE_CORES * 100:.0f}%")
     units = [*with_units, greedy]
@@ -146,7 +146,7 @@ def main() -> None:
         for key in ("late_p50_usec", "late_p99_usec", "late_max_usec"):
             figure("reaction", f"machine_{key}", stretch.noise[key])
         figure("reaction", "goal_p99_met", int(stretch.quantile(0.99) <= GOAL_USEC))
-        check("reaction", len(stretch.reactions) >= 50 and not stretch.too_slow(), stretch.sentence())
+        check("reaction", len(stretch.reactions) >= 80 and not stretch.too_slow(), stretch.sentence())
         answered, raises = len(stretch.reactions), len(stretch.raises)
         figure("reaction.by-events", "raises", raises)
         figure("reaction.by-events", "raises_by_events_ratio", answered / max(raises, 1))
