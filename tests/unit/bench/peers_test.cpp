@@ -1,6 +1,7 @@
 // Each peer does what is published of it.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
 #include "tests/bench/peers/captain.hpp"
@@ -27,7 +28,7 @@ class Loop {
     return quota_;
   }
   double seconds(double length, double usage, bool throttled = false) {
-    for (int i = 0; i < static_cast<int>(length * 10 + 0.5); ++i) step(usage, throttled);
+    for (int i = 0; i < std::lround(length * 10); ++i) step(usage, throttled);
     return quota_;
   }
   double quota() const { return quota_; }

@@ -23,13 +23,15 @@ using sluice::testing::random_tick;
 using ::testing::HasSubstr;
 
 class Recording : public ::testing::Test {
+ public:
+  ~Recording() override { fs::remove_all(folder); }
+
  protected:
   Recording() {
     std::string pattern = fs::temp_directory_path() / "sluice-record-XXXXXX";
     folder = ::mkdtemp(pattern.data());
     path = folder / "ticks";
   }
-  ~Recording() override { fs::remove_all(folder); }
 
   // A configuration and `ticks` ticks; the ticks.
   std::vector<TickEntry> record(int ticks, RecorderOptions options = {.daemon_version = "1.2"}) {
