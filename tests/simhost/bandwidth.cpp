@@ -41,6 +41,13 @@ void Bandwidth::throttle(double now, unsigned cpus) {
   throttled_cpus_ = std::max(1U, cpus);
 }
 
+void Bandwidth::throttle_also(double now, unsigned cpus) {
+  if (!throttled_ || cpus <= throttled_cpus_) return;
+  throttled_before_ += (now - throttled_since_) * throttled_cpus_;
+  throttled_since_ = now;
+  throttled_cpus_ = cpus;
+}
+
 void Bandwidth::catch_up(double now) {
   while (limited() && next_boundary_ <= now) {
     const double boundary = next_boundary_;
@@ -82,7 +89,8 @@ void Bandwidth::unthrottle(double now) {
   if (!throttled_) return;
   throttled_ = false;
   // cpu.stat learns of a throttle when it ends, and sums it over the run queues.
-  throttled_time_ += (now - throttled_since_) * throttled_cpus_;
+  throttled_time_ += throttled_before_ + (now - throttled_since_) * throttled_cpus_;
+  throttled_before_ = 0;
 }
 
 CpuMax Bandwidth::cpu_max() const {

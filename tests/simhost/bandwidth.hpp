@@ -26,6 +26,9 @@ class Bandwidth {
   void consume(double usec);
   // The pool is empty and `cpus` run queues still want to run.
   void throttle(double now, unsigned cpus);
+  // So many run queues have threads that want to run while it is throttled: one that wakes on another CPU
+  // stops, too.
+  void throttle_also(double now, unsigned cpus);
   // Performs every refill due up to `now`.
   void catch_up(double now);
 
@@ -56,8 +59,9 @@ class Bandwidth {
   bool timer_active_ = false;
   bool idle_ = true;
   bool throttled_ = false;
-  double throttled_since_ = 0;
+  double throttled_since_ = 0;  // for so many CPUs
   unsigned throttled_cpus_ = 0;
+  double throttled_before_ = 0;  // of this throttle, for fewer
 
   std::uint64_t nr_periods_ = 0;
   std::uint64_t nr_throttled_ = 0;

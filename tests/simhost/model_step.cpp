@@ -142,6 +142,10 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
     sum.some = std::max(sum.some, some);
     sum.touched = true;
   };
+  if (use.cpu > 0 || use.cpu_some > 0 || use.memory_some > 0) {
+    task.cgroup->psi(Resource::cpu).add(task.work.run_queues().by_cpu());
+    task.work.run_queues().forget();
+  }
   for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) {
     at->cpu_usage += use.cpu;
     at->cpu_system += system;

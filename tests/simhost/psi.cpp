@@ -48,11 +48,35 @@ void Psi::average(Line& line, double elapsed) {
   line.total_at_update = line.total;
 }
 
+void Psi::add(const std::vector<CpuTime>& by_cpu) {
+  if (by_cpu_.size() < by_cpu.size()) by_cpu_.resize(by_cpu.size());
+  for (std::size_t i = 0; i < by_cpu.size(); ++i) {
+    by_cpu_[i].nonidle += by_cpu[i].nonidle;
+    by_cpu_[i].some += by_cpu[i].some;
+    by_cpu_[i].full += by_cpu[i].full;
+  }
+}
+
+void Psi::collect() {
+  double nonidle = 0, some = 0, full = 0;
+  for (CpuTime& cpu : by_cpu_) {
+    nonidle += cpu.nonidle;
+    some += cpu.some * cpu.nonidle;
+    full += cpu.full * cpu.nonidle;
+    cpu = {};
+  }
+  if (nonidle <= 0) return;
+  some_.total += some / nonidle;
+  full_.total += full / nonidle;
+}
+
 void Psi::advance(double now) {
   const double elapsed = now - last_;
   last_ = now;
-  add(forced_some_ * elapsed, forced_full_ * elapsed);
+  for (double* total : {&some_.total, &polled_some_}) *total += forced_some_ * elapsed;
+  for (double* total : {&full_.total, &polled_full_}) *total += forced_full_ * elapsed;
   while (now >= next_average_) {
+    collect();
     average(some_, 2e6);
     average(full_, 2e6);
     next_average_ += 2e6;
@@ -60,15 +84,17 @@ void Psi::advance(double now) {
   if (triggers_.empty()) return;
   std::erase_if(triggers_, [](const auto& weak) { return weak.expired(); });
   for (const auto& weak : triggers_) {
-    if (const auto trigger = weak.lock()) trigger->update(now, trigger->full() ? full_.total : some_.total);
+    if (const auto trigger = weak.lock()) trigger->update(now, trigger->full() ? polled_full_ : polled_some_);
   }
 }
 
-PressureTotals Psi::totals() const {
+PressureTotals Psi::totals() {
+  collect();
   return {.some = Usec(std::llround(some_.total)), .full = Usec(std::llround(full_.total))};
 }
 
-std::string Psi::text(bool with_full_line) const {
+std::string Psi::text(bool with_full_line) {
+  collect();
   const auto line = [](const char* name, const Line& l) {
     char out[128];
     std::snprintf(out, sizeof out, "%s avg10=%.2f avg60=%.2f avg300=%.2f total=%.0f\n", name, l.avg[0],

@@ -35,6 +35,13 @@ class PsiTrigger {
   bool event_ = false;
 };
 
+// What one CPU's run queue of a cgroup came to, usec.
+struct CpuTime {
+  double nonidle = 0;  // with a thread on it that runs or wants to
+  double some = 0;     // with one that waits
+  double full = 0;     // ... and none that runs
+};
+
 class Psi {
  public:
   void start(double now) {
@@ -42,17 +49,25 @@ class Psi {
     next_average_ = now + 2e6;
   }
   void add(double some_usec, double full_usec) {
+    polled_some_ += some_usec;
+    polled_full_ += full_usec;
+    if (!by_cpu_.empty()) return;
     some_.total += some_usec;
     full_.total += full_usec;
   }
+  // From then on the totals are of CPUs, each weighted by the time it was not idle between two collections,
+  // as the kernel has them: every two seconds, and whenever somebody reads. Triggers collect on their own, so
+  // often that what add() is told is near enough.
+  void add(const std::vector<CpuTime>& by_cpu);
   // Averages move every two seconds; triggers look ten times a window.
   void advance(double now);
   void watch(const std::shared_ptr<PsiTrigger>& trigger) { triggers_.push_back(trigger); }
 
-  double some_usec() const { return some_.total; }
-  double full_usec() const { return full_.total; }
-  PressureTotals totals() const;
-  std::string text(bool with_full_line) const;
+  // What triggers go by.
+  double some_usec() const { return polled_some_; }
+  double full_usec() const { return polled_full_; }
+  PressureTotals totals();
+  std::string text(bool with_full_line);
   // A forced pressure: share of the time that `some` (and `full`) grow by, until it is set to 0.
   void force(double some_share, double full_share) {
     forced_some_ = some_share;
@@ -66,9 +81,13 @@ class Psi {
     std::array<double, 3> avg{};
   };
   void average(Line& line, double elapsed);
+  void collect();
 
   Line some_;
   Line full_;
+  std::vector<CpuTime> by_cpu_;  // since the last collection
+  double polled_some_ = 0;
+  double polled_full_ = 0;
   double last_ = 0;
   double next_average_ = 2e6;
   double forced_some_ = 0;

@@ -21,7 +21,7 @@ struct Options {
   double cpus = 2;
   std::uint64_t quota_usec = 0;  // 0: none
   std::uint64_t period_usec = 100'000;
-  double overhead_usec = 0;
+  double cost_scale = 1;
 };
 
 std::vector<ListedRecord> read_arrivals(const Options& o) {
@@ -35,7 +35,7 @@ std::vector<ListedRecord> read_arrivals(const Options& o) {
     if (!(fields >> record.at_usec >> record.cpu_usec) || record.at_usec < before || record.cpu_usec <= 0)
       throw std::runtime_error(fmt::format("{}:{}: '{}': expected AT_USEC CPU_USEC, in order of time",
                                            o.arrivals, out.size() + 1, line));
-    record.cpu_usec += o.overhead_usec;
+    record.cpu_usec *= o.cost_scale;
     out.push_back(record);
   }
   return out;
@@ -80,8 +80,7 @@ int main(int argc, char** argv) {
   app.add_option("--cpus", o.cpus, "of the host")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--quota-usec", o.quota_usec, "0: none")->capture_default_str();
   app.add_option("--period-usec", o.period_usec)->capture_default_str();
-  app.add_option("--overhead-usec", o.overhead_usec, "CPU time of each record on top of its own")
-      ->capture_default_str();
+  app.add_option("--cost-scale", o.cost_scale, "multiplies each record's CPU time")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     return run(o);

@@ -18,6 +18,7 @@ Work::Work(const WorkSpec& spec, std::uint64_t seed, double start)
 }
 
 void Work::set_spec(const WorkSpec& spec, double now) {
+  resting_.clear();
   if (spec.records != spec_.records) next_listed_ = 0;
   spec_ = spec;
   rate_end_ = -1;
@@ -91,6 +92,31 @@ void Work::take_arrivals(double until) {
   }
 }
 
+void Work::place_threads(unsigned cpus, bool stalled, bool throttled) {
+  cpus = std::min(cpus, spec_.threads + spec_.spin_threads + 1);
+  run_queues_.resize(cpus);
+  for (unsigned i = 0; i < spec_.spin_threads; ++i) run_queues_.add(i, true);
+  if (background_left_ > 0) run_queues_.add(spec_.spin_threads, true);
+  std::size_t placed = 0;
+  for (Record& record : serving_) {
+    if (record.cpu >= cpus) continue;
+    run_queues_.add(record.cpu, !stalled);
+    ++placed;
+  }
+  while (resting_.size() + placed < spec_.threads) resting_.push_back(static_cast<unsigned>(resting_.size()));
+  for (Record& record : serving_) {
+    if (record.cpu >= cpus) {
+      record.cpu = run_queues_.choose(resting_.empty() ? 0 : resting_.front(), throttled);
+      if (!resting_.empty()) resting_.pop_front();
+      run_queues_.add(record.cpu, !stalled);
+    } else if (!throttled) {
+      const unsigned to = run_queues_.better_than(record.cpu);
+      if (to != record.cpu) run_queues_.move(record.cpu, to, !stalled);
+      record.cpu = to;
+    }
+  }
+}
+
 void Work::progress(double now, double per_thread, SliceUse& use) {
   if (background_left_ > 0) {
     background_left_ -= per_thread;
@@ -106,6 +132,7 @@ void Work::progress(double now, double per_thread, SliceUse& use) {
     delays_.add(now - serving_[i].arrival, static_cast<double>(spec_.max_delay.count()));
     use.finished += 1;
     ++finished_ever_;
+    resting_.push_back(serving_[i].cpu);
     serving_.erase(serving_.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }
@@ -124,8 +151,12 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
     if (stalled) next = std::min(next, stall_until_);
 
     const bool wants_cpu = threads > 0 && !slice.frozen;
+    const bool starved = above < kEpsilon;
+    place_threads(static_cast<unsigned>(std::ceil(slice.node_cpus)), stalled,
+                  bandwidth.throttled() || starved);
+    if (wants_cpu && bandwidth.throttled()) bandwidth.throttle_also(t, run_queues_.busy());
     if (wants_cpu && !bandwidth.throttled() && bandwidth.runtime() < kEpsilon) {
-      bandwidth.throttle(t, std::min(threads, static_cast<unsigned>(std::ceil(slice.node_cpus))));
+      bandwidth.throttle(t, run_queues_.busy());
       ++stops_;
       stopped_threads_ += threads;
       stop_began_ = t;
@@ -134,7 +165,6 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
       continue;  // the observer may have refilled the pool
     }
     if (stop_began_ >= 0 && !bandwidth.throttled()) end_throttle(t);
-    const bool starved = above < kEpsilon;
     double running = 0;  // cores
     double wait_some = 0;
     double wait_full = 0;
@@ -166,6 +196,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
       use.memory_some += elapsed;
       if (running == 0) use.memory_full += elapsed;
     }
+    if (!slice.frozen) run_queues_.account(elapsed, wait_full);
     account_waits(elapsed, bandwidth.throttled(), wants_cpu ? threads - running : 0);
     if (running > 0) {
       const double used = running * elapsed;
@@ -223,10 +254,12 @@ SocketFlow Work::flow() const {
 void Work::restart(double now) {
   for (auto it = serving_.rbegin(); it != serving_.rend(); ++it) {
     it->cost = it->total;
+    it->cpu = kNoCpu;
     queued_cpu_ += it->cost;
     queue_.push_front(*it);
   }
   serving_.clear();
+  resting_.clear();
   background_left_ = 0;
   stall_until_ = now;
 }

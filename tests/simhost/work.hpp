@@ -11,6 +11,7 @@
 #include "tests/simhost/delays.hpp"
 #include "tests/simhost/load.hpp"
 #include "tests/simhost/rng.hpp"
+#include "tests/simhost/run_queues.hpp"
 
 namespace sluice::simhost {
 
@@ -91,6 +92,8 @@ class Work {
   const Delays& delays() const { return delays_; }
   std::uint64_t finished_ever() const { return finished_ever_; }
   SchedulerTotals scheduler() const;
+  // Of the time since the host last forgot it.
+  RunQueues& run_queues() { return run_queues_; }
   SocketFlow flow() const;
   // Told of each record, as (arrival in usec, CPU it needs in usec), in order; for an oracle.
   void on_arrival(std::function<void(double, double)> observer) { arrival_observer_ = std::move(observer); }
@@ -100,10 +103,13 @@ class Work {
     double arrival = 0;
     double cost = 0;  // CPU still to do
     double total = 0;
+    unsigned cpu = kNoCpu;
   };
+  static constexpr unsigned kNoCpu = ~0U;  // not placed yet
   void plan_arrival(double after);
   double rate_at(double t);
   void take_arrivals(double until);
+  void place_threads(unsigned cpus, bool stalled, bool throttled);
   void progress(double now, double per_thread, SliceUse& use);
   void account_waits(double elapsed, bool throttled, double waiting);
   void end_throttle(double now);
@@ -112,6 +118,8 @@ class Work {
   Rng rng_;
   std::deque<Record> queue_;
   std::vector<Record> serving_;
+  RunQueues run_queues_;
+  std::deque<unsigned> resting_;  // threads without a record, longest first, by the CPU each was on
   std::size_t next_listed_ = 0;
   double next_arrival_ = 0;  // below 0: no arrival, but a moment to look at the load again
   double rate_ = 0;          // records per usec, until rate_end_

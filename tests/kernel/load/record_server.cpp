@@ -1,5 +1,5 @@
 // Serves a list of records, of known CPU time at known times, in a cgroup, and tells what the kernel's files
-// and the records' delays say of it. The cgroup is left as it is: its limits are the caller's.
+// and the records' delays say of it. Its quota is the caller's, and there must be one.
 #include <fmt/format.h>
 #include <semaphore.h>
 #include <sys/mman.h>
@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -30,7 +31,7 @@ using namespace sluice::load;
 constexpr std::size_t kMostRecords = 4096;
 
 struct Options {
-  std::string cgroup, arrivals;
+  std::string cgroup, arrivals, served;
   unsigned threads = 1;
   double seconds = 8;
 };
@@ -89,12 +90,18 @@ class QuietBurner {
   volatile std::uint64_t sink_ = 0;
 };
 
+// What a record came to. Its cost is all that its thread used since the record before: waking up, too.
+struct Served {
+  std::atomic<std::int64_t> cpu_usec{0};
+  std::atomic<std::int64_t> done_usec{0};  // 0: not yet
+};
+
 // What the process in the cgroup and the one that watches it share.
 struct Shared {
-  sem_t ready, go;
+  sem_t started, ready, go;
   std::atomic<std::int64_t> start_usec{0};
   std::atomic<std::size_t> next{0};
-  std::array<std::atomic<std::int64_t>, kMostRecords> done_usec{};  // by record; 0: not yet
+  std::array<Served, kMostRecords> served{};
 };
 
 Shared* share() {
@@ -102,36 +109,54 @@ Shared* share() {
       mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) throw std::runtime_error("mmap: " + std::string(std::strerror(errno)));
   auto* shared = new (memory) Shared;
+  sem_init(&shared->started, 1, 0);
   sem_init(&shared->ready, 1, 0);
   sem_init(&shared->go, 1, 0);
   return shared;
 }
 
+void wait_for(sem_t& semaphore) {
+  while (sem_wait(&semaphore) != 0) {
+  }
+}
+
 // A free thread takes the next record, now or when it arrives: one queue, first come first served.
 void serve(const std::vector<Record>& records, Shared& shared) {
   QuietBurner burner;
-  sem_post(&shared.ready);
-  while (sem_wait(&shared.go) != 0) {
-  }
+  sem_post(&shared.started);
+  wait_for(shared.go);
+  std::int64_t before = now_usec(CLOCK_THREAD_CPUTIME_ID);
   for (std::size_t i; (i = shared.next++) < records.size();) {
     const std::int64_t due = shared.start_usec + records[i].at_usec;
     while (now_usec() < due) sleep_until_usec(due);
     burner.burn(records[i].cpu_usec);
-    shared.done_usec[i] = now_usec();
+    const std::int64_t after = now_usec(CLOCK_THREAD_CPUTIME_ID);
+    shared.served[i].cpu_usec = after - before;
+    shared.served[i].done_usec = now_usec();
+    before = after;
   }
+  for (;;) pause();
 }
 
 [[noreturn]] void be_the_task(const Options& o, const std::vector<Record>& records, Shared& shared) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < o.threads; ++i) threads.emplace_back([&] { serve(records, shared); });
+  for (unsigned i = 0; i < o.threads; ++i) wait_for(shared.started);
+  // Only now, with all threads: to start is work that no record asked for, and so is to end; it will be
+  // killed.
   std::ofstream procs(o.cgroup + "/cgroup.procs");
   if (!(procs << "0\n").flush()) {
     fmt::print(stderr, "record_server: {}/cgroup.procs: cannot be joined\n", o.cgroup);
     _exit(1);
   }
-  std::vector<std::thread> threads;
-  for (unsigned i = 0; i < o.threads; ++i) threads.emplace_back([&] { serve(records, shared); });
-  for (auto& thread : threads) thread.join();
-  for (;;) pause();  // it is killed: an exit would be work, too
+  sem_post(&shared.ready);
+  QuietBurner burner;  // the quota's timer only runs while somebody does
+  while (shared.start_usec == 0) {
+    burner.burn(200);
+    sleep_until_usec(now_usec() + 15'000);
+  }
+  for (;;) pause();
 }
 
 std::string read_file(const std::string& path) {
@@ -164,23 +189,55 @@ Counters look(const std::string& cgroup) {
           .full = total_of(pressure, "full")};
 }
 
+// A moment at which one of the quota's periods began: of some that are seen to begin, the one seen soonest
+// after.
+std::int64_t begin_of_a_period(const std::string& cgroup, std::int64_t period_usec) {
+  std::int64_t best = now_usec();
+  std::int64_t periods = look(cgroup).periods;
+  const std::int64_t end = best + std::max<std::int64_t>(6 * period_usec, 200'000);
+  bool seen = false;
+  while (now_usec() < end) {
+    sleep_until_usec(now_usec() + 500);
+    const Counters now = look(cgroup);
+    if (now.periods == periods) continue;
+    const std::int64_t past = now.at_usec - best;
+    const std::int64_t since = (past % period_usec + period_usec) % period_usec;  // if `best` was exact
+    const std::int64_t off = since > period_usec / 2 ? since - period_usec : since;
+    best = !seen || off < 0 ? now.at_usec : now.at_usec - off;
+    periods = now.periods;
+    seen = true;
+  }
+  if (!seen) throw std::runtime_error(cgroup + ": no period of its quota was seen to begin");
+  return best;
+}
+
 void tell(const std::vector<Record>& records, const Shared& shared, const Counters& a, const Counters& b) {
   Ages delays;
-  double cpu_usec = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const std::int64_t done = shared.done_usec[i];
-    if (done == 0 || done > b.at_usec) continue;
-    delays.add(done - shared.start_usec - records[i].at_usec);
-    cpu_usec += records[i].cpu_usec;
+    const std::int64_t done = shared.served[i].done_usec;
+    if (done != 0 && done <= b.at_usec) delays.add(done - shared.start_usec - records[i].at_usec);
   }
   fmt::print(
       R"({{"elapsed_usec": {}, "usage_usec": {}, "nr_periods": {}, "nr_throttled": {}, "throttled_usec": {}, )"
-      R"("some_usec": {}, "full_usec": {}, "finished": {}, "finished_cpu_usec": {:.0f}, )"
+      R"("some_usec": {}, "full_usec": {}, "finished": {}, )"
       R"("delay_p50_ms": {:.2f}, "delay_p99_ms": {:.2f}}})"
       "\n",
       b.at_usec - a.at_usec, b.usage - a.usage, b.periods - a.periods,
       b.throttled_periods - a.throttled_periods, b.throttled_usec - a.throttled_usec, b.some - a.some,
-      b.full - a.full, delays.count(), cpu_usec, delays.quantile_ms(0.5), delays.quantile_ms(0.99));
+      b.full - a.full, delays.count(), delays.quantile_ms(0.5), delays.quantile_ms(0.99));
+}
+
+// The list once more, with what each record really cost; a record that was not finished keeps what it should
+// cost.
+void write_served(const std::string& path, const std::vector<Record>& records, const Shared& shared) {
+  std::ofstream out(path);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Served& served = shared.served[i];
+    out << fmt::format(
+        "{} {:.0f}\n", records[i].at_usec,
+        served.done_usec != 0 ? std::max(1.0, static_cast<double>(served.cpu_usec)) : records[i].cpu_usec);
+  }
+  if (!out.flush()) throw std::runtime_error(path + ": cannot be written");
 }
 
 int run(const Options& o) {
@@ -189,17 +246,20 @@ int run(const Options& o) {
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("fork: " + std::string(std::strerror(errno)));
   if (child == 0) be_the_task(o, records, *shared);
-  for (unsigned i = 0; i < o.threads; ++i) {
-    timespec limit{};
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 20;
-    if (sem_timedwait(&shared->ready, &limit) != 0) {
-      kill(child, SIGKILL);
-      throw std::runtime_error(o.cgroup + ": the task does not start");
-    }
+  timespec limit{};
+  clock_gettime(CLOCK_REALTIME, &limit);
+  limit.tv_sec += 20;
+  if (sem_timedwait(&shared->ready, &limit) != 0) {
+    kill(child, SIGKILL);
+    throw std::runtime_error(o.cgroup + ": the task does not start");
   }
-  // What starting took has left the run queues, the period and its timer.
-  shared->start_usec = now_usec() + 400'000;
+  // From the start of a period, so that the model can begin at the same point. What starting took has been
+  // forgotten by then.
+  double cores = 0, period_seconds = 0;
+  if (!parse_cpu_max(read_file(o.cgroup + "/cpu.max"), 1, cores, period_seconds))
+    throw std::runtime_error(o.cgroup + "/cpu.max: is not QUOTA PERIOD");
+  const auto period_usec = std::llround(period_seconds * 1e6);
+  shared->start_usec = begin_of_a_period(o.cgroup, period_usec) + (300'000 / period_usec + 3) * period_usec;
   for (unsigned i = 0; i < o.threads; ++i) sem_post(&shared->go);
   sleep_until_usec(shared->start_usec);
   const Counters before = look(o.cgroup);
@@ -208,6 +268,7 @@ int run(const Options& o) {
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   tell(records, *shared, before, after);
+  if (!o.served.empty()) write_served(o.served, records, *shared);
   return 0;
 }
 
@@ -218,6 +279,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Serves a list of records in a cgroup, and tells what its files say of it", "record_server"};
   app.add_option("cgroup", o.cgroup, "its folder")->required();
   app.add_option("--arrivals", o.arrivals, "file with lines AT_USEC CPU_USEC")->required();
+  app.add_option("--served", o.served, "file for the list with the CPU time that each record really took");
   app.add_option("--threads", o.threads)->check(CLI::Range(1, 64))->capture_default_str();
   app.add_option("--seconds", o.seconds)->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);

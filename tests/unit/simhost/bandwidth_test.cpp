@@ -31,6 +31,22 @@ TEST(Bandwidth, RefillsAtPeriodStart) {
   EXPECT_EQ(b.stat().throttled, Usec(80'000));
 }
 
+TEST(Bandwidth, ARunQueueThatStopsLaterCountsFromThen) {
+  Bandwidth b;
+  b.set(20 * kMs, 100 * kMs, 0, 0);
+  b.consume(20 * kMs);
+  b.throttle(20 * kMs, 1);
+  b.throttle_also(50 * kMs, 2);
+  b.throttle_also(70 * kMs, 1);  // one whose thread has moved is still stopped
+  b.catch_up(100 * kMs);
+  EXPECT_EQ(b.stat().throttled, Usec(130'000)) << "80 ms and 50 ms";
+  b.throttle_also(110 * kMs, 2);
+  b.consume(20 * kMs);
+  b.throttle(120 * kMs, 1);
+  b.catch_up(200 * kMs);
+  EXPECT_EQ(b.stat().throttled, Usec(210'000)) << "80 ms more";
+}
+
 TEST(Bandwidth, AWriteRefillsAndWakesWhateverItSets) {
   Bandwidth b;
   b.set(20 * kMs, 100 * kMs, 0, 0);
