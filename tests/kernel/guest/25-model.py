@@ -59,10 +59,12 @@ FIGURES = [
     Figure("periods", lambda told: told["nr_periods"], 4, 0.02),
     # A period more or less for a record that just fits.
     Figure("throttle_ratio", lambda told: told["nr_throttled"] / max(1, told["nr_periods"]), 0.05, 0.05),
-    # Run queues stop up to a slice (5 ms) apart and overrun by up to a tick (4 ms); the model stops all at once.
-    Figure("throttled_share", share("throttled_usec"), 0.03, 0.15),
-    Figure("some_share", share("some_usec"), 0.03, 0.1),
-    Figure("full_share", share("full_usec"), 0.03, 0.1),
+    # Run queues stop up to a slice (5 ms) apart and overrun by up to a tick (4 ms); the model stops all at once. Of several,
+    # the kernel's sum is smaller by a tenth to a fifth.
+    Figure("throttled_share", share("throttled_usec"), 0.03, 0.2),
+    # On which CPU a thread wakes is the kernel's choice, and for long and short records worth a fifth from run to run.
+    Figure("some_share", share("some_usec"), 0.03, 0.12),
+    Figure("full_share", share("full_usec"), 0.03, 0.12),
     # Times on the guest's own clock: its CPUs are stopped now and then, for some 10 ms, by the machine they share.
     Figure("p50_ms", lambda told: told["delay_p50_ms"], 5, 0.2),
     Figure("p99_ms", lambda told: told["delay_p99_ms"], 25, 0.15),
@@ -150,9 +152,10 @@ def main() -> None:
 
     of_use: set[str] = set()
     for host, how in WRONG_HOSTS.items():
-        seen = {f"{shape.name}: {', '.join(keys)}" for shape, kernel in measured if (keys := outside(kernel, in_model(shape, **how)))}
-        of_use |= {key for line in seen for key in line.split(": ")[1].split(", ")}
-        print(f"{host}: {'; '.join(sorted(seen)) or 'not told from this one'}")
+        told_by = [(shape.name, outside(kernel, in_model(shape, **how))) for shape, kernel in measured]
+        seen = [f"{name}: {', '.join(keys)}" for name, keys in told_by if keys]
+        of_use.update(key for _, keys in told_by for key in keys)
+        print(f"{host}: {'; '.join(seen) or 'not told from this one'}")
         check(f"model.not-{host.replace(' ', '-')}", bool(seen))
     idle = [f.key for f in FIGURES if f.key not in of_use]
     check("model.each-band-can-fail", not idle, f"told no wrong host: {', '.join(idle)}" if idle else "")
