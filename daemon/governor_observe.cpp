@@ -1,5 +1,6 @@
 // What the tick is told of the tasks: which there are, what they do, and whether another hand was on a knob.
 #include <algorithm>
+#include <utility>
 
 #include "daemon/governor_parts.hpp"
 
@@ -76,6 +77,14 @@ void follow_facts(const Tick& t, TaskState& task, const TaskFacts& facts) {
   task.memory.present = facts.has_memory && (policy.memory.enabled || task.memory.touched);
 }
 
+void drop_unlisted(Tick& t) {
+  std::erase_if(t.state.tasks, [&](const auto& entry) {
+    if (entry.second.listed_tick == t.state.ticks) return false;
+    t.notice(Notice::Kind::task_removed, entry.second);
+    return true;
+  });
+}
+
 void order_by_name(std::map<CgroupId, TaskState>& tasks) {
   std::vector<TaskState*> order;
   order.reserve(tasks.size());
@@ -91,6 +100,7 @@ void order_by_name(std::map<CgroupId, TaskState>& tasks) {
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
+  std::size_t listed = 0;
   auto next = tasks.begin();
   t.observed.reserve(t.input.tasks.size());
   for (const auto& o : t.input.tasks) {
@@ -103,16 +113,13 @@ void settle_tasks(Tick& t) {
       names_changed |= next->second.facts.name != o.facts.name;
       follow_facts(t, next->second, o.facts);
     }
-    next->second.listed_tick = t.state.ticks;
+    if (std::exchange(next->second.listed_tick, t.state.ticks) != t.state.ticks) ++listed;
     t.observed.push_back(&next->second);
     ++next;
   }
-  const auto gone = std::erase_if(tasks, [&](const auto& entry) {
-    if (entry.second.listed_tick == t.state.ticks) return false;
-    t.notice(Notice::Kind::task_removed, entry.second);
-    return true;
-  });
-  if (names_changed || gone > 0) order_by_name(tasks);
+  const bool some_left = listed < tasks.size();
+  if (some_left) drop_unlisted(t);
+  if (names_changed || some_left) order_by_name(tasks);
 }
 
 void list_tasks(Tick& t) {
