@@ -4,6 +4,7 @@
 // to do.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <utility>
@@ -78,6 +79,8 @@ class Node {
                                         : 1e9;
     const auto used = Usec{static_cast<std::int64_t>(std::min(want, quota) * 1e5)};
     s.read_at = input_.now;
+    // As the kernel does: what is above memory.high is reclaimed. The probes end at the task's floor.
+    if (s.memory_high->bytes) s.memory_current = std::min(*s.memory_current, *s.memory_high->bytes);
     s.cpu->usage += used;
     s.bandwidth->nr_periods += 1;
     if (want > quota) {
