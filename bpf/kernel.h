@@ -99,6 +99,7 @@ struct cgroup___embedded_psi {
 struct cfs_bandwidth {
   int64_t period; /* ktime_t */
   uint64_t quota;
+  uint64_t burst; /* since 5.14 */
   int nr_periods;
   int nr_throttled;
   uint64_t throttled_time;

@@ -27,6 +27,7 @@ enum sluice_group {
   SLUICE_HAS_SWAP = 1u << 8,            /* swap_current_bytes, swap_max_bytes */
   SLUICE_HAS_MEMORY_STAT = 1u << 9,     /* memory_stat */
   SLUICE_HAS_RUNNABLE = 1u << 10,       /* runnable_threads */
+  SLUICE_HAS_CPU_BURST = 1u << 11,      /* cfs_burst_us */
 };
 
 enum sluice_resource { SLUICE_CPU = 0, SLUICE_MEMORY = 1, SLUICE_IO = 2, SLUICE_RESOURCES = 3 };
@@ -78,6 +79,7 @@ struct sluice_record {
 
   uint64_t cfs_quota_us; /* cpu.max; SLUICE_NO_LIMIT = max */
   uint64_t cfs_period_us;
+  uint64_t cfs_burst_us; /* cpu.max.burst */
 
   struct sluice_pressure pressure[SLUICE_RESOURCES];
 
@@ -110,8 +112,8 @@ struct sluice_event {
 
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, valid) == 16, "the header is 24 bytes");
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, usage_ns) == 24, "no padding after the header");
-SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, pressure) == 88, "no padding before pressure");
-SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_current_bytes) == 136, "no padding before memory");
-SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_stat) == 216, "no padding before memory_stat");
-SLUICE_STATIC_ASSERT(sizeof(struct sluice_record) == 312, "the wire format has a size of its own");
+SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, pressure) == 96, "no padding before pressure");
+SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_current_bytes) == 144, "no padding before memory");
+SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, memory_stat) == 224, "no padding before memory_stat");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_record) == 320, "the wire format has a size of its own");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_event) == 32, "the wire format has a size of its own");

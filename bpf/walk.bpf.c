@@ -198,6 +198,11 @@ static __always_inline void read_bandwidth(struct cgroup* cgrp, struct sluice_re
   r->cfs_quota_us = quota_ns == UINT64_MAX ? SLUICE_NO_LIMIT : quota_ns / NSEC_PER_USEC;
   r->cfs_period_us = copied_u64(OFFSET(bandwidth->period)) / NSEC_PER_USEC;
   r->valid |= SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX;
+  // It stands before the counters of every kernel that has it, so it was copied with them.
+  if (!bpf_core_field_exists(bandwidth->burst)) return;
+  if (END(bandwidth->burst) > END(bandwidth->nr_throttled)) return;
+  r->cfs_burst_us = copied_u64(OFFSET(bandwidth->burst)) / NSEC_PER_USEC;
+  r->valid |= SLUICE_HAS_CPU_BURST;
 }
 
 // PAGE_COUNTER_MAX, which the files call "max".

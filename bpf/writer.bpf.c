@@ -36,11 +36,11 @@ static __always_inline bool same(const char* name, const char* wanted) {
   return false;
 }
 
-// -1: not one of the two.
+// A burst is part of its quota's knob. -1: none of them.
 static __always_inline int knob_of(struct kernfs_node* file) {
   char name[NAME] = {};
   bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, name));
-  if (same(name, "cpu.max")) return SLUICE_KNOB_CPU_MAX;
+  if (same(name, "cpu.max") || same(name, "cpu.max.burst")) return SLUICE_KNOB_CPU_MAX;
   if (same(name, "memory.high")) return SLUICE_KNOB_MEMORY_HIGH;
   return -1;
 }

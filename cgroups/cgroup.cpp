@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -16,10 +17,9 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
 constexpr std::array<std::string_view, kFileCount> kFileNames = {
-    "cpu.max",           "cpu.stat",      "cpu.pressure",        "io.pressure",
-    "memory.current",    "memory.events", "memory.high",         "memory.max",
-    "memory.pressure",   "memory.stat",   "memory.swap.current", "memory.swap.max",
-    "cgroup.controllers"};
+    "cpu.max",        "cpu.max.burst",       "cpu.stat",        "cpu.pressure",      "io.pressure",
+    "memory.current", "memory.events",       "memory.high",     "memory.max",        "memory.pressure",
+    "memory.stat",    "memory.swap.current", "memory.swap.max", "cgroup.controllers"};
 
 // A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
 Result<Fd> open_directory(const Root& root, std::string_view path) {
@@ -138,8 +138,20 @@ Result<T> Cgroup::read_as(File file, Result<T> (*parse)(std::string_view)) const
   return value;
 }
 
+Result<std::optional<Usec>> Cgroup::read_cpu_burst() const {
+  auto burst = read_as(File::cpu_max_burst, parse_cpu_burst);
+  if (burst) return std::optional(*burst);
+  if (means_vanished(burst.error())) return std::optional<Usec>();
+  return tl::unexpected(std::move(burst.error()));
+}
+
 Result<CpuMax> Cgroup::read_cpu_max() const {
-  return read_as(File::cpu_max, parse_cpu_max);
+  auto value = read_as(File::cpu_max, parse_cpu_max);
+  if (!value) return value;
+  const auto burst = read_cpu_burst();
+  if (!burst) return tl::unexpected(burst.error());
+  value->burst = *burst;
+  return value;
 }
 Result<CpuStat> Cgroup::read_cpu_stat() const {
   return read_as(File::cpu_stat, parse_cpu_stat);
@@ -188,7 +200,32 @@ Result<void> Cgroup::write(Knob knob, const KnobValue& value) const {
   if (std::holds_alternative<CpuMax>(value) != (knob == Knob::cpu_max)) {
     return tl::unexpected(Error{EINVAL, file_path(name), "a value of another knob for"});
   }
-  const auto text = format(value);
+  if (const auto* cpu = std::get_if<CpuMax>(&value)) return write_cpu_max(*cpu);
+  return write_text(name, format(value));
+}
+
+// The kernel refuses whatever would leave the burst above the quota, and every write it takes refills the
+// period: so the quota goes first, as it may be urgent, and the burst is touched only where it must be.
+// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: hence the look after it.
+Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
+  const auto write_burst = [&](Usec burst) {
+    return write_text(file_name(File::cpu_max_burst), std::to_string(burst.count()));
+  };
+  auto written = write_text(file_name(File::cpu_max), format(value));
+  if (!written && written.error().errno_value == EINVAL && value.quota) {
+    const auto burst = read_cpu_burst();
+    if (!burst || !*burst || **burst <= *value.quota) return written;
+    const auto lowered = write_burst(std::min(value.burst.value_or(*value.quota), *value.quota));
+    if (!lowered) return lowered;
+    written = write_text(file_name(File::cpu_max), format(value));
+  }
+  if (!written || !value.burst) return written;
+  const auto burst = read_cpu_burst();
+  if (!burst) return tl::unexpected(burst.error());
+  return *burst == value.burst ? written : write_burst(*value.burst);
+}
+
+Result<void> Cgroup::write_text(std::string_view name, const std::string& text) const {
   // A descriptor of its own: the kernel serialises accesses through one, and a read must not wait for a
   // write.
   const Fd file = open_file(dir_.get(), name, O_WRONLY);

@@ -21,6 +21,7 @@ namespace sluice::cgroups {
 
 enum class File : std::uint8_t {
   cpu_max,
+  cpu_max_burst,
   cpu_stat,
   cpu_pressure,
   io_pressure,
@@ -34,7 +35,7 @@ enum class File : std::uint8_t {
   memory_swap_max,
   controllers,
 };
-inline constexpr std::size_t kFileCount = 13;
+inline constexpr std::size_t kFileCount = 14;
 std::string_view file_name(File file);
 
 class Cgroup {
@@ -59,7 +60,7 @@ class Cgroup {
   [[nodiscard]] bool has_cpu() const { return has(Knob::cpu_max); }
   [[nodiscard]] bool has_memory() const { return has(Knob::memory_high); }
 
-  [[nodiscard]] Result<CpuMax> read_cpu_max() const;
+  [[nodiscard]] Result<CpuMax> read_cpu_max() const;  // and cpu.max.burst, where the kernel has it
   [[nodiscard]] Result<CpuStat> read_cpu_stat() const;
   [[nodiscard]] Result<PressureTotals> read_cpu_pressure() const;
   [[nodiscard]] Result<PressureTotals> read_io_pressure() const;
@@ -76,7 +77,7 @@ class Cgroup {
 
   // Writes and does not look back; read() tells what the kernel made of it. memory.high may block for long
   // while the kernel reclaims; a signal ends that with EINTR or early success, the limit being set either
-  // way.
+  // way. A cpu.max brings its burst along, in an order in which the kernel takes both.
   [[nodiscard]] Result<void> write(Knob knob, const KnobValue& value) const;
 
   // Files stay open after their first read, while descriptors are plenty. This closes them, for when another
@@ -90,6 +91,10 @@ class Cgroup {
   Result<std::string_view> read_text(File file, std::span<char> buffer) const;
   template <class T>
   Result<T> read_as(File file, Result<T> (*parse)(std::string_view)) const;
+  Result<void> write_text(std::string_view name, const std::string& text) const;
+  Result<void> write_cpu_max(const CpuMax& value) const;
+  // None: the kernel has no such file.
+  Result<std::optional<Usec>> read_cpu_burst() const;
 
   Fd dir_;
   CgroupId id_;

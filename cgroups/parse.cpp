@@ -15,6 +15,7 @@ namespace sluice::cgroups {
 namespace {
 
 constexpr std::size_t kQuotedMax = 40;  // of hostile text in a message
+constexpr std::string_view kBurst = " burst ";
 
 tl::unexpected<Error> malformed(std::string_view what, std::string_view found) {
   std::string text(what);
@@ -103,6 +104,12 @@ Result<CpuMax> parse_cpu_max(std::string_view text) {
     return malformed("cpu.max's quota must be \"max\" or microseconds", text);
   }
   return value;
+}
+
+Result<Usec> parse_cpu_burst(std::string_view text) {
+  const auto burst = to_usec(strip_newline(text));
+  if (!burst) return malformed("cpu.max.burst must be microseconds", text);
+  return *burst;
 }
 
 Result<MemoryLimit> parse_memory_limit(std::string_view text) {
@@ -248,8 +255,17 @@ Result<Controllers> parse_controllers(std::string_view text) {
 }
 
 Result<KnobValue> parse_knob(Knob knob, std::string_view text) {
-  if (knob == Knob::cpu_max) return parse_cpu_max(text).map([](const CpuMax& v) { return KnobValue(v); });
-  return parse_memory_limit(text).map([](const MemoryLimit& v) { return KnobValue(v); });
+  if (knob != Knob::cpu_max)
+    return parse_memory_limit(text).map([](const MemoryLimit& v) { return KnobValue(v); });
+  const auto at = text.find(kBurst);
+  auto value = parse_cpu_max(text.substr(0, at));
+  if (!value) return tl::unexpected(std::move(value.error()));
+  if (at != std::string_view::npos) {
+    const auto burst = parse_cpu_burst(text.substr(at + kBurst.size()));
+    if (!burst) return tl::unexpected(burst.error());
+    value->burst = *burst;
+  }
+  return KnobValue(*value);
 }
 
 std::string format(const CpuMax& value) {
@@ -262,7 +278,10 @@ std::string format(const MemoryLimit& value) {
 }
 
 std::string format(const KnobValue& value) {
-  return std::visit([](const auto& v) { return format(v); }, value);
+  auto text = std::visit([](const auto& v) { return format(v); }, value);
+  const auto* cpu = std::get_if<CpuMax>(&value);
+  if (cpu && cpu->burst) text.append(kBurst).append(std::to_string(cpu->burst->count()));
+  return text;
 }
 
 Result<void> check_writable(Knob knob, const KnobValue& value) {
@@ -275,6 +294,9 @@ Result<void> check_writable(Knob knob, const KnobValue& value) {
     if (cpu->period < kCpuPeriodMin || cpu->period > kCpuPeriodMax)
       return refuse("the period must be 1 ms to 1 s");
     if (cpu->quota && *cpu->quota < kCpuQuotaMin) return refuse("the quota must be at least 1 ms");
+    if (cpu->burst && *cpu->burst < Usec::zero()) return refuse("the burst must not be negative");
+    if (cpu->quota && cpu->burst && *cpu->burst > *cpu->quota)
+      return refuse("the burst must be at most the quota");
     return {};
   }
   const auto* memory = std::get_if<MemoryLimit>(&value);
@@ -284,6 +306,11 @@ Result<void> check_writable(Knob knob, const KnobValue& value) {
 }
 
 bool holds_as_asked(const KnobValue& asked, const KnobValue& held) {
+  if (const auto* asked_cpu = std::get_if<CpuMax>(&asked), *held_cpu = std::get_if<CpuMax>(&held);
+      asked_cpu && held_cpu) {
+    return asked_cpu->quota == held_cpu->quota && asked_cpu->period == held_cpu->period &&
+           (!asked_cpu->burst || asked_cpu->burst == held_cpu->burst);
+  }
   const auto* asked_memory = std::get_if<MemoryLimit>(&asked);
   const auto* held_memory = std::get_if<MemoryLimit>(&held);
   if (!asked_memory || !held_memory) return asked == held;

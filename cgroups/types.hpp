@@ -29,9 +29,11 @@ struct CgroupId {
 using Bytes = std::uint64_t;
 
 // cpu.max: "$QUOTA $PERIOD" in microseconds. No quota = "max". Kernel: 1 ms <= period <= 1 s, quota >= 1 ms.
+// With it cpu.max.burst, how much unused quota later periods may use: at most the quota, at every moment.
 struct CpuMax {
   std::optional<Usec> quota;
   Usec period{100'000};
+  std::optional<Usec> burst{};  // none: not known, or the kernel (before 5.14) has no such file
   bool operator==(const CpuMax&) const = default;
 };
 inline constexpr Usec kCpuQuotaMin{1'000};

@@ -33,11 +33,12 @@ struct Node {
 
 struct Cpu {
   bool enabled = true;
-  double min_cores = 0.05;               // >= 0.01
-  std::optional<double> max_cores;       // none: the node's capacity less its reserve
-  std::optional<double> initial_cores;   // none: start from what cpu.max holds
-  double step_cores = 0;                 // > 0: quotas are whole multiples (runtimes that count cores)
-  double tolerance = 0.10;               // no write for a smaller relative change, 0 <= x < 0.5
+  double min_cores = 0.05;              // >= 0.01
+  std::optional<double> max_cores;      // none: the node's capacity less its reserve
+  std::optional<double> initial_cores;  // none: start from what cpu.max holds
+  double step_cores = 0;                // > 0: quotas are whole multiples (runtimes that count cores)
+  std::optional<double> burst_ratio;    // cpu.max.burst / quota, 0 .. 1; none: the task's own, as far as fits
+  double tolerance = 0.10;              // no write for a smaller relative change, 0 <= x < 0.5
   std::uint32_t writes_per_minute = 60;  // hard budget, 1 .. 600
 };
 

@@ -46,7 +46,7 @@ struct RawNode {
 
 struct RawCpu {
   Slot<bool> enabled;
-  Slot<double> min, max, initial, step, tolerance;
+  Slot<double> min, max, initial, step, burst, tolerance;
   Slot<std::int64_t> writes_per_minute;
 };
 

@@ -158,6 +158,7 @@ void read_cpu(Section& in, RawCpu& cpu) {
   in.value("max", cpu.max, cores);
   in.value("initial", cpu.initial, cores);
   in.value("step", cpu.step, InRange<double>{kCores, 0, kMostCores});
+  in.value("burst", cpu.burst, InRange<double>{kRatio, 0, 1});
   in.value("tolerance", cpu.tolerance, InRange<double>{kRatio, 0, 0.5, true});
   in.value("writes_per_minute", cpu.writes_per_minute, InRange<std::int64_t>{kWhole, 1, 600});
 }

@@ -79,6 +79,7 @@ Cpu resolve_cpu(const Layers<RawCpu>& in, Report& report) {
   const auto max = in.take(out.max_cores, &RawCpu::max);
   const auto initial = in.take(out.initial_cores, &RawCpu::initial);
   const auto step = in.take(out.step_cores, &RawCpu::step);
+  in.take(out.burst_ratio, &RawCpu::burst);
   in.take(out.tolerance, &RawCpu::tolerance);
   in.take(out.writes_per_minute, &RawCpu::writes_per_minute);
   must_not_exceed(min, "cpu.min", max, "cpu.max", show_cores, report);

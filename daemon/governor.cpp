@@ -107,9 +107,11 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
   for (const auto& g : share.grants) {
     const TaskState& task = *lane.tasks[g.claim];
     const KnobState& state = knob == Knob::cpu_max ? task.cpu : task.memory;
-    const KnobValue value = knob == Knob::cpu_max
-                                ? KnobValue{cpu_max_of(g.value, std::get<CpuMax>(state.holds).period)}
-                                : KnobValue{memory_limit_of(g.value)};
+    const KnobValue value =
+        knob == Knob::cpu_max
+            ? KnobValue{with_burst(cpu_max_of(g.value, std::get<CpuMax>(state.holds).period),
+                                   std::get<CpuMax>(state.baseline), t.policy_of(task).cpu.burst_ratio)}
+            : KnobValue{memory_limit_of(g.value)};
     if (value == state.holds) continue;
     Write w{task.facts.id, knob, value, g.reason, {}};
     if (knob == Knob::cpu_max) {
@@ -117,6 +119,26 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
         w.caused_at = e->second;
     }
     t.plan.writes.push_back(w);
+  }
+}
+
+// A quota that stays may call for another burst: the configuration changed, or another hand set it. Seldom,
+// so that a kernel with a mind of its own costs no budget.
+constexpr auto kBurstRetry = std::chrono::seconds(10);
+void plan_bursts(Tick& t, const Lane& lane, const Share& share) {
+  std::vector<bool> written(lane.claims.size());
+  for (const auto& g : share.grants) written[g.claim] = true;
+  for (std::size_t i = 0; i < lane.claims.size(); ++i) {
+    const TaskState& task = *lane.tasks[i];
+    const auto& holds = std::get<CpuMax>(task.cpu.holds);
+    if (written[i] || !lane.claims[i].movable || !holds.quota) continue;
+    if (task.cpu.confirmed_at != MonotonicTime{} && t.input.now < task.cpu.confirmed_at + kBurstRetry)
+      continue;
+    const CpuMax value =
+        with_burst(holds, std::get<CpuMax>(task.cpu.baseline), t.policy_of(task).cpu.burst_ratio);
+    if (!value.burst || value == holds) continue;
+    t.plan.writes.push_back(
+        {task.facts.id, Knob::cpu_max, value, Reason{.rule = Rule::burst, .wanted = cores_of(holds)}, {}});
   }
 }
 
@@ -168,6 +190,7 @@ void govern_cpu(Tick& t) {
   t.report.node.cpu_missing_cores = share.missing;
   t.minima_exceed |= share.minima_exceed;
   if (has_cause(t)) plan_grants(t, lane, share, Knob::cpu_max);
+  if (t.full()) plan_bursts(t, lane, share);
 }
 
 void govern_memory(Tick& t) {

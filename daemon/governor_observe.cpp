@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/arbitrate/knob_value.hpp"
 #include "daemon/governor_parts.hpp"
 
 namespace sluice::parts {
@@ -14,21 +15,41 @@ void adopt_knob(KnobState& knob, bool present, const KnobValue& baseline,
   knob.holds = holds.value_or(baseline);
 }
 
-std::optional<KnobValue> sampled(const Sample& s, Knob knob) {
-  if (knob == Knob::cpu_max) return s.cpu_max ? std::optional<KnobValue>(*s.cpu_max) : std::nullopt;
+// A source that does not show the burst leaves it as it is believed to be.
+std::optional<KnobValue> sampled(const Sample& s, Knob knob, const KnobValue& believed) {
+  if (knob == Knob::cpu_max) {
+    if (!s.cpu_max) return std::nullopt;
+    CpuMax found = *s.cpu_max;
+    if (!found.burst) found.burst = std::get<CpuMax>(believed).burst;
+    return found;
+  }
   return s.memory_high ? std::optional<KnobValue>(*s.memory_high) : std::nullopt;
+}
+
+bool same_limit(const KnobValue& a, const KnobValue& b) {
+  const auto *x = std::get_if<CpuMax>(&a), *y = std::get_if<CpuMax>(&b);
+  return x && y ? x->quota == y->quota && x->period == y->period : a == b;
+}
+
+// What another hand left becomes the baseline; but a burst that is still ours is none of its doing.
+KnobValue adopted(const KnobValue& found, const KnobValue& ours, const KnobValue& baseline) {
+  const auto* now = std::get_if<CpuMax>(&found);
+  if (!now || now->burst != std::get<CpuMax>(ours).burst) return found;
+  return with_burst(*now, std::get<CpuMax>(baseline), std::nullopt);
 }
 
 // Another hand on the knob. The baseline come back (systemd's reload does it) is put right at once; any
 // other value is somebody's wish, and is yielded to for a while, unless the config says otherwise.
 void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
   if (!knob.present || knob.in_flight || t.mode != config::Mode::enforce) return;
-  const auto found = sampled(*task.sample, which);
+  const auto found = sampled(*task.sample, which, knob.holds);
   if (!found || task.sample->read_at <= knob.confirmed_at || *found == knob.holds) return;
   constexpr auto kYield = std::chrono::seconds(60);
   constexpr auto kResetWindow = std::chrono::minutes(1);
   constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
-  const bool reset = knob.touched && *found == knob.baseline;
+  // A reset of cpu.max need not touch the burst.
+  const bool reset = knob.touched && (*found == knob.baseline ||
+                                      (same_limit(*found, knob.baseline) && !same_limit(*found, knob.holds)));
   Notice& notice = t.notice(reset ? Notice::Kind::knob_reset : Notice::Kind::foreign_write, task);
   notice.expected = knob.holds;
   notice.found = *found;
@@ -51,8 +72,8 @@ void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
     }
   }
   if (was_ours && !reset) {
-    knob.baseline = *found;
-    knob.touched = false;
+    knob.baseline = adopted(*found, ours, knob.baseline);
+    knob.touched = !(knob.baseline == *found);
   }
   if (was_ours) task.yield_until = t.input.now + kYield;
 }
@@ -61,10 +82,11 @@ TaskState newcomer(const Tick& t, const Observation& o) {
   const auto& policy = t.config.tasks[o.facts.config_index].policy;
   TaskState task;
   task.facts = o.facts;
-  auto holds = [&](Knob k) { return o.sample ? sampled(*o.sample, k) : std::nullopt; };
-  adopt_knob(task.cpu, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline, holds(Knob::cpu_max));
-  adopt_knob(task.memory, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline,
-             holds(Knob::memory_high));
+  auto adopt = [&](KnobState& knob, Knob which, bool present, const KnobValue& baseline) {
+    adopt_knob(knob, present, baseline, o.sample ? sampled(*o.sample, which, baseline) : std::nullopt);
+  };
+  adopt(task.cpu, Knob::cpu_max, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline);
+  adopt(task.memory, Knob::memory_high, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline);
   return task;
 }
 

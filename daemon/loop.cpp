@@ -258,8 +258,13 @@ void Loop::follow_notices(const Report& report) {
     const auto state = state_.tasks.find(n.id);
     if (state == state_.tasks.end()) continue;
     const KnobState& held = knob == Knob::cpu_max ? state->second.cpu : state->second.memory;
-    if (!(held.baseline == *n.found)) continue;  // overridden, not adopted
-    registry_.set_baseline(n.id, knob, *n.found);
+    const auto* task = registry_.find(n.id);
+    if (!task) continue;
+    const auto& facts = task->facts;
+    const KnobValue known =
+        knob == Knob::cpu_max ? KnobValue{facts.cpu_baseline} : KnobValue{facts.memory_baseline};
+    if (held.baseline == known) continue;  // overridden, not adopted
+    registry_.set_baseline(n.id, knob, held.baseline);
     (void)lease_.remove(n.id, knob);
     journal_baselines({n.id});
   }

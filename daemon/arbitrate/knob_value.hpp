@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "cgroups/types.hpp"
 #include "daemon/decide/cpu.hpp"
@@ -26,6 +27,15 @@ inline CpuMax cpu_max_of(double cores, Usec period) {
   const auto quota =
       Usec{static_cast<std::int64_t>(std::llround(cores * static_cast<double>(period.count())))};
   return {std::max(quota, kCpuQuotaMin), period};
+}
+// The burst that goes with a quota: a share of it, or without one the task's own as far as the quota allows.
+// None where the kernel has none.
+inline CpuMax with_burst(CpuMax v, const CpuMax& baseline, std::optional<double> ratio) {
+  v.burst = baseline.burst;
+  if (!v.burst || !v.quota) return v;
+  v.burst = ratio ? Usec{static_cast<std::int64_t>(*ratio * static_cast<double>(v.quota->count()))}
+                  : std::min(*v.burst, *v.quota);
+  return v;
 }
 // The kernel rounds down to pages; asking for a whole number of them makes the read-back equal.
 inline MemoryLimit memory_limit_of(double bytes) {

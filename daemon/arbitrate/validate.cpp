@@ -24,7 +24,9 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
   if (!value || !t.cpu.present) return Invariant::knob_absent;
   if (value->period < kCpuPeriodMin || value->period > kCpuPeriodMax) return Invariant::out_of_bounds;
   if (value->quota && *value->quota < kCpuQuotaMin) return Invariant::out_of_bounds;
-  if (w.reason.rule == Rule::released || w.reason.rule == Rule::pinned) return std::nullopt;
+  if (w.reason.rule == Rule::released) return std::nullopt;
+  if (value->quota && value->burst.value_or(Usec{0}) > *value->quota) return Invariant::out_of_bounds;
+  if (w.reason.rule == Rule::pinned) return std::nullopt;
   const double cores = cores_of(*value);
   if (cores > b.cpu_max + kQuotaRounding || cores < b.cpu_min - kQuotaRounding)
     return Invariant::out_of_bounds;

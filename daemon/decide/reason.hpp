@@ -24,6 +24,7 @@ enum class Rule : std::uint8_t {
   memory_futile,    // lifted: reclaim frees nothing
   memory_floor,     // raised: below anon + unreclaimable
   bound,            // moved into [min, max]
+  burst,            // the quota stays, its burst follows the configuration
   capacity,         // cut: the node has no more
   reasserted,       // written again: another hand undid it
   pinned,           // an administrator holds the value
@@ -63,6 +64,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "memory-floor";
     case Rule::bound:
       return "bound";
+    case Rule::burst:
+      return "burst";
     case Rule::capacity:
       return "capacity";
     case Rule::reasserted:

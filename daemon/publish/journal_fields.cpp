@@ -30,11 +30,12 @@ constexpr std::array kNoticeIds{
     NoticeId{Notice::Kind::plan_violation, "b84afe5960b941ca976a6f0da71d781e"},
 };
 
-// For machines: the kernel's own spelling of a value.
+// For machines: the kernel's own spelling of a value, and the burst where there is one.
 std::string raw_value(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
-    return cpu->quota ? fmt::format("{} {}", cpu->quota->count(), cpu->period.count())
-                      : fmt::format("max {}", cpu->period.count());
+    const bool bursts = cpu->burst.value_or(Usec{0}) > Usec{0};
+    return fmt::format("{} {}{}", cpu->quota ? std::to_string(cpu->quota->count()) : "max",
+                       cpu->period.count(), bursts ? fmt::format(" burst {}", cpu->burst->count()) : "");
   }
   const auto& limit = std::get<MemoryLimit>(value);
   return limit.bytes ? fmt::format("{}", *limit.bytes) : "max";

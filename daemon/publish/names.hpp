@@ -58,6 +58,9 @@ inline std::uint64_t quota_value(const CpuMax& cpu) {
   if (!cpu.quota || cpu.period.count() <= 0) return kInfinity;
   return usec_value(static_cast<double>(cpu.quota->count()) / static_cast<double>(cpu.period.count()));
 }
+inline std::uint64_t burst_value(const CpuMax& cpu) {
+  return cpu.burst ? static_cast<std::uint64_t>(cpu.burst->count()) : kInfinity;
+}
 inline std::uint64_t limit_value(const MemoryLimit& limit) {
   return limit.bytes.value_or(kInfinity);
 }

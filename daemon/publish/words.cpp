@@ -152,11 +152,16 @@ string bytes_in(double bytes, int digits) {
                                                  : fmt::format("{:.{}f} {}", bytes, digits, units[unit]);
 }
 
+string burst_words(const CpuMax& cpu) {
+  const Usec burst = cpu.burst.value_or(Usec{0});
+  return burst > Usec{0} ? fmt::format(" + {} burst", duration_words(burst)) : string();
+}
+
 string value_in(const KnobValue& value, int digits) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
     if (!cpu->quota || cpu->period.count() <= 0) return "no limit";
     const double cores = static_cast<double>(cpu->quota->count()) / static_cast<double>(cpu->period.count());
-    return fmt::format("{:.{}f} cores", cores, digits + 1);
+    return fmt::format("{:.{}f} cores{}", cores, digits + 1, burst_words(*cpu));
   }
   const auto& limit = std::get<MemoryLimit>(value);
   return limit.bytes ? bytes_in(static_cast<double>(*limit.bytes), digits) : "no limit";
@@ -193,7 +198,8 @@ string duration_words(Nsec duration) {
 string value_words(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
     if (!cpu->quota || cpu->period.count() <= 0) return "no limit";
-    return cores_words(static_cast<double>(cpu->quota->count()) / static_cast<double>(cpu->period.count()));
+    return cores_words(static_cast<double>(cpu->quota->count()) / static_cast<double>(cpu->period.count())) +
+           burst_words(*cpu);
   }
   const auto& limit = std::get<MemoryLimit>(value);
   return limit.bytes ? bytes_words(static_cast<double>(*limit.bytes)) : "no limit";
@@ -225,6 +231,8 @@ string reason_words(Knob knob, const Reason& reason) {
       return "the first value, from the configuration" + clamps(reason, memory);
     case Rule::bound:
       return "moved into the bounds in force" + clamps(reason, memory);
+    case Rule::burst:
+      return "the quota stays, its burst follows the configuration";
     case Rule::capacity:
       return "the node has no more to give" + clamps(reason, memory);
     case Rule::reasserted:

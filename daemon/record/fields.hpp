@@ -20,8 +20,8 @@ void fields(auto& archive, Is<CgroupId> auto& v) {
   archive(value);
 }
 void fields(auto& archive, Is<CpuMax> auto& v) {
-  auto& [quota, period] = v;
-  archive(quota, period);
+  auto& [quota, period, burst] = v;
+  archive(quota, period, burst);
 }
 void fields(auto& archive, Is<MemoryLimit> auto& v) {
   auto& [bytes] = v;
@@ -139,8 +139,10 @@ void fields(auto& archive, Is<config::Node> auto& v) {
   archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write);
 }
 void fields(auto& archive, Is<config::Cpu> auto& v) {
-  auto& [enabled, min_cores, max_cores, initial_cores, step_cores, tolerance, writes_per_minute] = v;
-  archive(enabled, min_cores, max_cores, initial_cores, step_cores, tolerance, writes_per_minute);
+  auto& [enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance,
+         writes_per_minute] = v;
+  archive(enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance,
+          writes_per_minute);
 }
 void fields(auto& archive, Is<config::Memory> auto& v) {
   auto& [enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute] = v;

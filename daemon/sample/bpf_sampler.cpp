@@ -36,6 +36,7 @@ Sample from_record(const sluice_record& r) {
   if (has(SLUICE_HAS_CPU_MAX)) {
     s.cpu_max = CpuMax{std::nullopt, Usec{static_cast<std::int64_t>(r.cfs_period_us)}};
     if (r.cfs_quota_us != SLUICE_NO_LIMIT) s.cpu_max->quota = Usec{static_cast<std::int64_t>(r.cfs_quota_us)};
+    if (has(SLUICE_HAS_CPU_BURST)) s.cpu_max->burst = Usec{static_cast<std::int64_t>(r.cfs_burst_us)};
   }
   if (has(SLUICE_HAS_CPU_PRESSURE)) s.cpu_pressure = pressure(r.pressure[SLUICE_CPU]);
   if (has(SLUICE_HAS_MEMORY_PRESSURE)) s.memory_pressure = pressure(r.pressure[SLUICE_MEMORY]);

@@ -79,6 +79,7 @@ void Bed::finish() {
   figures_.quota_cores = s.allocated_cores;
   figures_.offered_cores = s.offered_usec / wall;
   figures_.q10_cores = s.q10_cores;
+  figures_.could10_cores = s.could10_cores;
   figures_.delay_p50_s = s.delay_p50_usec / 1e6;
   figures_.delay_p99_s = s.delay_p99_usec / 1e6;
   figures_.delay_worst_s = std::max(s.delay_worst_usec, s.oldest_age_usec) / 1e6;

@@ -24,8 +24,9 @@ struct Conditions {
 struct Figures {
   double usage_cores = 0;
   double quota_cores = 0;    // time mean of what was written
-  double offered_cores = 0;  // of what could run: quotas of all periods, and refills by writes
+  double offered_cores = 0;  // of what could run: the pool at each period's start, and refills by writes
   double q10_cores = 0;      // mean over 10 s windows of each one's largest quota
+  double could10_cores = 0;  // and of the most that one of its periods could have run
   double late_share = 0;     // of all arrivals, those unfinished at the end included
   double delay_p50_s = 0, delay_p99_s = 0, delay_worst_s = 0;
   double stall_share = 0;  // of wall time, with the quota spent and work waiting

@@ -16,11 +16,12 @@ struct Wanted {
   double quota_20[3];
   double q10[3];        // at 60 writes a minute; 0: 10 % below the best peer
   double saving_60[3];  // core-weighted, against the best peer
+  double quota_burst;   // with a burst, at the shortest deadline and 60 writes a minute; 0: no goal
 };
 constexpr Wanted kWanted[] = {
-    {"kernel", {1.45, 1.18, 1.08}, {1.80, 1.40, 1.12}, {0, 0, 0}, {0.40, 0.45, 0.36}},
-    {"bytes", {1.35, 1.04, 1.01}, {1.65, 1.15, 1.02}, {2.2, 1.5, 1.25}, {0.45, 0.50, 0.40}},
-    {"lag", {1.35, 1.04, 1.01}, {1.65, 1.15, 1.02}, {2.2, 1.5, 1.25}, {0.45, 0.50, 0.40}},
+    {"kernel", {1.45, 1.18, 1.08}, {1.80, 1.40, 1.12}, {0, 0, 0}, {0.40, 0.45, 0.36}, 1.33},
+    {"bytes", {1.35, 1.04, 1.01}, {1.65, 1.15, 1.02}, {2.2, 1.5, 1.25}, {0.45, 0.50, 0.40}, 1.25},
+    {"lag", {1.35, 1.04, 1.01}, {1.65, 1.15, 1.02}, {2.2, 1.5, 1.25}, {0.45, 0.50, 0.40}, 0},
 };
 constexpr double kWorstAbovePeer = 1.05;
 constexpr double kQ10AgainstPeer = 0.9;
@@ -54,6 +55,16 @@ void add_line(const Line& line, const Wanted& wanted, std::size_t d, std::vector
   most(out, what("q10 / best peer's, worst trace"), kWorstAbovePeer, peer.worst_q10_ratio);
 }
 
+void add_burst(const Line& line, const Wanted& wanted, std::vector<Goal>& out) {
+  const auto what = [&](std::string_view figure) {
+    return fmt::format("{:<6} d = {:<4g} {} writes, {}: {}", line.visibility, line.deadline_s, line.budget,
+                       line.setting, figure);
+  };
+  most(out, what("quota / usage"), wanted.quota_burst, line.quota);
+  out.push_back({what("late above the cap's own, each trace"), "<= 0.1 %",
+                 fmt::format("{:.3f} %", 100 * line.worst_late), line.worst_late <= kLateAllowed});
+}
+
 }  // namespace
 
 std::vector<Goal> goals(const std::vector<Line>& lines) {
@@ -64,7 +75,10 @@ std::vector<Goal> goals(const std::vector<Line>& lines) {
         for (const Line& line : lines) {
           const bool same =
               line.policy == "ours" && line.visibility == wanted.visibility && line.budget == budget;
-          if (same && std::abs(line.deadline_s - kDeadlines[d]) < 1e-9) add_line(line, wanted, d, out);
+          if (!same || std::abs(line.deadline_s - kDeadlines[d]) >= 1e-9) continue;
+          if (line.burst == 0) add_line(line, wanted, d, out);
+          if (line.burst > 0 && budget == 60 && d == 0 && wanted.quota_burst > 0)
+            add_burst(line, wanted, out);
         }
       }
     }

@@ -23,6 +23,7 @@ struct Arguments {
   MemoryTraceOptions memory;
   StudyOptions study;
   std::vector<std::string> policies, parts;
+  std::vector<double> bursts;
   std::uint64_t seed = 1;
   std::uint32_t seeds = 1;
   bool quick = false, all_runs = false, all_memory = false;
@@ -53,6 +54,8 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--budget", a.study.budgets, "Writes a minute; may be repeated")
       ->check(CLI::Range(1, 600))
       ->default_str("20 60");
+  app.add_option("--burst", a.bursts, "Ours also with cpu.burst as this ratio of the quota; may be repeated")
+      ->check(CLI::Range(0.01, 1.0));
   app.add_option("--seconds", a.load.seconds, "Longer loads are cut to this, around their peak")
       ->check(CLI::Range(90, 1'000'000))
       ->capture_default_str();
@@ -116,6 +119,7 @@ class Judge {
       a_.memory.seconds = 1'800;
     }
     a_.memory.speedup = a_.load.speedup;
+    a_.study.bursts.insert(a_.study.bursts.end(), a_.bursts.begin(), a_.bursts.end());
     a_.study.policies = {a_.policies.begin(), a_.policies.end()};
     if (const auto problem = gather(); !problem.empty()) return fail(problem);
     const auto began = std::chrono::steady_clock::now();

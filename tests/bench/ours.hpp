@@ -10,6 +10,7 @@ struct OursSpec {
   double deadline_s = 1;
   std::uint32_t writes_per_minute = 60;
   Visibility visibility = Visibility::kernel;
+  double burst_ratio = 0;
 };
 
 // Runs the trace; returns how many plans broke an invariant of the daemon's own (0, or it is broken).

@@ -20,7 +20,9 @@ std::string escaped(std::string_view text) {
 }
 
 std::string name_of(const Line& l) {
-  if (l.policy == "ours") return fmt::format("ours, {}, {}/min", l.visibility, l.budget);
+  if (l.policy == "ours")
+    return fmt::format("ours{}{}, {}, {}/min", l.setting.empty() ? "" : ", ", l.setting, l.visibility,
+                       l.budget);
   if (l.policy == "oracle") return fmt::format("oracle, {}/min", l.budget);
   return l.setting == "best" ? l.policy + ", best setting" : l.policy + ", " + l.setting;
 }

@@ -1,5 +1,7 @@
 #include "tests/bench/study.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -112,8 +114,10 @@ class Study {
       for (const auto budget : options_.budgets) {
         if (wants("oracle")) add([=, this](auto& out) { out.push_back(run_oracle(t, d, budget)); });
         for (const auto visibility : options_.visibilities) {
-          if (wants("ours"))
-            add([=, this](auto& out) { out.push_back(run_governor(t, d, budget, visibility)); });
+          for (const double burst : options_.bursts) {
+            if (wants("ours"))
+              add([=, this](auto& out) { out.push_back(run_governor(t, d, budget, visibility, burst)); });
+          }
         }
       }
     }
@@ -133,14 +137,19 @@ class Study {
     }
   }
 
-  Row run_governor(std::size_t t, std::size_t d, std::uint32_t budget, Visibility visibility) const {
+  Row run_governor(std::size_t t, std::size_t d, std::uint32_t budget, Visibility visibility,
+                   double burst) const {
     Bed bed(traces_[t], options_.conditions);
-    const auto violations = run_ours(
-        bed, {.deadline_s = options_.deadlines[d], .writes_per_minute = budget, .visibility = visibility});
+    const auto violations = run_ours(bed, {.deadline_s = options_.deadlines[d],
+                                           .writes_per_minute = budget,
+                                           .visibility = visibility,
+                                           .burst_ratio = burst});
     Row out = row(t, bed, d);
     out.policy = "ours";
     out.budget = budget;
     out.visibility = to_string(visibility);
+    out.burst = burst;
+    if (burst > 0) out.setting = fmt::format("burst {:g}", burst);
     out.violations = violations;
     return out;
   }

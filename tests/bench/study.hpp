@@ -15,6 +15,7 @@ struct StudyOptions {
   std::vector<double> deadlines{0.25, 1, 5};
   std::vector<std::uint32_t> budgets{20, 60};
   std::vector<Visibility> visibilities{Visibility::kernel, Visibility::bytes, Visibility::lag};
+  std::vector<double> bursts{0};   // ours, with cpu.burst as this ratio of the quota
   std::set<std::string> policies;  // empty: all; "ours", "oracle", or a peer's name
   unsigned jobs = 2;
 };
@@ -28,6 +29,7 @@ struct Row {
   double deadline_s = 0;
   std::uint32_t budget = 0;  // writes a minute; 0: not bound
   std::string visibility;    // ours only
+  double burst = 0;          // likewise
   Figures figures;
   double late_above_cap = 0;  // late share above what is late at the cap
   std::size_t violations = 0;
@@ -35,6 +37,7 @@ struct Row {
   double quota() const { return figures.quota_cores / figures.usage_cores; }
   double offered() const { return figures.offered_cores / figures.usage_cores; }
   double q10() const { return figures.q10_cores / figures.usage_cores; }
+  double could10() const { return figures.could10_cores / figures.usage_cores; }
 };
 
 // How often later than the cap still counts as on time.

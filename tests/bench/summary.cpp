@@ -32,11 +32,14 @@ Line line_of(const Rows& rows) {
   out.policy = first.policy;
   out.visibility = first.visibility;
   out.budget = first.budget;
+  out.burst = first.burst;
+  if (first.policy == "ours") out.setting = first.setting;
   out.deadline_s = first.deadline_s;
   out.runs = rows.size();
   out.quota = geometric(rows, [](const Row& r) { return r.quota(); });
   out.offered = geometric(rows, [](const Row& r) { return r.offered(); });
   out.q10 = geometric(rows, [](const Row& r) { return r.q10(); });
+  out.could10 = geometric(rows, [](const Row& r) { return r.could10(); });
   double usage = 0;
   std::map<std::uint64_t, Rows> by_seed;
   const double n = static_cast<double>(rows.size());
@@ -90,13 +93,13 @@ class Summary {
   std::vector<Line> lines() {
     std::vector<Line> out;
     for (const auto& [deadline, rows] : by_deadline_) {
-      std::map<std::pair<std::string, std::uint32_t>, Rows> ours;
+      std::map<std::tuple<double, std::string, std::uint32_t>, Rows> ours;  // burst, visibility, budget
       std::map<std::uint32_t, std::map<Case, const Row*>> oracles;
       std::vector<std::string> peers;
       std::map<std::string, std::map<Case, Rows>> by_peer;
       std::map<Case, Rows> any_peer;
       for (const Row* r : rows) {
-        if (r->policy == "ours") ours[{r->visibility, r->budget}].push_back(r);
+        if (r->policy == "ours") ours[{r->burst, r->visibility, r->budget}].push_back(r);
         if (r->policy == "oracle") oracles[r->budget][case_of(*r)] = r;
         if (!is_peer(*r)) continue;
         if (!by_peer.contains(r->policy)) peers.push_back(r->policy);
@@ -106,7 +109,7 @@ class Summary {
       for (const auto& [key, of_ours] : ours) {
         Line line = line_of(of_ours);
         if (!any_peer.empty()) line.against_peer = against(of_ours, any_peer);
-        if (const auto ow = oracles.find(key.second); ow != oracles.end()) {
+        if (const auto ow = oracles.find(std::get<2>(key)); ow != oracles.end()) {
           line.to_oracle = geometric(
               of_ours, [&](const Row& r) { return r.quota() / ow->second.at(case_of(r))->quota(); });
         }

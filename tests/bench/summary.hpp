@@ -15,8 +15,9 @@ struct Line {
   std::uint32_t budget = 0;
   double deadline_s = 0;
 
-  double quota = 0, offered = 0, q10 = 0;  // geometric means of the ratio to usage
-  double quota_by_cores = 0;               // core-weighted: all quota over all usage
+  double burst = 0;
+  double quota = 0, offered = 0, q10 = 0, could10 = 0;  // geometric means of the ratio to usage
+  double quota_by_cores = 0;                            // core-weighted: all quota over all usage
   double q10_by_cores = 0;
   double worst_late = 0;        // above the cap's own, of the worst trace
   std::size_t late_traces = 0;  // with more than is allowed

@@ -50,10 +50,11 @@ void print_block(std::FILE* out, const std::string& title, const std::vector<con
     if (!cells.contains(key)) order.push_back(key);
     cells[key][r->deadline_s].add(*r);
   }
-  std::stable_sort(order.begin(), order.end(), [](const Key& a, const Key& b) {
-    return std::tuple(std::get<0>(a) != "ours", std::get<1>(a)) <
-           std::tuple(std::get<0>(b) != "ours", std::get<1>(b));
-  });
+  const auto rank = [](const Key& key) {
+    const auto& name = std::get<0>(key);
+    return std::tuple(!name.starts_with("ours"), name.starts_with("ours") ? name : "", std::get<1>(key));
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Key& a, const Key& b) { return rank(a) < rank(b); });
   for (const Key& key : order) {
     const auto& [name, visibility, budget] = key;
     const std::string label = budget > 0 ? fmt::format("{} {} {}", name, visibility, budget) : name;
@@ -100,20 +101,23 @@ void print_summary(std::FILE* out, const std::vector<Line>& lines, const StudyOp
         "\nAll traces, deadline {:g} s. Geometric means; (c): core-weighted; late: of the worst trace, above "
         "the "
         "cap's "
-        "own\n{:<28}{:>8}{:>9}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>7}{:>8}{:>7}{:>6}{:>7}{:>8}{:>9}{:>9}\n",
-        d, "", "quota", "(c)", "offered", "q10", "q10(c)", "late %", "p50 s", "p99 s", "worst", "stall %",
-        "wr/m", "most", "/ Ow", "saving", "worst/p", "q10 w/p");
+        "own\n{:<38}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>7}{:>8}{:>7}{:>6}{:>7}{:>8}{:>9}{:>9}\n",
+        d, "", "quota", "(c)", "offered", "q10", "q10(c)", "could10", "late %", "p50 s", "p99 s", "worst",
+        "stall %", "wr/m", "most", "/ Ow", "saving", "worst/p", "q10 w/p");
     for (const Line& l : lines) {
       if (l.deadline_s != d) continue;
-      const std::string name = l.policy == "ours" ? fmt::format("ours, {}, {} writes", l.visibility, l.budget)
+      const std::string name = l.policy == "ours"
+                                   ? fmt::format("ours{}{}, {}, {} writes", l.setting.empty() ? "" : ", ",
+                                                 l.setting, l.visibility, l.budget)
                                : l.policy == "oracle" ? fmt::format("oracle, {} writes", l.budget)
                                                       : fmt::format("{}, {}", l.policy, l.setting);
-      fmt::print(
-          out, "{:<28}{:8.3f}{:9.3f}{:8.3f}{:8.2f}{:8.2f}{:9.3f}{}{:7.3f}{:7.2f}{:7.1f}{:8.1f}{:7.1f}{:5}{}",
-          name, l.quota, l.quota_by_cores, l.offered, l.q10, l.q10_by_cores, 100 * l.worst_late,
-          l.worst_late > kLateAllowed ? '!' : ' ', l.delay_p50_s, l.delay_p99_s, l.delay_worst_s,
-          100 * l.stall_share, l.writes_per_minute, l.writes_worst_minute,
-          l.policy == "ours" && l.writes_worst_minute > l.budget ? '!' : ' ');
+      fmt::print(out,
+                 "{:<38}{:8.3f}{:9.3f}{:8.3f}{:8.2f}{:8.2f}{:8.2f}{:9.3f}{}{:7.3f}{:7.2f}{:7.1f}{:8.1f}{:7."
+                 "1f}{:5}{}",
+                 name, l.quota, l.quota_by_cores, l.offered, l.q10, l.q10_by_cores, l.could10,
+                 100 * l.worst_late, l.worst_late > kLateAllowed ? '!' : ' ', l.delay_p50_s, l.delay_p99_s,
+                 l.delay_worst_s, 100 * l.stall_share, l.writes_per_minute, l.writes_worst_minute,
+                 l.policy == "ours" && l.writes_worst_minute > l.budget ? '!' : ' ');
       if (l.to_oracle) fmt::print(out, "{:7.3f}", *l.to_oracle);
       if (l.against_peer) {
         fmt::print(out, "{}{:7.1f}%{:9.3f}{:9.3f}", l.to_oracle ? "" : "       ",

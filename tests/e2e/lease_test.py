@@ -29,6 +29,32 @@ class Lease(Stage):
         self.assertEqual(BASELINES, self.held())
         self.assertEqual([], self.lease())
 
+    def test_an_administrators_burst_is_in_nobodys_way_and_comes_back(self) -> None:
+        self.host.write(A, "cpu.max.burst", "310000")
+        daemon = self.start()
+        self.all_touched()
+        self.follows(A, 50, 0.01, 0.6)
+        self.assertLessEqual(int(self.host.read(A, "cpu.max.burst")), 60_000, "it never is above the quota")
+        self.task_becomes("a", "CPUBaselineBurstUSec", 310_000)
+        self.follows(A, 750, 1.2, 4)
+        self.assertEqual("closed", self.task("a", "BreakerState"))
+        daemon.stop()
+        self.assertEqual(BASELINES, self.held())
+        self.assertEqual("310000", self.host.read(A, "cpu.max.burst"))
+
+    def test_a_configured_burst_follows_the_quota_and_goes_again(self) -> None:
+        daemon = self.start(config=CONFIG.replace("cpu.max = 3", "cpu.max = 3\ncpu.burst = 0.5"))
+        self.all_touched()
+        self.follows(A, 50, 0.01, 0.6)
+        # Read one after the other while they may change.
+        eventually(lambda: int(self.host.read(A, "cpu.max.burst")) == int(self.host.read(A, "cpu.max").split()[0]) // 2,
+                   "the burst is half of the quota", 60)
+        daemon.kill()
+        self.assertNotEqual("0", self.host.read(A, "cpu.max.burst"))
+        self.start("--restore", bus="none").ends(0)
+        self.assertEqual(BASELINES, self.held())
+        self.assertEqual("0", self.host.read(A, "cpu.max.burst"))
+
     def test_restore_after_kill_9_gives_every_baseline_back(self) -> None:
         daemon = self.start()
         self.all_touched()

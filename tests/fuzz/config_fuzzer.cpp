@@ -25,6 +25,7 @@ void check(const config::Cpu& cpu) {
   require(within(cpu.min_cores, 0.01, cpu.max_cores.value_or(8192)));
   require(within(cpu.initial_cores.value_or(cpu.min_cores), cpu.min_cores, cpu.max_cores.value_or(8192)));
   require(within(cpu.step_cores, 0.0, cpu.max_cores.value_or(8192)));
+  require(within(cpu.burst_ratio.value_or(0), 0.0, 1.0));
   require(cpu.tolerance >= 0 && cpu.tolerance < 0.5);
   require(within(cpu.writes_per_minute, 1U, 600U));
 }

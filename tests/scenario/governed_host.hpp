@@ -45,9 +45,11 @@ class GovernedHost {
     return id;
   }
 
-  void set_quota(CgroupId id, double cores) {
-    const auto v = cpu_max_of(cores, Usec{100'000});
+  void set_quota(CgroupId id, double cores, Usec burst = {}) {
+    auto v = cpu_max_of(cores, Usec{100'000});
+    v.burst = burst;
     host.set_cpu_max(*host.find(id), static_cast<std::uint64_t>(v.quota->count()) * 1000, 100'000'000);
+    host.set_cpu_burst(*host.find(id), static_cast<std::uint64_t>(burst.count()));
     for (auto& f : facts_) {
       if (f.id == id) f.cpu_baseline = v;
     }

@@ -90,8 +90,10 @@ TEST(SafetyScenario, TheRestorePlanBringsEveryBaselineBack) {
     s.cgroup = "/system.slice/t" + std::to_string(i) + ".service";
     s.work.load = simhost::Load::constant(50.0 * i);
     s.memory.file_cold = 300 * kMiB;
-    ids.push_back(g.add(s));
-    g.set_quota(ids.back(), 1 + 0.5 * i);
+    config::TaskPolicy policy;
+    if (i % 2 == 1) policy.cpu.burst_ratio = 1;
+    ids.push_back(g.add(s, policy));
+    g.set_quota(ids.back(), 1 + 0.5 * i, Usec{40'000 * i});
   }
   g.run(60s);
   const Plan plan = restore_plan(g.state);
@@ -99,7 +101,9 @@ TEST(SafetyScenario, TheRestorePlanBringsEveryBaselineBack) {
   for (const auto& w : plan.writes) EXPECT_EQ(g.host.apply(w).result, Receipt::Result::written);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Sample s = g.host.sample(ids[i]);
-    EXPECT_EQ(*s.cpu_max, cpu_max_of(1 + 0.5 * static_cast<double>(i), Usec{100'000}));
+    CpuMax baseline = cpu_max_of(1 + 0.5 * static_cast<double>(i), Usec{100'000});
+    baseline.burst = Usec{40'000 * static_cast<std::int64_t>(i)};
+    EXPECT_EQ(*s.cpu_max, baseline);
     EXPECT_EQ(*s.memory_high, MemoryLimit{});
   }
 }

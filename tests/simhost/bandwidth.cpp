@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace sluice::simhost {
 
@@ -19,7 +20,6 @@ void Bandwidth::set(std::optional<double> quota_usec, double period_usec, double
     // The period timer keeps its phase; a new one starts here.
     if (!was_limited) next_boundary_ = now + period_;
     if (was_limited && period_changed) next_boundary_ = std::min(next_boundary_, now + period_);
-    if (!was_limited) runtime_ = 0;
     refill(true);
   }
   unthrottle(now);
@@ -56,7 +56,7 @@ void Bandwidth::catch_up(double now) {
       // Nothing ran since the timer stopped: the pool is full, and periods are not counted.
       const double missed = std::floor((now - next_boundary_) / period_);
       if (missed > 0) next_boundary_ += missed * period_;
-      offered_ += *quota_ * (1 + std::max(0.0, missed));
+      offered_ += runtime_ * (1 + std::max(0.0, missed));
       continue;
     }
     ++nr_periods_;
@@ -81,8 +81,13 @@ void Bandwidth::refill(bool by_write) {
   }
   runtime_ = std::min(runtime_, *quota_ + burst_);
   runtime_snap_ = runtime_;
+  most_ = std::max(most_, runtime_);
   granted_ += std::max(0.0, runtime_ - before);
-  offered_ += by_write ? std::max(0.0, runtime_ - before) : *quota_;
+  offered_ += by_write ? std::max(0.0, runtime_ - before) : runtime_;
+}
+
+double Bandwidth::take_most_usec() {
+  return std::exchange(most_, runtime_);
 }
 
 void Bandwidth::unthrottle(double now) {
@@ -97,6 +102,7 @@ CpuMax Bandwidth::cpu_max() const {
   CpuMax out;
   out.period = Usec(std::llround(period_));
   if (quota_) out.quota = Usec(std::llround(*quota_));
+  out.burst = Usec(std::llround(burst_));
   return out;
 }
 

@@ -37,8 +37,11 @@ class Bandwidth {
   double burst_usec() const { return burst_; }
   CpuMax cpu_max() const;
   double granted_usec() const { return granted_; }  // all that refills put into the pool
-  // What it could have run: a full quota at each boundary, wanted or not, and what writes topped up.
+  // What it could have run: all that the pool holds at each boundary, wanted or not, and what writes topped
+  // up. Runtime that a burst keeps is offered again in each period.
   double offered_usec() const { return offered_; }
+  // The most that the pool held since the last call: what one period could have run.
+  double take_most_usec();
 
   CpuBandwidth stat() const;
   std::uint64_t nr_bursts() const { return nr_bursts_; }
@@ -55,6 +58,7 @@ class Bandwidth {
   double runtime_snap_ = 0;
   double granted_ = 0;
   double offered_ = 0;
+  double most_ = 0;
   double next_boundary_ = kForever;
   bool timer_active_ = false;
   bool idle_ = true;

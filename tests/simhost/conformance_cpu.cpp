@@ -1,4 +1,5 @@
 // cpu.max, cpu.max.burst, cpu.weight, cpu.stat: what is accepted, what is refused, what is read back.
+#include "cgroups/cgroup.hpp"
 #include "tests/simhost/conformance.hpp"
 
 namespace conformance {
@@ -127,6 +128,33 @@ TEST_F(CpuMax, BurstIsParsedStrictly) {
   EXPECT_HOLDS("cpu.max.burst", "0x2710", "10000\n");
   EXPECT_HOLDS("cpu.max.burst", "017500", "8000\n");
   EXPECT_HOLDS("cpu.max.burst", "", "8000\n");
+}
+
+// Not the kernel's rules but what we make of them: quota and burst come and go in any order.
+TEST_F(CpuMax, OurWriterGetsAQuotaAndItsBurstPastTheKernel) {
+  const auto root = sluice::cgroups::Root::open(options().root, sluice::cgroups::Verify::none);
+  ASSERT_TRUE(root);
+  const auto ours = sluice::cgroups::Cgroup::open(*root, model_path());
+  ASSERT_TRUE(ours);
+  using sluice::Usec;
+  using Value = sluice::CpuMax;
+  const auto quota = [](int usec, std::optional<int> burst = {}) {
+    return Value{.quota = Usec(usec),
+                 .period = Usec(100'000),
+                 .burst = burst ? std::optional(Usec(*burst)) : std::nullopt};
+  };
+  const Value unlimited{.quota = {}, .period = Usec(100'000), .burst = Usec(30'000)};
+  for (const auto& value : {quota(50'000, 50'000), quota(80'000, 80'000), quota(20'000, 20'000),
+                            quota(20'000, 0), quota(60'000, 10'000), quota(9'000, 9'000), unlimited,
+                            quota(10'000, 5'000), unlimited, quota(40'000, 40'000)}) {
+    const auto written = (*ours)->write(sluice::Knob::cpu_max, value);
+    EXPECT_TRUE(written) << (written ? "" : describe(written.error()));
+    EXPECT_EQ((*ours)->read_cpu_max(), value) << read("cpu.max") << read("cpu.max.burst");
+  }
+  EXPECT_TRUE((*ours)->write(sluice::Knob::cpu_max, quota(15'000)));
+  EXPECT_EQ(read("cpu.max.burst"), "15000\n") << "nothing was said of it, but it stood in the way";
+  EXPECT_TRUE((*ours)->write(sluice::Knob::cpu_max, quota(30'000)));
+  EXPECT_EQ(read("cpu.max.burst"), "15000\n");
 }
 
 TEST_F(CpuMax, WeightIsBetween1And10000) {

@@ -111,6 +111,31 @@ TEST_F(UnderLoad, AWriteRefillsTheQuota) {
   EXPECT_GT(rates.cores(), 0.6) << "a write every fifth of a period abolishes a limit of a fifth";
 }
 
+TEST_F(UnderLoad, ABurstIsWhatWasLeftUnused) {
+  ASSERT_EQ(write("cpu.max", "30000 100000"), 0);
+  ASSERT_EQ(write("cpu.max.burst", "30000"), 0);
+  const Load load(cgroup, {.spin = 1});
+  rest(1);
+  const auto bursts = field(file("cpu.stat"), "nr_bursts");
+  EXPECT_GE(bursts, 1U);
+  EXPECT_GT(field(file("cpu.stat"), "burst_usec"), 3'000U);
+  const Rates rates = watch(cgroup, 3);
+  EXPECT_NEAR(rates.cores(), 0.3, 0.08) << "once it is spent there is the quota only";
+}
+
+TEST_F(UnderLoad, AWriteOfTheBurstRefillsTheQuotaToo) {
+  ASSERT_EQ(write("cpu.max", "20000 100000"), 0);
+  const Load load(cgroup, {.spin = 1});
+  rest(0.3);
+  Rates rates(cgroup);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(write("cpu.max.burst", "0"), 0);
+    rest(0.02);
+  }
+  rates.finish();
+  EXPECT_GT(rates.cores(), 0.6);
+}
+
 TEST_F(UnderLoad, AParentsQuotaBindsItsChild) {
   ASSERT_EQ(write("cgroup.subtree_control", "+cpu"), 0);
   ASSERT_EQ(mkdir(file("child").c_str(), 0755), 0);

@@ -186,6 +186,22 @@ int Host::set_cpu_burst(Cgroup& cgroup, std::uint64_t usec) {
   return 0;
 }
 
+// As cgroups::Cgroup::write does it: each write that is taken refills the period.
+int Host::apply_cpu_max(Cgroup& cgroup, const CpuMax& value) {
+  const auto to_nsec = [](Usec v) { return static_cast<std::uint64_t>(v.count()) * 1'000; };
+  const auto to_usec = [](Usec v) { return static_cast<std::uint64_t>(v.count()); };
+  const auto quota = value.quota ? std::optional(to_nsec(*value.quota)) : std::nullopt;
+  const auto held = [&] { return *cgroup.bandwidth.cpu_max().burst; };
+  int error = set_cpu_max(cgroup, quota, to_nsec(value.period));
+  if (error == EINVAL && value.quota && held() > *value.quota) {
+    set_cpu_burst(cgroup, to_usec(std::min(value.burst.value_or(*value.quota), *value.quota)));
+    error = set_cpu_max(cgroup, quota, to_nsec(value.period));
+  }
+  if (error == 0 && value.burst && held() != *value.burst)
+    error = set_cpu_burst(cgroup, to_usec(*value.burst));
+  return error;
+}
+
 Receipt Host::apply(const Write& write) {
   Receipt out;
   out.id = write.id;
@@ -202,9 +218,7 @@ Receipt Host::apply(const Write& write) {
   }
   out.path = cgroup->path() + "/" + std::string(file_name(write.knob));
   if (const auto* cpu = std::get_if<CpuMax>(&write.value); cpu != nullptr && write.knob == Knob::cpu_max) {
-    const auto to_nsec = [](Usec value) { return static_cast<std::uint64_t>(value.count()) * 1'000; };
-    const auto quota = cpu->quota ? std::optional(to_nsec(*cpu->quota)) : std::nullopt;
-    out.error_number = set_cpu_max(*cgroup, quota, to_nsec(cpu->period));
+    out.error_number = apply_cpu_max(*cgroup, *cpu);
     out.holds = cgroup->bandwidth.cpu_max();
   } else if (const auto* limit = std::get_if<MemoryLimit>(&write.value);
              limit != nullptr && write.knob == Knob::memory_high) {

@@ -102,6 +102,7 @@ class Host {
   double now_exact() const { return in_step_ ? step_now_ : now_; }
   void share_cpu(double from, double to);
   Slice slice_for(Task& task, double from, double to);
+  int apply_cpu_max(Cgroup& cgroup, const CpuMax& value);
   void account_quota(Task& task, double until);
   void account_cpu(Task& task, const SliceUse& use, const Slice& slice);
   void step_memory(Task& task, double from, double to, double records);

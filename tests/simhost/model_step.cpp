@@ -165,6 +165,8 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   task.window_peak = std::max(task.window_peak, granted_cores);
   if (slice.to >= task.window_end) {
     task.window_sum += task.window_peak;
+    const double could = task.cgroup->bandwidth.take_most_usec() / own.period_usec();
+    task.window_could_sum += own.limited() ? std::min(could, spec_.cpus) : spec_.cpus;
     task.windows += 1;
     task.window_peak = granted_cores;
     task.window_end += 10e6;
@@ -224,6 +226,7 @@ TaskStats Host::stats(CgroupId id) {
     out.memory_mean_bytes = found->memory_byte_usec / found->observed;
   }
   out.q10_cores = found->windows > 0 ? found->window_sum / found->windows : found->window_peak;
+  out.could10_cores = found->windows > 0 ? found->window_could_sum / found->windows : 0;
   out.throttles = found->throttles;
   out.alive = found->dead_since < 0;
   return out;
@@ -238,7 +241,7 @@ void Host::reset_stats() {
     task->offered_before = task->cgroup->bandwidth.offered_usec();
     task->allocated_until = now_;
     task->throttles = 0;
-    task->window_sum = task->windows = task->window_peak = 0;
+    task->window_sum = task->window_could_sum = task->windows = task->window_peak = 0;
     task->window_end = now_ + 10e6;
   }
 }

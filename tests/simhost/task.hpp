@@ -43,6 +43,7 @@ struct Task {
   double window_end = 0;
   double window_peak = 0;
   double window_sum = 0;
+  double window_could_sum = 0;  // and of the most that one of its periods could run
   double windows = 0;
 };
 
@@ -64,6 +65,7 @@ struct TaskStats {
   double offered_usec = 0;     // what it could have run: quotas of all periods, and refills by writes
   double allocated_cores = 0;  // time mean of quota/period, at most the node
   double q10_cores = 0;
+  double could10_cores = 0;  // likewise of what one period could have run: quota, burst and refills by writes
   double observed_usec = 0;
   std::uint64_t throttles = 0;
   double memory_stall_share = 0;

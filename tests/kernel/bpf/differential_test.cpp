@@ -300,6 +300,11 @@ TEST(Differential, KnobsAndMemoryAtRestAreExact) {
     write_text(cgroup / "cpu.max", std::to_string(quota) + " " + std::to_string(period));
     EXPECT_EQ(record().cfs_quota_us, quota);
     EXPECT_EQ(record().cfs_period_us, period);
+    for (const auto burst : {quota, quota / 2, 0u}) {
+      write_text(cgroup / "cpu.max.burst", std::to_string(burst));
+      EXPECT_TRUE(record().valid & SLUICE_HAS_CPU_BURST);
+      EXPECT_EQ(record().cfs_burst_us, burst);
+    }
     EXPECT_EQ(read_text(cgroup / "cpu.max"),
               std::to_string(record().cfs_quota_us) + " " + std::to_string(record().cfs_period_us) + "\n");
   }

@@ -25,7 +25,7 @@ const std::map<std::string, Bound> kBounds = {
     {"on_high_end", {1030, 1850}},  {"on_oom", {1070, 2150}},
     {"visit_socket", {5000, 3400}}, {"on_state", {2450, 2700}},
     {"on_accept", {960, 1450}},     {"visit_task", {1010, 1550}},
-    {"on_write", {860, 3700}},
+    {"on_write", {1090, 4050}},
 };
 
 // One program for each form that a kernel's function has had.

@@ -64,6 +64,26 @@ TEST(Study, WhatRanWasOffered) {
   }
 }
 
+TEST(Study, ABurstIsRunBesideOursAndNeedsLessQuota) {
+  StudyOptions options;
+  options.deadlines = {0.25};
+  options.budgets = {60};
+  options.policies = {"ours"};
+  options.bursts = {0, 1};
+  const auto rows = run_study(short_traces(), options);
+  ASSERT_EQ(rows.size(), 2 * 3 * options.bursts.size());
+  for (std::size_t i = 0; i < rows.size(); i += 2) {
+    const Row &plain = rows[i], &burst = rows[i + 1];
+    ASSERT_EQ(plain.visibility, burst.visibility);
+    EXPECT_EQ(plain.burst, 0);
+    EXPECT_EQ(burst.burst, 1);
+    EXPECT_LT(burst.quota(), plain.quota()) << words(burst);
+    EXPECT_GT(burst.offered(), burst.quota()) << "what is kept counts as what could run";
+    EXPECT_GT(burst.could10(), burst.q10());
+    EXPECT_EQ(burst.violations, 0U);
+  }
+}
+
 TEST(Study, TheOracleIsCheaperThanEveryPeerThatIsInTime) {
   StudyOptions options;
   options.budgets = {60};

@@ -85,6 +85,24 @@ TEST(Cgroup, DoesNotFollowAKnobThatIsALink) {
   EXPECT_EQ(tree.get("victim"), "max 100000\n");
 }
 
+TEST(Cgroup, ABurstGoesWithItsQuota) {
+  const PlainTree tree;
+  tree.make_cgroup("a");
+  const auto cgroup = Cgroup::open(tree.root(), "/a").value();
+  const CpuMax half{.quota = 50ms, .period = 100ms};
+  const CpuMax bursts{.quota = 50ms, .period = 100ms, .burst = 20ms};
+  ASSERT_TRUE(cgroup->write(Knob::cpu_max, half));
+  EXPECT_EQ(cgroup->read(Knob::cpu_max), KnobValue(half)) << "a kernel before 5.14 has no burst";
+  EXPECT_FALSE(tree.exists("a/cpu.max.burst"));
+  tree.put("a/cpu.max.burst", "0\n");
+  ASSERT_TRUE(cgroup->write(Knob::cpu_max, bursts));
+  EXPECT_EQ(tree.get("a/cpu.max"), "50000 100000");
+  EXPECT_EQ(tree.get("a/cpu.max.burst"), "20000");
+  EXPECT_EQ(cgroup->read_cpu_max(), bursts);
+  ASSERT_TRUE(cgroup->write(Knob::cpu_max, half));
+  EXPECT_EQ(tree.get("a/cpu.max.burst"), "20000") << "nothing was said of it";
+}
+
 TEST(Cgroup, TakesAnyNameThatTheKernelTakes) {
   const PlainTree tree;
   for (const std::string& name :

@@ -168,6 +168,27 @@ RC_GTEST_PROP(RoundTrip, CpuMax, ()) {
   RC_ASSERT(parse_knob(Knob::cpu_max, format(value) + "\n") == KnobValue(value));
 }
 
+RC_GTEST_PROP(RoundTrip, CpuMaxAndBurst, ()) {
+  auto value = *any_cpu_max();
+  value.burst = Usec(*rc::gen::inRange<std::int64_t>(0, INT64_MAX));
+  RC_ASSERT(parse_knob(Knob::cpu_max, format(KnobValue(value)) + "\n") == KnobValue(value));
+}
+
+TEST(ParseCpuBurst, IsStrict) {
+  EXPECT_EQ(parse_cpu_burst("0\n"), Usec(0));
+  EXPECT_EQ(parse_cpu_burst("20000\n"), Usec(20000));
+  for (const char* bad : {"", "\n", "-1\n", "20000 100000\n", "max\n", "20000x"}) {
+    EXPECT_FALSE(parse_cpu_burst(bad)) << bad;
+  }
+  EXPECT_EQ(parse_knob(Knob::cpu_max, "max 100000 burst 7"),
+            KnobValue(CpuMax{.quota = {}, .period = 100ms, .burst = 7us}));
+  for (const char* bad :
+       {"max 100000 burst ", "max 100000 burst x", "max 100000 burst 7 burst 7", " burst 7"}) {
+    EXPECT_FALSE(parse_knob(Knob::cpu_max, bad)) << bad;
+  }
+  EXPECT_FALSE(parse_cpu_max("max 100000 burst 7")) << "the kernel's file has no such thing";
+}
+
 RC_GTEST_PROP(RoundTrip, MemoryLimit, (Bytes bytes, bool limited)) {
   const MemoryLimit value{limited ? std::optional(bytes) : std::nullopt};
   RC_ASSERT(parse_memory_limit(format(value)) == value);
@@ -185,6 +206,10 @@ TEST(CheckWritable, KeepsToWhatTheKernelTakes) {
   EXPECT_FALSE(ok(CpuMax{.quota = -1us, .period = 100ms}));
   EXPECT_FALSE(ok(CpuMax{.quota = 1ms, .period = 999us}));
   EXPECT_FALSE(ok(CpuMax{.quota = 1ms, .period = 1'000'001us}));
+  EXPECT_TRUE(ok(CpuMax{.quota = 5ms, .period = 100ms, .burst = 5ms}));
+  EXPECT_FALSE(ok(CpuMax{.quota = 5ms, .period = 100ms, .burst = 5001us}));
+  EXPECT_FALSE(ok(CpuMax{.quota = 5ms, .period = 100ms, .burst = -1us}));
+  EXPECT_TRUE(ok(CpuMax{.quota = {}, .period = 100ms, .burst = 5ms})) << "without a quota it may be any";
   EXPECT_TRUE(ok(MemoryLimit{}));
   EXPECT_TRUE(ok(MemoryLimit{static_cast<Bytes>(::sysconf(_SC_PAGESIZE))}));
   EXPECT_FALSE(ok(MemoryLimit{static_cast<Bytes>(::sysconf(_SC_PAGESIZE) - 1)}));
@@ -206,6 +231,10 @@ TEST(HoldsAsAsked, KnowsThatMemoryIsRoundedDownToPages) {
       << "more than all pages is no limit";
   EXPECT_FALSE(holds_as_asked(KnobValue(CpuMax{}), KnobValue(CpuMax{.quota = 1ms, .period = 100ms})));
   EXPECT_FALSE(holds_as_asked(KnobValue(CpuMax{}), KnobValue(MemoryLimit{})));
+  const CpuMax bursts{.quota = 5ms, .period = 100ms, .burst = 3ms};
+  EXPECT_TRUE(holds_as_asked(CpuMax{.quota = 5ms, .period = 100ms}, bursts)) << "no burst was asked for";
+  EXPECT_TRUE(holds_as_asked(bursts, bursts));
+  EXPECT_FALSE(holds_as_asked(CpuMax{.quota = 5ms, .period = 100ms, .burst = 0us}, bursts));
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
   EXPECT_EQ(a.cpu.max_cores, b.cpu.max_cores);
   EXPECT_EQ(a.cpu.initial_cores, b.cpu.initial_cores);
   EXPECT_EQ(a.cpu.step_cores, b.cpu.step_cores);
+  EXPECT_EQ(a.cpu.burst_ratio, b.cpu.burst_ratio);
   EXPECT_EQ(a.cpu.tolerance, b.cpu.tolerance);
   EXPECT_EQ(a.cpu.writes_per_minute, b.cpu.writes_per_minute);
   EXPECT_EQ(a.memory.enabled, b.memory.enabled);
@@ -93,6 +94,7 @@ TEST(Parse, EveryKeyArrives) {
     max = 8
     initial = "1.5"
     step = 1
+    burst = "40%"
     tolerance = "20%"
     writes_per_minute = 20
     [task.memory]
@@ -116,7 +118,7 @@ TEST(Parse, EveryKeyArrives) {
   expect_equal(task.policy, {.weight = 250,
                              .priority = -3,
                              .max_delay = 90s,
-                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.2, 20},
+                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.4, 0.2, 20},
                              .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6}});
 }
 
@@ -227,6 +229,7 @@ TEST(Shipped, DocumentsTheDefaults) {
   TaskPolicy policy{};  // but for the keys that have no default
   policy.cpu.max_cores = 8;
   policy.cpu.initial_cores = 1;
+  policy.cpu.burst_ratio = 1;
   policy.memory.max_bytes = 4ULL << 30;
   expect_equal(config.tasks[0].policy, policy);
 }

@@ -151,6 +151,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:3:11: key 'task[0].cpu.min': found \"-1\", must be at least 0.01 cores"},
         Mistake{"many_cores", "[class.a]\ncpu.max = 9223372036854775807",
                 "t.toml:2:11: key 'class.a.cpu.max': found 9223372036854775807, must be at most 8192 cores"},
+        Mistake{"burst", "[class.a]\ncpu.burst = 1.5",
+                "t.toml:2:13: key 'class.a.cpu.burst': found 1.5, must be at most 100%"},
         Mistake{"tolerance", "[class.a]\ncpu.tolerance = 0.5",
                 "t.toml:2:17: key 'class.a.cpu.tolerance': found 0.5, must be below 50%"},
         Mistake{"memory_tolerance", "[class.a]\nmemory.tolerance = \"60%\"",

@@ -48,6 +48,8 @@ TEST(JournalFields, OfAnAdjustment) {
   EXPECT_THAT(fields, Contains(Pair("SLUICE_KNOB", "cpu.max")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_OLD", "max 100000")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_NEW", "120000 100000")));
+  a.new_value = CpuMax{Usec(120'000), Usec(100'000), Usec(60'000)};
+  EXPECT_THAT(journal_fields(a, 7), Contains(Pair("SLUICE_NEW", "120000 100000 burst 60000")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_REASON", "cpu-throttled")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_CAUSE", "starved-by-quota")));
   EXPECT_THAT(fields, Contains(Pair("SLUICE_REACTION_USEC", "730")));

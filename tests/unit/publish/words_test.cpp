@@ -49,6 +49,8 @@ TEST(Words, DurationsFromMicrosecondsToDays) {
 TEST(Words, ValuesOfKnobs) {
   EXPECT_EQ(value_words(quota(40)), "0.40 cores");
   EXPECT_EQ(value_words(CpuMax{}), "no limit");
+  EXPECT_EQ(value_words(CpuMax{Usec(50'000), Usec(100'000), Usec(0)}), "0.50 cores");
+  EXPECT_EQ(value_words(CpuMax{Usec(50'000), Usec(100'000), Usec(25'000)}), "0.50 cores + 25 ms burst");
   EXPECT_EQ(value_words(CpuMax{Usec(1000), Usec(0)}), "no limit") << "a period of zero divides nothing";
   EXPECT_EQ(value_words(MemoryLimit{512 * kMiB}), "512 MiB");
   EXPECT_EQ(value_words(MemoryLimit{}), "no limit");
@@ -80,6 +82,9 @@ TEST(Words, OldAndNewNeverPrintAlike) {
   const MemoryLimit old_high{1229 * kMiB}, new_high{1260 * kMiB};
   ASSERT_EQ(value_words(old_high), value_words(new_high));
   EXPECT_EQ(change_words(old_high, new_high), "1.20 GiB -> 1.23 GiB");
+  EXPECT_EQ(change_words(CpuMax{Usec(50'000), Usec(100'000), Usec(0)},
+                         CpuMax{Usec(50'000), Usec(100'000), Usec(50'000)}),
+            "0.50 cores -> 0.50 cores + 50 ms burst");
   EXPECT_EQ(change_words(CpuMax{Usec(100'100), Usec(100'000)}, CpuMax{Usec(100'300), Usec(100'000)}),
             "1.001 cores -> 1.003 cores");
   EXPECT_EQ(change_words(quota(40), quota(120)), "0.40 cores -> 1.20 cores");

@@ -10,7 +10,7 @@ namespace {
 using test::PlainTree;
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kAll = (SLUICE_HAS_RUNNABLE << 1) - 1;
+constexpr std::uint32_t kAll = (SLUICE_HAS_CPU_BURST << 1) - 1;
 
 // Every field with a value of its own.
 sluice_record full_record() {
@@ -26,6 +26,7 @@ sluice_record full_record() {
   r.throttled_ns = 50'000;
   r.cfs_quota_us = 200'000;
   r.cfs_period_us = 100'000;
+  r.cfs_burst_us = 20'000;
   r.pressure[SLUICE_CPU] = {7'000, 3'000};
   r.pressure[SLUICE_MEMORY] = {8'000, 4'000};
   r.pressure[SLUICE_IO] = {9'000, 5'000};
@@ -57,7 +58,7 @@ TEST(FromRecord, EveryGroupBecomesItsFields) {
   EXPECT_EQ(s.source, SampleSource::bpf);
   EXPECT_EQ(s.cpu, (CpuUsage{.usage = 900us, .user = 600us, .system = 300us}));
   EXPECT_EQ(s.bandwidth, (CpuBandwidth{.nr_periods = 4, .nr_throttled = 2, .throttled = 50us}));
-  EXPECT_EQ(s.cpu_max, (CpuMax{.quota = 200ms, .period = 100ms}));
+  EXPECT_EQ(s.cpu_max, (CpuMax{.quota = 200ms, .period = 100ms, .burst = 20ms}));
   EXPECT_EQ(s.cpu_pressure, (PressureTotals{.some = 7us, .full = 3us}));
   EXPECT_EQ(s.memory_pressure, (PressureTotals{.some = 8us, .full = 4us}));
   EXPECT_EQ(s.io_pressure, (PressureTotals{.some = 9us, .full = 5us}));
@@ -97,7 +98,7 @@ TEST(FromRecord, AGroupThatIsNotMarkedIsAbsentAndNothingElse) {
       {SLUICE_HAS_USAGE, {0}},        {SLUICE_HAS_BANDWIDTH, {1}},       {SLUICE_HAS_CPU_MAX, {2}},
       {SLUICE_HAS_CPU_PRESSURE, {3}}, {SLUICE_HAS_MEMORY_PRESSURE, {4}}, {SLUICE_HAS_IO_PRESSURE, {5}},
       {SLUICE_HAS_MEMORY, {6, 7, 8}}, {SLUICE_HAS_MEMORY_EVENTS, {9}},   {SLUICE_HAS_MEMORY_STAT, {10}},
-      {SLUICE_HAS_RUNNABLE, {11}}};
+      {SLUICE_HAS_RUNNABLE, {11}},    {SLUICE_HAS_CPU_BURST, {}}};
   for (const auto& [bit, fields] : groups) {
     sluice_record r = full_record();
     r.valid = kAll & ~bit;
@@ -108,6 +109,12 @@ TEST(FromRecord, AGroupThatIsNotMarkedIsAbsentAndNothingElse) {
     expected.flip();
     EXPECT_EQ(present(from_record(r)), expected) << "with bit " << bit << " alone";
   }
+}
+
+TEST(FromRecord, ABurstOfAnOldKernelIsNotKnown) {
+  sluice_record r = full_record();
+  r.valid = kAll & ~std::uint32_t{SLUICE_HAS_CPU_BURST};
+  EXPECT_EQ(from_record(r).cpu_max, (CpuMax{.quota = 200ms, .period = 100ms}));
 }
 
 class Complete : public testing::Test {

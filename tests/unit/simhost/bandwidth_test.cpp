@@ -74,6 +74,31 @@ TEST(Bandwidth, BurstCarriesUnusedRuntimeOver) {
   EXPECT_EQ(b.burst_time_usec(), 10 * kMs) << "of 30 used, 20 were the quota's";
 }
 
+TEST(Bandwidth, WhatABurstKeepsIsOfferedAgain) {
+  Bandwidth b;
+  b.set(20 * kMs, 100 * kMs, 15 * kMs, 0);
+  EXPECT_EQ(b.take_most_usec(), 20 * kMs);
+  b.consume(5 * kMs);
+  b.catch_up(100 * kMs);
+  EXPECT_EQ(b.offered_usec(), 55 * kMs) << "20 by the write, 35 at the boundary";
+  EXPECT_EQ(b.granted_usec(), 40 * kMs) << "of which 15 had been granted before";
+  b.consume(30 * kMs);
+  EXPECT_EQ(b.take_most_usec(), 35 * kMs);
+  EXPECT_EQ(b.take_most_usec(), 5 * kMs) << "nothing more came since";
+}
+
+TEST(Bandwidth, AWriteOfTheBurstRefillsToo) {
+  Bandwidth b;
+  b.set(20 * kMs, 100 * kMs, 0, 0);
+  b.consume(20 * kMs);
+  b.throttle(20 * kMs, 1);
+  b.set(20 * kMs, 100 * kMs, 20 * kMs, 30 * kMs);
+  EXPECT_FALSE(b.throttled());
+  EXPECT_EQ(b.runtime(), 20 * kMs);
+  b.set(20 * kMs, 100 * kMs, 20 * kMs, 30 * kMs);
+  EXPECT_EQ(b.runtime(), 40 * kMs) << "as the kernel adds a quota at every write, up to quota and burst";
+}
+
 TEST(Bandwidth, IdlePeriodsAreNotCounted) {
   Bandwidth b;
   b.set(20 * kMs, 100 * kMs, 0, 0);
