@@ -85,11 +85,11 @@ def every(interval_s: float, cpu_ms: float, seconds: float) -> Records:
 
 def shapes() -> list[Shape]:
     chance = random.Random(4)
-    bursts = [(at, 10.0) for start in (0.3, 1.75, 3.2, 4.75) for at in [start] * 12]
+    bursts = [(at, 7.0) for at, count in ((0.33, 40), (1.62, 50), (3.07, 45), (4.54, 36)) for _ in range(count)]
     many = sorted((chance.uniform(0, 6), chance.choice((5.0, 10.0, 40.0))) for _ in range(420))
     return [
         Shape("steady", every(0.05, 10, 6), quota_ms=40),
-        Shape("bursts", sorted(every(0.2, 10, 6) + bursts), quota_ms=25),
+        Shape("bursts", sorted(every(0.17, 7, 6) + bursts), quota_ms=60),
         Shape("backlog", every(0.001, 10, 0.6), quota_ms=40),
         Shape("threads", many, quota_ms=130, threads=4),
         Shape("mixed", sorted(every(0.9, 200, 6) + every(0.04, 5, 6)), quota_ms=50, threads=4),
