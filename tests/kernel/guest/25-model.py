@@ -56,7 +56,7 @@ FIGURES = [
     # CPU time is counted by the same clock on both sides.
     Figure("usage_cores", share("usage_usec"), 0.01, 0.03),
     # The first and the last period are cut by the looks; the timer stops one later where idling begins at its edge.
-    Figure("periods", lambda told: told["nr_periods"], 4, 0.02),
+    Figure("periods", lambda told: told["nr_periods"], 5, 0.02),
     # A period more or less for a record that just fits.
     Figure("throttle_ratio", lambda told: told["nr_throttled"] / max(1, told["nr_periods"]), 0.05, 0.05),
     # Run queues stop up to a slice (5 ms) apart and overrun by up to a tick (4 ms); the model stops all at once. Of several,
