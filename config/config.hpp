@@ -31,6 +31,34 @@ struct Node {
   OnForeignWrite on_foreign_write = OnForeignWrite::yield;
 };
 
+// How fast a knob may move, and on what evidence; as in the HPA's `behavior`. No policies: as fast as it
+// likes.
+enum class ChangeType : std::uint8_t {
+  percent,
+  absolute
+};  // of the value at the period's start; cores, bytes
+enum class SelectPolicy : std::uint8_t { max, min, disabled };  // what allows the most, the least; no change
+struct ScalingPolicy {
+  ChangeType type = ChangeType::percent;
+  double value = 100;
+  Duration period = 15s;  // sliding, 100 ms .. 30 min
+  bool operator==(const ScalingPolicy&) const = default;
+};
+struct ScalingRules {
+  Duration stabilization{};  // 0 .. 1 h: a cut takes the largest wish of that time, a raise the smallest
+  std::vector<ScalingPolicy> policies{};
+  SelectPolicy select_policy = SelectPolicy::max;
+  bool none() const {
+    return stabilization.count() == 0 && policies.empty() && select_policy != SelectPolicy::disabled;
+  }
+  bool operator==(const ScalingRules&) const = default;
+};
+struct Scaling {
+  ScalingRules up, down;
+  bool none() const { return up.none() && down.none(); }
+  bool operator==(const Scaling&) const = default;
+};
+
 struct Cpu {
   bool enabled = true;
   double min_cores = 0.05;              // >= 0.01
@@ -40,6 +68,7 @@ struct Cpu {
   std::optional<double> burst_ratio;    // cpu.max.burst / quota, 0 .. 1; none: the task's own, as far as fits
   double tolerance = 0.10;              // no write for a smaller relative change, 0 <= x < 0.5
   std::uint32_t writes_per_minute = 60;  // hard budget, 1 .. 600
+  Scaling scaling{};                     // scale_up, scale_down
 };
 
 struct Memory {
@@ -50,6 +79,7 @@ struct Memory {
   Duration interval = 2s;                  // between probes downwards, 500 ms .. 10 min
   double tolerance = 0.01;                 // no write for a smaller relative change
   std::uint32_t writes_per_minute = 60;
+  Scaling scaling{};
 };
 
 // What a task may inherit from its class; each unset field falls back to the built-in default.

@@ -44,10 +44,20 @@ struct RawNode {
   Slot<OnForeignWrite> on_foreign_write;
 };
 
+struct RawScalingRules {
+  Slot<Duration> stabilization;
+  Slot<std::vector<ScalingPolicy>> policies;
+  Slot<SelectPolicy> select_policy;
+};
+struct RawScaling {
+  RawScalingRules up, down;
+};
+
 struct RawCpu {
   Slot<bool> enabled;
   Slot<double> min, max, initial, step, burst, tolerance;
   Slot<std::int64_t> writes_per_minute;
+  RawScaling scaling;
 };
 
 struct RawMemory {
@@ -56,6 +66,7 @@ struct RawMemory {
   Slot<double> pressure_target, tolerance;
   Slot<Duration> interval;
   Slot<std::int64_t> writes_per_minute;
+  RawScaling scaling;
 };
 
 struct RawPolicy {

@@ -151,6 +151,94 @@ void read_node(Section& in, RawNode& node) {
       OneOf<OnForeignWrite>{{{"yield", OnForeignWrite::yield}, {"override", OnForeignWrite::override_it}}});
 }
 
+// What a policy's `value` is counted in besides percent: the knob's own unit.
+struct Absolute {
+  std::string_view type;
+  Ruled<double> (*read)(const toml::node&);
+};
+constexpr Absolute kOfCpu{"cores", [](const toml::node& node) {
+                            return InRange<double>{kCores, 0.01, kMostCores}(node);
+                          }};
+constexpr Absolute kOfMemory{"bytes", [](const toml::node& node) -> Ruled<double> {
+                               auto [bytes, must] = InRange<std::int64_t>{kBytes, kMiB, kMostBytes}(node);
+                               if (!bytes) return {std::nullopt, std::move(must)};
+                               return {static_cast<double>(*bytes), {}};
+                             }};
+
+// The policies of one direction, one after the other; none at all where one is wrong.
+std::optional<std::vector<ScalingPolicy>> read_policies(const toml::array& list, const std::string& path,
+                                                        const Absolute& absolute, double most_percent,
+                                                        const Reader& reader) {
+  std::vector<ScalingPolicy> policies;
+  bool right = true;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string key = fmt::format("{}[{}]", path, i);
+    const auto* table = list[i].as_table();
+    if (table == nullptr) {
+      reader.wrong(list[i], key, R"(must be a table: {type = "percent", value = 100, period = "15s"})");
+      right = false;
+      continue;
+    }
+    Slot<ChangeType> type;
+    Slot<double> value;
+    Slot<Duration> period;
+    Section::read(reader, *table, key, [&](Section& in) {
+      in.value("type", type,
+               OneOf<ChangeType>{{{"percent", ChangeType::percent}, {absolute.type, ChangeType::absolute}}});
+      if (type.value == ChangeType::absolute) {
+        in.value("value", value, absolute.read);
+      } else if (type.value) {
+        in.value("value", value, InRange<double>{kNumber, 1, most_percent});
+      } else {
+        value.given = in.get("value") != nullptr;  // of an unknown kind: only whether it is there
+      }
+      in.value("period", period, InRange<Duration>{kDuration, 100ms, 30min});
+    });
+    const auto missing = [&](bool given, std::string_view name, std::string_view example) {
+      if (given) return;
+      reader.report.add(reader.where(list[i].source()), path_of(key, name),
+                        fmt::format("missing; add {} = {}", name, example));
+    };
+    missing(type.given, "type", fmt::format(R"("percent" or "{}")", absolute.type));
+    missing(value.given, "value", "100");
+    missing(period.given, "period", R"("15s")");
+    right = right && type.value && value.value && period.value;
+    if (type.value && value.value && period.value)
+      policies.push_back({*type.value, *value.value, *period.value});
+  }
+  if (!right) return std::nullopt;
+  return policies;
+}
+
+void read_rules(Section& in, RawScalingRules& rules, const Absolute& absolute, double most_percent) {
+  constexpr std::size_t kMostPolicies = 8;
+  in.value("stabilization", rules.stabilization, InRange<Duration>{kDuration, 0s, 1h});
+  in.value(
+      "select_policy", rules.select_policy,
+      OneOf<SelectPolicy>{
+          {{"max", SelectPolicy::max}, {"min", SelectPolicy::min}, {"disabled", SelectPolicy::disabled}}});
+  const auto* node = in.get("policies");
+  if (node == nullptr) return;
+  auto& slot = rules.policies;
+  slot = {true, std::nullopt, in.reader().where(node->source()), path_of(in.path(), "policies")};
+  const auto* list = node->as_array();
+  if (list == nullptr) {
+    in.reader().wrong(*node, slot.key,
+                      R"(must be an array of tables: [{type = "percent", value = 100, period = "15s"}])");
+  } else if (list->size() > kMostPolicies) {
+    in.reader().report.add(slot.where, slot.key,
+                           fmt::format("found {} policies, must be at most {}", list->size(), kMostPolicies));
+  } else {
+    slot.value = read_policies(*list, slot.key, absolute, most_percent, in.reader());
+  }
+}
+
+void read_scaling(Section& in, RawScaling& scaling, const Absolute& absolute) {
+  constexpr double kMostRaise = 100'000, kMostCut = 100;  // percent
+  in.table("scale_up", [&](Section& up) { read_rules(up, scaling.up, absolute, kMostRaise); });
+  in.table("scale_down", [&](Section& down) { read_rules(down, scaling.down, absolute, kMostCut); });
+}
+
 void read_cpu(Section& in, RawCpu& cpu) {
   const InRange<double> cores{kCores, 0.01, kMostCores};
   in.value("enabled", cpu.enabled, true_or_false);
@@ -161,6 +249,7 @@ void read_cpu(Section& in, RawCpu& cpu) {
   in.value("burst", cpu.burst, InRange<double>{kRatio, 0, 1});
   in.value("tolerance", cpu.tolerance, InRange<double>{kRatio, 0, 0.5, true});
   in.value("writes_per_minute", cpu.writes_per_minute, InRange<std::int64_t>{kWhole, 1, 600});
+  read_scaling(in, cpu.scaling, kOfCpu);
 }
 
 void read_memory(Section& in, RawMemory& memory) {
@@ -172,6 +261,7 @@ void read_memory(Section& in, RawMemory& memory) {
   in.value("interval", memory.interval, InRange<Duration>{kDuration, 500ms, 10min});
   in.value("tolerance", memory.tolerance, InRange<double>{kRatio, 0, 0.5, true});
   in.value("writes_per_minute", memory.writes_per_minute, InRange<std::int64_t>{kWhole, 1, 600});
+  read_scaling(in, memory.scaling, kOfMemory);
 }
 
 void read_policy(Section& in, RawPolicy& policy) {
@@ -239,7 +329,7 @@ void read_tasks(const toml::node& node, const Reader& reader, RawConfig& raw) {
 }
 
 // toml++ frees nested tables by recursion. A dotted key nests as deep as it has dots, so a line of dots could
-// overrun the stack; the deepest key we know has five parts. Returns the first offending line, or 0.
+// overrun the stack; the deepest key we know has six parts. Returns the first offending line, or 0.
 std::uint32_t line_of_dots(std::string_view text) {
   constexpr std::ptrdiff_t kMostDots = 64;
   for (std::uint32_t number = 1; !text.empty(); ++number) {

@@ -72,6 +72,18 @@ void must_not_exceed(const Held<T>& low, std::string_view low_name, const Held<T
                          other.given != nullptr ? report.place(other.given->where) : "the default"));
 }
 
+ScalingRules resolve_rules(const Layers<RawScalingRules>& in) {
+  ScalingRules out;
+  in.take(out.stabilization, &RawScalingRules::stabilization);
+  in.take(out.policies, &RawScalingRules::policies);
+  in.take(out.select_policy, &RawScalingRules::select_policy);
+  return out;
+}
+
+Scaling resolve_scaling(const Layers<RawScaling>& in) {
+  return {resolve_rules(in.part(&RawScaling::up)), resolve_rules(in.part(&RawScaling::down))};
+}
+
 Cpu resolve_cpu(const Layers<RawCpu>& in, Report& report) {
   Cpu out;
   in.take(out.enabled, &RawCpu::enabled);
@@ -82,6 +94,7 @@ Cpu resolve_cpu(const Layers<RawCpu>& in, Report& report) {
   in.take(out.burst_ratio, &RawCpu::burst);
   in.take(out.tolerance, &RawCpu::tolerance);
   in.take(out.writes_per_minute, &RawCpu::writes_per_minute);
+  out.scaling = resolve_scaling(in.part(&RawCpu::scaling));
   must_not_exceed(min, "cpu.min", max, "cpu.max", show_cores, report);
   must_not_exceed(min, "cpu.min", initial, "cpu.initial", show_cores, report);
   must_not_exceed(initial, "cpu.initial", max, "cpu.max", show_cores, report);
@@ -98,6 +111,7 @@ Memory resolve_memory(const Layers<RawMemory>& in, Report& report) {
   in.take(out.interval, &RawMemory::interval);
   in.take(out.tolerance, &RawMemory::tolerance);
   in.take(out.writes_per_minute, &RawMemory::writes_per_minute);
+  out.scaling = resolve_scaling(in.part(&RawMemory::scaling));
   must_not_exceed(min, "memory.min", max, "memory.max", show_bytes, report);
   return out;
 }

@@ -92,6 +92,17 @@ KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, 
   return c;
 }
 
+// How far the knob may go by its rate policies. A look is what the stabilization windows are made of.
+void limit_rate(const Tick& t, const config::Scaling& scaling, bool looked, KnobState& knob, KnobClaim& c) {
+  if (scaling.none()) return;
+  if ((looked || c.intent.changes()) && c.movable && !c.exact) {
+    const double wish = c.intent.changes() ? c.intent.value : c.current;
+    note_wish(scaling, t.input.now, wish, c.current, knob.rates);
+  }
+  c.rate = rate_limits(scaling, knob.rates, t.input.now, c.current, c.step);
+  c.rate_free = beyond_rates(c.intent.reason.rule);
+}
+
 // One knob of every task: decide, share out, plan.
 struct Lane {
   std::vector<KnobClaim> claims;
@@ -178,6 +189,7 @@ void govern_cpu(Tick& t) {
           governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
     }
     c.step = cpu.step_cores;
+    limit_rate(t, cpu.scaling, concerned, task.cpu, c);
     lane.claims.push_back(c);
     lane.tasks.push_back(&task);
   }
@@ -215,6 +227,7 @@ void govern_memory(Tick& t) {
       c.intent = decide_memory(in, task.memory_control);
       reassert(task.memory, c);
     }
+    limit_rate(t, memory.scaling, true, task.memory, c);
     lane.claims.push_back(c);
     lane.tasks.push_back(&task);
   }

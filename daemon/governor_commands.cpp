@@ -85,6 +85,7 @@ void enter_mode(Tick& t) {
   const bool told = t.state.ticks > 1;
   if (t.state.mode_before == config::Mode::dry_run) {
     for (auto& [id, task] : t.state.tasks) {
+      task.cpu.rates = task.memory.rates = {};
       if (!task.sample) continue;
       if (task.sample->cpu_max) task.cpu.holds = *task.sample->cpu_max;
       if (task.sample->memory_high) task.memory.holds = *task.sample->memory_high;

@@ -60,7 +60,11 @@ void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
   knob.changed_at = t.input.now;
   if (!was_ours) knob.baseline = *found;  // the loop journals it: an administrator moved the starting point
   if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
-    if (was_ours) knob.reassert = ours;
+    if (was_ours) {
+      knob.reassert = ours;
+    } else {
+      knob.rates = {};
+    }
     return;
   }
   if (reset) {
@@ -71,6 +75,7 @@ void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
       return;
     }
   }
+  knob.rates = {};  // from another's value every way begins anew
   if (was_ours && !reset) {
     knob.baseline = adopted(*found, ours, knob.baseline);
     knob.touched = !(knob.baseline == *found);

@@ -8,8 +8,25 @@ namespace {
 
 constexpr auto kReleaseRetry = std::chrono::seconds(10);
 
+// Before `holds` follows. A value that came back, to ours or to the baseline, is no step on our way, and
+// where another chose the value the way begins anew.
+void note_move(const Tick& t, const TaskState& task, KnobState& knob, const Receipt& r,
+               const KnobValue& now) {
+  const Rule rule = knob.asked_reason.rule;
+  const double before = number_of(knob.holds), after = number_of(now);
+  if (after == before || rule == Rule::reasserted) return;
+  if (rule == Rule::pinned || rule == Rule::released || after != number_of(r.asked)) {
+    knob.rates = {};
+    return;
+  }
+  const auto& policy = t.policy_of(task);
+  const auto at = r.finished_at == MonotonicTime{} ? t.input.now : r.finished_at;
+  note_change(r.knob == Knob::cpu_max ? policy.cpu.scaling : policy.memory.scaling, at, before, knob.rates);
+}
+
 void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
   const KnobValue now = r.holds.value_or(r.asked);
+  note_move(t, task, knob, r, now);
   if (!(now == knob.holds)) {
     Adjustment a;
     a.id = r.id;
@@ -60,17 +77,20 @@ void take(Tick& t, TaskState& task, const Receipt& r) {
     case Receipt::Result::timed_out:
       // memory.high takes effect before its reclaim is done: the limit stands, and it is too low.
       t.notice(Notice::Kind::write_failed, task).receipt = r;
-      if (r.holds) knob.holds = *r.holds;
       if (r.knob == Knob::memory_high) {
         task.memory_write_blocked = true;
+        note_move(t, task, knob, r, r.holds.value_or(r.asked));
         knob.holds = r.holds.value_or(r.asked);
       } else {
+        if (r.holds) note_move(t, task, knob, r, *r.holds);
+        if (r.holds) knob.holds = *r.holds;
         trip_on(t, task, r);
       }
       if (release) knob.release_retry_at = t.input.now + kReleaseRetry;
       return;
     case Receipt::Result::refused:
       t.notice(Notice::Kind::write_failed, task).receipt = r;
+      if (r.holds) note_move(t, task, knob, r, *r.holds);
       if (r.holds) knob.holds = *r.holds;
       if (release) {
         knob.release_retry_at = t.input.now + kReleaseRetry;

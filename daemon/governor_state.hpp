@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "daemon/arbitrate/plan.hpp"
+#include "daemon/arbitrate/rate_policy.hpp"
 #include "daemon/command.hpp"
 #include "daemon/decide/cause.hpp"
 #include "daemon/decide/cpu.hpp"
@@ -49,6 +50,7 @@ struct KnobState {
   Reason reason;                      // of the last confirmed change
   std::optional<MonotonicTime> changed_at;
   std::deque<MonotonicTime> writes;  // of the last minute: the budget
+  RateHistory rates;                 // empty without rate policies
 };
 
 // Whether governing makes a task worse: see governor_breaker.cpp.

@@ -21,13 +21,14 @@ double whole_steps(double value, const KnobClaim& c, bool up) {
 // What the task is to have if the node could give everything.
 struct Wanted {
   double value = 0;
-  Reason reason;  // rule none: nobody asked for a change
+  Reason reason;       // rule none: nobody asked for a change
+  double unrated = 0;  // without its rate policy; the same where that does not matter
 };
 
 Wanted wanted(const KnobClaim& c) {
-  if (!c.movable) return {c.current, {}};
-  if (c.exact) return {c.intent.value, c.intent.reason};
-  Wanted w{c.intent.changes() ? c.intent.value : c.current, c.intent.reason};
+  if (!c.movable) return {c.current, {}, c.current};
+  if (c.exact) return {c.intent.value, c.intent.reason, c.intent.value};
+  Wanted w{c.intent.changes() ? c.intent.value : c.current, c.intent.reason, c.current};
   if (!c.intent.changes() && std::isinf(c.current)) return w;
   const double stepped = whole_steps(w.value, c, true);
   const double bounded = std::clamp(stepped, c.min, c.max);
@@ -35,8 +36,29 @@ Wanted wanted(const KnobClaim& c) {
   w.reason.clamped_max = bounded < stepped;
   if (!c.intent.changes() && std::abs(bounded - c.current) > kEpsilon * c.current)
     w.reason.rule = Rule::bound;
-  w.value = bounded;
+  w.value = w.unrated = bounded;
+  if (c.rate_free) return w;
+  const double rated = std::clamp(bounded, c.rate.lowest, c.rate.highest);
+  // What has no limit yet may have to wait for its first one; but no value may stay out of its bounds.
+  w.value = std::isinf(rated) ? rated : std::max(c.min, rated > c.max ? whole_steps(c.max, c, true) : rated);
+  w.reason.clamped_rate = std::abs(w.value - bounded) > kEpsilon * bounded;
   return w;
+}
+
+// What a task keeps whatever the others want: its minimum, and what its rate policy does not let go. Where
+// all that is more than the node has, only the minima are kept, and what is left goes to the rest by
+// priority.
+Claim to_share(const KnobClaim& c, double wanted, bool keep_rates) {
+  if (!c.movable || c.exact) return {wanted, wanted, c.weight, c.priority};
+  const double rated = std::min(std::clamp(c.rate.lowest, c.min, c.max), wanted);
+  const double least = std::min(c.min, wanted);
+  return keep_rates ? Claim{rated, wanted, c.weight, c.priority} : Claim{least, rated, c.weight, c.priority};
+}
+
+double sum_of_guaranteed(std::span<const Claim> claims) {
+  double sum = 0;
+  for (const auto& c : claims) sum += c.guaranteed;
+  return sum;
 }
 
 }  // namespace
@@ -46,18 +68,19 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
   std::vector<Wanted> want(claims.size());
   std::vector<std::size_t> sharing;
   std::vector<Claim> sums;
-  double guaranteed = 0;
   for (std::size_t i = 0; i < claims.size(); ++i) {
     want[i] = wanted(claims[i]);
     if (std::isinf(want[i].value)) continue;
-    const bool fixed = !claims[i].movable || claims[i].exact;
-    Claim sum{fixed ? want[i].value : std::min(claims[i].min, want[i].value), want[i].value, claims[i].weight,
-              claims[i].priority};
-    guaranteed += sum.guaranteed;
     sharing.push_back(i);
-    sums.push_back(sum);
+    sums.push_back(to_share(claims[i], want[i].value, true));
   }
-  share.minima_exceed = guaranteed > capacity * (1 + kEpsilon);
+  const double enough = capacity * (1 + kEpsilon);
+  const bool keep_rates = sum_of_guaranteed(sums) <= enough;
+  if (!keep_rates) {
+    for (std::size_t k = 0; k < sharing.size(); ++k)
+      sums[k] = to_share(claims[sharing[k]], want[sharing[k]].value, false);
+  }
+  share.minima_exceed = sum_of_guaranteed(sums) > enough;
   const auto given = max_min_share(sums, capacity);
 
   share.unmet.resize(claims.size());
@@ -68,7 +91,7 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
     value[i] = given[k];
     if (given[k] < want[i].value * (1 - kEpsilon)) {
       share.missing += want[i].value - given[k];
-      value[i] = std::max(whole_steps(given[k], claims[i], false), std::min(claims[i].min, want[i].value));
+      value[i] = std::max(whole_steps(given[k], claims[i], false), sums[k].guaranteed);
       want[i].reason.clamped_capacity = true;
       share.unmet[i] = claims[i].intent.changes() && !claims[i].exact;
       if (!claims[i].intent.changes()) want[i].reason.wanted = want[i].value;
@@ -87,7 +110,10 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
     if (claims[i].exact || std::isinf(claims[i].current)) return false;
     // Out of bounds is never tolerated; a rescue below anon + unreclaimable neither.
     if (claims[i].current < claims[i].min || claims[i].current > claims[i].max) return false;
-    return std::abs(value[i] - claims[i].current) < claims[i].tolerance * claims[i].current;
+    // A slow rate is made of small changes: what counts is how far the task would go.
+    const bool slow = want[i].reason.clamped_rate && !want[i].reason.clamped_capacity;
+    const double to = slow ? want[i].unrated : value[i];
+    return std::abs(to - claims[i].current) < claims[i].tolerance * claims[i].current;
   };
   auto settle = [&](bool keep_small_cuts) {
     share.grants.clear();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cgroups/types.hpp"
+#include "daemon/arbitrate/rate_policy.hpp"
 #include "daemon/decide/intent.hpp"
 
 namespace sluice {
@@ -16,6 +17,8 @@ struct KnobClaim {
       0;  // in force; infinity: no limit, and then it takes no part in the sharing until it has one
   Intent intent;
   double min = 0, max = 0;  // min <= max
+  RateLimits rate;          // around `current`; the bounds go first
+  bool rate_free = false;   // the intent is none that a rate policy may hold up
   double weight = 100;
   int priority = 0;        // lower ones give back first
   double tolerance = 0.1;  // no write for a smaller relative change

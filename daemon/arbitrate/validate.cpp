@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kSlack = 1e-6;
 constexpr double kQuotaRounding = 0.002;  // cores: quotas are whole microseconds, and at least 1 ms
+constexpr double kPageBytes = 4096;
 
 const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& config) {
   return config.tasks[t.facts.config_index].policy;
@@ -45,9 +46,76 @@ std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const 
       return Invariant::below_floor;
   }
   if (w.reason.rule == Rule::pinned) return std::nullopt;
-  constexpr double kPageBytes = 4096;
   if (bytes > b.memory_max + kPageBytes || bytes < b.memory_min - kPageBytes) return Invariant::out_of_bounds;
   return std::nullopt;
+}
+
+// What has to be known of the rest of the plan before a cut beyond its rate policy is right: that the node
+// was too small for the policies.
+struct Hasty {
+  std::size_t write = 0;
+  double beyond = 0;  // of what the policy would have left it
+};
+
+std::optional<Hasty> check_rate(std::size_t i, const Write& w, const TaskState& t, const Bounds& b,
+                                const PlanContext& c) {
+  const bool cpu = w.knob == Knob::cpu_max;
+  const auto& policy = policy_of(t, *c.config);
+  const auto& scaling = cpu ? policy.cpu.scaling : policy.memory.scaling;
+  if (scaling.none() || beyond_rates(w.reason.rule)) return std::nullopt;
+  const KnobState& knob = cpu ? t.cpu : t.memory;
+  const double to = number_of(w.value);
+  const double step = cpu ? policy.cpu.step_cores : 0;
+  const auto limits = rate_limits(scaling, knob.rates, c.now, in_force(knob), step);
+  if (std::isinf(limits.lowest) && !std::isinf(to)) return Hasty{i, 0};
+  // No value may stay out of its bounds, whatever the policy. Whole steps may end below the maximum.
+  const double min = cpu ? b.cpu_min : b.memory_min, max = cpu ? b.cpu_max : b.memory_max;
+  const double lowest = limits.lowest > max ? max - step : std::max(limits.lowest, min);
+  const double highest = std::clamp(limits.highest, min, max);
+  const double rounding = cpu ? kQuotaRounding : kPageBytes;
+  if (to > highest + rounding) return Hasty{i, 0};
+  if (to < lowest - rounding) return Hasty{i, lowest - to};
+  return std::nullopt;
+}
+
+// The sum of the knob's limits after the plan. A release may yet be refused: its limit stands, and counts.
+double sum_after(const Plan& plan, Knob knob, const State& state) {
+  double sum = 0;
+  const auto finite = [](double v) { return std::isinf(v) ? 0 : v; };
+  const auto knob_of = [&](const TaskState& t) -> const KnobState& {
+    return knob == Knob::cpu_max ? t.cpu : t.memory;
+  };
+  for (const auto& [id, t] : state.tasks) {
+    if (knob_of(t).present) sum += finite(in_force(knob_of(t)));
+  }
+  for (const auto& w : plan.writes) {
+    const auto t = state.tasks.find(w.id);
+    if (w.knob != knob || t == state.tasks.end() || w.reason.rule == Rule::released) continue;
+    sum += finite(number_of(w.value)) - finite(in_force(knob_of(t->second)));
+  }
+  return sum;
+}
+
+// A cut beyond its rate policy is only for a node that is too small without it: with every such cut ending
+// where its policy does, the sum would be more than there is.
+void judge_hasty(const Plan& plan, const std::vector<Hasty>& hasty, const PlanContext& c,
+                 std::vector<Violation>& out) {
+  if (hasty.empty()) return;
+  for (const Knob knob : {Knob::cpu_max, Knob::memory_high}) {
+    const bool cpu = knob == Knob::cpu_max;
+    double sum = sum_after(plan, knob, *c.state);
+    for (const auto& h : hasty) sum += plan.writes[h.write].knob == knob ? h.beyond : 0;
+    const double capacity = cpu ? c.node.cpu_capacity_cores - c.config->node.cpu_reserve_cores
+                                : static_cast<double>(c.node.memory_capacity) -
+                                      static_cast<double>(c.config->node.memory_reserve_bytes);
+    const double rounding = (cpu ? kQuotaRounding : kPageBytes) * static_cast<double>(1 + plan.writes.size());
+    const bool too_small = sum > capacity - rounding;
+    for (const auto& h : hasty) {
+      const Write& w = plan.writes[h.write];
+      if (w.knob != knob || (too_small && h.beyond > 0 && w.reason.clamped_capacity)) continue;
+      out.push_back({h.write, Invariant::rate});
+    }
+  }
 }
 
 bool permitted(const TaskState& t, const PlanContext& c) {
@@ -67,6 +135,8 @@ std::string_view to_string(Invariant invariant) {
       return "knob-absent";
     case Invariant::out_of_bounds:
       return "out-of-bounds";
+    case Invariant::rate:
+      return "rate";
     case Invariant::over_budget:
       return "over-budget";
     case Invariant::over_capacity:
@@ -118,6 +188,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
 
 std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
   std::vector<Violation> out;
+  std::vector<Hasty> hasty;
   double allocated = 0, before = 0;
   for (const auto& [id, t] : c.state->tasks) {
     const double cores = in_force(t.cpu);
@@ -144,6 +215,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
       if (*bad == Invariant::knob_absent) continue;
     }
     if (w.reason.rule == Rule::released) continue;  // giving back is always allowed
+    if (const auto h = check_rate(i, w, t, b, c)) hasty.push_back(*h);
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     const auto& policy = policy_of(t, *c.config);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
@@ -154,6 +226,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     const double old_cores = in_force(t.cpu), new_cores = number_of(w.value);
     allocated += new_cores - (std::isinf(old_cores) ? 0 : old_cores);
   }
+  judge_hasty(plan, hasty, c, out);
   const double capacity = c.node.cpu_capacity_cores - c.config->node.cpu_reserve_cores;
   const double rounding = kQuotaRounding * static_cast<double>(1 + plan.writes.size());
   if (allocated > capacity + rounding && allocated > before) {

@@ -27,6 +27,7 @@ string clamps(const Reason& reason, bool memory) {
   if (reason.clamped_min) by.push_back("the minimum");
   if (reason.clamped_max) by.push_back("the maximum");
   if (reason.clamped_capacity) by.push_back("the node's capacity");
+  if (reason.clamped_rate) by.push_back("its rate policy");
   if (by.empty()) return {};
   return fmt::format("; it wanted {}, and {} limits that",
                      memory ? bytes_words(reason.wanted) : cores_words(reason.wanted),

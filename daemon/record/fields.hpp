@@ -138,15 +138,27 @@ void fields(auto& archive, Is<config::Node> auto& v) {
   auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write] = v;
   archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write);
 }
+void fields(auto& archive, Is<config::ScalingPolicy> auto& v) {
+  auto& [type, value, period] = v;
+  archive(type, value, period);
+}
+void fields(auto& archive, Is<config::ScalingRules> auto& v) {
+  auto& [stabilization, policies, select_policy] = v;
+  archive(stabilization, policies, select_policy);
+}
+void fields(auto& archive, Is<config::Scaling> auto& v) {
+  auto& [up, down] = v;
+  archive(up, down);
+}
 void fields(auto& archive, Is<config::Cpu> auto& v) {
-  auto& [enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance,
-         writes_per_minute] = v;
-  archive(enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance,
-          writes_per_minute);
+  auto& [enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance, writes_per_minute,
+         scaling] = v;
+  archive(enabled, min_cores, max_cores, initial_cores, step_cores, burst_ratio, tolerance, writes_per_minute,
+          scaling);
 }
 void fields(auto& archive, Is<config::Memory> auto& v) {
-  auto& [enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute] = v;
-  archive(enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute);
+  auto& [enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute, scaling] = v;
+  archive(enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute, scaling);
 }
 void fields(auto& archive, Is<config::TaskPolicy> auto& v) {
   auto& [weight, priority, max_delay, cpu, memory] = v;
@@ -166,10 +178,10 @@ void fields(auto& archive, Is<config::Config> auto& v) {
 void fields(auto& archive, Is<Reason> auto& v) {
   auto& [rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
          throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-         clamped_capacity] = v;
+         clamped_capacity, clamped_rate] = v;
   archive(rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
           throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-          clamped_capacity);
+          clamped_capacity, clamped_rate);
 }
 void fields(auto& archive, Is<Write> auto& v) {
   auto& [id, knob, value, reason, caused_at] = v;

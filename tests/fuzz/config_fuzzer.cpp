@@ -21,6 +21,21 @@ bool within(T value, T low, T high) {
   return value >= low && value <= high;
 }
 
+void check(const config::ScalingRules& rules, double least_absolute, double most_percent) {
+  require(within<config::Duration>(rules.stabilization, {}, std::chrono::hours(1)));
+  require(rules.policies.size() <= 8);
+  for (const auto& p : rules.policies) {
+    require(within<config::Duration>(p.period, std::chrono::milliseconds(100), std::chrono::minutes(30)));
+    require(p.type == config::ChangeType::percent ? within(p.value, 1.0, most_percent)
+                                                  : within(p.value, least_absolute, 0x1p50));
+  }
+}
+
+void check(const config::Scaling& scaling, double least_absolute) {
+  check(scaling.up, least_absolute, 100'000);
+  check(scaling.down, least_absolute, 100);
+}
+
 void check(const config::Cpu& cpu) {
   require(within(cpu.min_cores, 0.01, cpu.max_cores.value_or(8192)));
   require(within(cpu.initial_cores.value_or(cpu.min_cores), cpu.min_cores, cpu.max_cores.value_or(8192)));
@@ -28,6 +43,7 @@ void check(const config::Cpu& cpu) {
   require(within(cpu.burst_ratio.value_or(0), 0.0, 1.0));
   require(cpu.tolerance >= 0 && cpu.tolerance < 0.5);
   require(within(cpu.writes_per_minute, 1U, 600U));
+  check(cpu.scaling, 0.01);
 }
 
 void check(const config::Memory& memory) {
@@ -37,6 +53,7 @@ void check(const config::Memory& memory) {
       within<config::Duration>(memory.interval, std::chrono::milliseconds(500), std::chrono::minutes(10)));
   require(memory.tolerance >= 0 && memory.tolerance < 0.5);
   require(within(memory.writes_per_minute, 1U, 600U));
+  check(memory.scaling, 0x1p20);
 }
 
 void check(const config::Config& accepted) {

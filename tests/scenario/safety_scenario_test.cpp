@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "tests/scenario/governed_host.hpp"
+#include "tests/scenario/rate_watch.hpp"
 
 namespace sluice::testing {
 namespace {
@@ -26,6 +27,27 @@ simhost::TaskSpec random_task(int i) {
   return s;
 }
 
+config::ScalingRules random_rules(double unit) {
+  config::ScalingRules r;
+  r.stabilization = *rc::gen::element(0, 0, 1, 5, 20) * 1s;
+  r.select_policy = *rc::gen::element(config::SelectPolicy::max, config::SelectPolicy::max,
+                                      config::SelectPolicy::min, config::SelectPolicy::disabled);
+  for (int n = *rc::gen::inRange(0, 4); n > 0; --n) {
+    const auto period = *rc::gen::inRange(1, 200) * 100ms;
+    if (*rc::gen::arbitrary<bool>()) {
+      r.policies.push_back({config::ChangeType::percent, 1.0 * *rc::gen::inRange(1, 101), period});
+    } else {
+      r.policies.push_back({config::ChangeType::absolute, unit * *rc::gen::inRange(1, 100), period});
+    }
+  }
+  return r;
+}
+
+config::Scaling random_scaling(double unit) {
+  return {*rc::gen::arbitrary<bool>() ? random_rules(unit) : config::ScalingRules{},
+          *rc::gen::arbitrary<bool>() ? random_rules(unit) : config::ScalingRules{}};
+}
+
 config::TaskPolicy random_policy() {
   config::TaskPolicy p;
   p.max_delay = std::chrono::milliseconds(*rc::gen::inRange(50, 5000));
@@ -35,11 +57,14 @@ config::TaskPolicy random_policy() {
   p.cpu.writes_per_minute = static_cast<std::uint32_t>(*rc::gen::inRange(1, 90));
   p.memory.writes_per_minute = static_cast<std::uint32_t>(*rc::gen::inRange(1, 90));
   p.memory.min_bytes = static_cast<Bytes>(*rc::gen::inRange(1, 200)) * kMiB;
+  p.cpu.scaling = random_scaling(0.02);
+  p.memory.scaling = random_scaling(1.0 * kMiB);
   return p;
 }
 
-TEST(SafetyScenario, BoundsBudgetsAndCapacityHoldUnderFaults) {
-  EXPECT_TRUE(rc::check("bounds, budgets, capacity, and every plan valid", [] {
+TEST(SafetyScenario, BoundsBudgetsRatesAndCapacityHoldUnderFaults) {
+  std::size_t judged = 0, at_the_limit = 0;
+  EXPECT_TRUE(rc::check("bounds, budgets, rates, capacity, and every plan valid", [&] {
     GovernedHost g({.cpus = static_cast<double>(*rc::gen::inRange(1, 16)),
                     .memory = 16384 * kMiB,
                     .seed = static_cast<std::uint64_t>(*rc::gen::inRange(1, 1000))});
@@ -63,6 +88,8 @@ TEST(SafetyScenario, BoundsBudgetsAndCapacityHoldUnderFaults) {
       r.started_at = r.finished_at = g.now();
       return r;
     };
+    RateWatch rates(g);
+    g.on_tick = [&](const Input& in, const Plan& plan) { rates(in, plan); };
     g.run(40s, [&] {
       for (const auto& [id, p] : governed) {
         const auto& t = g.state.tasks.at(id);
@@ -79,7 +106,11 @@ TEST(SafetyScenario, BoundsBudgetsAndCapacityHoldUnderFaults) {
       RC_ASSERT((g.most_writes_a_minute[{id, Knob::cpu_max}]) <= p.cpu.writes_per_minute + releases);
       RC_ASSERT((g.most_writes_a_minute[{id, Knob::memory_high}]) <= p.memory.writes_per_minute + releases);
     }
+    judged += rates.judged;
+    at_the_limit += rates.at_the_limit;
   }));
+  EXPECT_GT(judged, 500U);
+  EXPECT_GT(at_the_limit, 100U) << "rate policies that hold nothing up are not tested";
 }
 
 TEST(SafetyScenario, TheRestorePlanBringsEveryBaselineBack) {

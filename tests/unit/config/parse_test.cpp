@@ -46,6 +46,7 @@ void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
   EXPECT_EQ(a.cpu.burst_ratio, b.cpu.burst_ratio);
   EXPECT_EQ(a.cpu.tolerance, b.cpu.tolerance);
   EXPECT_EQ(a.cpu.writes_per_minute, b.cpu.writes_per_minute);
+  EXPECT_EQ(a.cpu.scaling, b.cpu.scaling);
   EXPECT_EQ(a.memory.enabled, b.memory.enabled);
   EXPECT_EQ(a.memory.min_bytes, b.memory.min_bytes);
   EXPECT_EQ(a.memory.max_bytes, b.memory.max_bytes);
@@ -53,6 +54,7 @@ void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
   EXPECT_EQ(a.memory.interval, b.memory.interval);
   EXPECT_EQ(a.memory.tolerance, b.memory.tolerance);
   EXPECT_EQ(a.memory.writes_per_minute, b.memory.writes_per_minute);
+  EXPECT_EQ(a.memory.scaling, b.memory.scaling);
 }
 
 void expect_equal(const Node& a, const Node& b) {
@@ -97,6 +99,8 @@ TEST(Parse, EveryKeyArrives) {
     burst = "40%"
     tolerance = "20%"
     writes_per_minute = 20
+    scale_up = {stabilization = "3s", policies = [{type = "percent", value = 50, period = "1m"}], select_policy = "min"}
+    scale_down.select_policy = "disabled"
     [task.memory]
     enabled = false
     min = "128M"
@@ -105,6 +109,14 @@ TEST(Parse, EveryKeyArrives) {
     interval = "1m"
     tolerance = 0.05
     writes_per_minute = 6
+    [[task.memory.scale_down.policies]]
+    period = "500ms"
+    value = "64MiB"
+    type = "bytes"
+    [[task.memory.scale_down.policies]]
+    type = "percent"
+    value = 2.5
+    period = "30m"
   )");
   expect_equal(config.node,
                {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
@@ -115,11 +127,15 @@ TEST(Parse, EveryKeyArrives) {
   EXPECT_EQ(task.name, "nomad");
   EXPECT_EQ(task.class_name, "");
   EXPECT_EQ(task.origin, "t.toml:10");
+  const Scaling cpu{{3s, {{ChangeType::percent, 50, 60s}}, SelectPolicy::min},
+                    {.select_policy = SelectPolicy::disabled}};
+  const Scaling memory{
+      {}, {.policies = {{ChangeType::absolute, 64 << 20, 500ms}, {ChangeType::percent, 2.5, 30min}}}};
   expect_equal(task.policy, {.weight = 250,
                              .priority = -3,
                              .max_delay = 90s,
-                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.4, 0.2, 20},
-                             .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6}});
+                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.4, 0.2, 20, cpu},
+                             .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6, memory}});
 }
 
 TEST(Parse, ATaskInheritsFromItsClassKeyByKey) {
@@ -143,6 +159,26 @@ TEST(Parse, ATaskInheritsFromItsClassKeyByKey) {
   expect_equal(config.tasks.at(0).policy, expected);
   EXPECT_EQ(config.tasks.at(0).class_name, "stream");
   expect_equal(config.tasks.at(1).policy, TaskPolicy{});
+}
+
+TEST(Parse, OfScalingTheInnerKeysAreInheritedAndPoliciesAreOneOfThem) {
+  const auto config = good(R"(
+    [class.stream.cpu]
+    scale_down = {stabilization = "5m", policies = [{type = "cores", value = "500m", period = "1m"}]}
+    [[task]]
+    match.unit = "a.service"
+    class = "stream"
+    cpu.scale_down.select_policy = "min"
+    [[task]]
+    match.unit = "b.service"
+    class = "stream"
+    cpu.scale_down.policies = []
+  )");
+  const std::vector<ScalingPolicy> half_a_core{{ChangeType::absolute, 0.5, 60s}};
+  EXPECT_EQ(config.tasks.at(0).policy.cpu.scaling, (Scaling{{}, {5min, half_a_core, SelectPolicy::min}}));
+  EXPECT_EQ(config.tasks.at(1).policy.cpu.scaling, (Scaling{{}, {5min, {}, SelectPolicy::max}}));
+  EXPECT_FALSE(config.tasks.at(1).policy.cpu.scaling.none());
+  EXPECT_TRUE(config.tasks.at(1).policy.memory.scaling.none());
 }
 
 TEST(Parse, LaterSourcesWinKeyByKey) {
@@ -237,9 +273,12 @@ TEST(Shipped, DocumentsTheDefaults) {
 // The keys that the parser lists when it meets a strange one are all explained in the shipped file.
 TEST(Shipped, DocumentsEveryKey) {
   const auto text = shipped();
-  for (const auto* table : {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]", "[[task]]\nmatch"}) {
+  for (const auto* table :
+       {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]", "[class.a.cpu.scale_up]",
+        "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
     const auto answers =
-        problems(std::string(table) + (table[1] == '[' ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
+        problems(std::string(table) +
+                 (std::string_view(table).ends_with("match") ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
     ASSERT_FALSE(answers.empty());
     std::size_t keys = 0;
     const auto& answer = answers.back();
@@ -260,7 +299,9 @@ rc::Gen<std::string> some_toml() {
   return rc::gen::map(
       rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
           "[node]\n", "[[task]]\n", "[task.cpu]\n", "[task.memory]\n", "[class.a]\n", "[class.a.cpu]\n",
-          "tick = \"1s\"\n", "min = 1\n", "max = \"9\"\n", "min = \"1G\"\n", "max = -1\n", "name = \"a\"\n",
+          "tick = \"1s\"\n", "min = 1\n", "max = \"9\"\n", "min = \"1G\"\n",
+          "scale_up = {policies = [{value = 1}, 2]}\n", "[[task.cpu.scale_up.policies]]\n",
+          "type = \"cores\"\n", "value = 1\n", "period = \"1s\"\n", "max = -1\n", "name = \"a\"\n",
           "class = \"a\"\n", "class = \"b\"\n", "match.unit = \"a.service\"\n", "match.cgroup = \"/a\"\n",
           "match = 1\n", "cpu = {min = inf}\n", "weight = nan\n", "x", "\"", "=", "[", "]", "{", "}", ".",
           "\n", "#", "1", "'", "\xff", "\\u0000")),

@@ -157,6 +157,62 @@ TEST(Arbitrate, APinIsExactAndServedFirst) {
   EXPECT_LE(s.allocated, 4 + 1e-9);
 }
 
+KnobClaim rated(double current, double wanted, double lowest, double highest) {
+  auto c = claim(current, wanted);
+  c.rate = {lowest, highest};
+  return c;
+}
+
+TEST(Arbitrate, RatePoliciesHoldUpRaisesAndCuts) {
+  const std::vector<KnobClaim> c{rated(1, 3, 0, 1.5), rated(3, 1, 2.5, 9), rated(1, 3, 1, 1)};
+  const auto s = arbitrate(c, 12);
+  ASSERT_EQ(s.grants.size(), 2U) << "where nothing is allowed nothing is written";
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 1.5);
+  EXPECT_DOUBLE_EQ(s.grants[1].value, 2.5);
+  EXPECT_TRUE(s.grants[0].reason.clamped_rate && s.grants[1].reason.clamped_rate);
+  EXPECT_EQ(s.missing, 0) << "it is no lack of the node's";
+}
+
+TEST(Arbitrate, ASlowRateIsNotSwallowedByTheTolerance) {
+  EXPECT_EQ(arbitrate(std::vector{rated(1, 3, 0, 1.02)}, 8).grants.size(), 1U);
+  EXPECT_TRUE(arbitrate(std::vector{rated(1, 1.05, 0, 1.02)}, 8).grants.empty()) << "too small a wish";
+}
+
+TEST(Arbitrate, BoundsAndRescuesDoNotWaitForARate) {
+  auto rescue = rated(1, 3, 1, 1);
+  rescue.rate_free = true;
+  const std::vector<KnobClaim> c{rated(6, 1, 5, 9), rated(0.01, 1, 0, 0.02), rescue};
+  const auto s = arbitrate(c, 16);
+  ASSERT_EQ(s.grants.size(), 3U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 4) << "to the maximum, and not yet further";
+  EXPECT_DOUBLE_EQ(s.grants[1].value, 0.1) << "to the minimum";
+  EXPECT_DOUBLE_EQ(s.grants[2].value, 3);
+}
+
+TEST(Arbitrate, AFirstLimitMayHaveToWait) {
+  EXPECT_TRUE(arbitrate(std::vector{rated(kUnlimited, 3, kUnlimited, kUnlimited)}, 8).grants.empty());
+}
+
+TEST(Arbitrate, CapacityTakesFromThoseWhoseRatesAllowIt) {
+  const std::vector<KnobClaim> c{rated(3, 0, 2.9, 9), claim(3, 0), claim(1, 4)};
+  const auto s = arbitrate(c, 6);
+  ASSERT_EQ(s.grants.size(), 2U) << "the first keeps what it has";
+  EXPECT_EQ(s.grants[0].claim, 1U);
+  EXPECT_LT(s.grants[0].value, 2);
+  EXPECT_DOUBLE_EQ(s.allocated, 6);
+}
+
+TEST(Arbitrate, CapacityGoesBeforeRatesOnlyWhenTheyAloneAreTooMuch) {
+  auto low = rated(3, 0, 2.9, 9), high = rated(3, 4, 2.5, 4);
+  low.priority = -1;
+  const auto s = arbitrate(std::vector{low, high}, 5);
+  ASSERT_EQ(s.grants.size(), 2U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2.5) << "no more than the node's lack, from the lowest first";
+  EXPECT_DOUBLE_EQ(s.grants[1].value, 2.5) << "and nobody gains by it";
+  EXPECT_TRUE(s.grants[0].reason.clamped_capacity);
+  EXPECT_EQ(s.grants[0].reason.rule, Rule::capacity);
+}
+
 TEST(Arbitrate, Properties) {
   EXPECT_TRUE(rc::check("within bounds, within capacity where minima allow, one grant a claim", [] {
     const auto n = *rc::gen::inRange(1, 12);
@@ -181,6 +237,35 @@ TEST(Arbitrate, Properties) {
     }
     RC_ASSERT(s.allocated <= std::max(capacity, fixed + minima) + 1e-6);
     RC_ASSERT(s.minima_exceed || s.allocated <= capacity * (1 + 1e-6));
+  }));
+  EXPECT_TRUE(rc::check("rate limits hold unless they alone are more than the node has", [] {
+    const auto n = *rc::gen::inRange(1, 12);
+    std::vector<KnobClaim> c;
+    double kept = 0;
+    bool stepped = false;  // a step is the least there is, whatever the capacity
+    for (int i = 0; i < n; ++i) {
+      auto k = claim(*number(1, 500), *number(0, 600));
+      k.step = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
+      const auto whole = [&](double v, bool up) {
+        return k.step > 0 ? (up ? std::ceil(v / k.step) : std::floor(v / k.step)) * k.step : v;
+      };
+      k.rate = {std::min(k.current, whole(k.current * *number(0, 120), false)),
+                std::max(k.current, whole(k.current * *number(80, 300), true))};
+      stepped |= k.step > 0;
+      k.weight = *number(100, 10000);
+      kept += std::clamp(k.rate.lowest, k.min, k.max);
+      c.push_back(k);
+    }
+    const double capacity = *number(100, 3000);
+    const auto s = arbitrate(c, capacity);
+    RC_ASSERT(s.minima_exceed || stepped || s.allocated <= capacity * (1 + 1e-6));
+    for (const auto& g : s.grants) {
+      const auto& k = c[g.claim];
+      RC_ASSERT(g.value >= k.min - 1e-9 && g.value <= k.max + 1e-9);
+      RC_ASSERT(g.value <= std::max(k.rate.highest, k.min) + 1e-9);
+      const double lowest = k.rate.lowest > k.max ? k.max - k.step : k.rate.lowest;
+      if (kept <= capacity) RC_ASSERT(g.value >= lowest - 1e-9);
+    }
   }));
   EXPECT_TRUE(rc::check("permuted claims get the same grants, for the same reasons", [] {
     const auto n = *rc::gen::inRange(1, 12);

@@ -203,7 +203,7 @@ TEST_F(Recording, AnotherVersionSaysWhatToUse) {
   ASSERT_TRUE(got.problem);
   EXPECT_THAT(
       describe(*got.problem),
-      HasSubstr("it has format version 7, and this sluice-replay reads version 2. Use the sluice-replay of "
+      HasSubstr("it has format version 7, and this sluice-replay reads version 3. Use the sluice-replay of "
                 "the release that recorded it."));
 }
 
