@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 namespace sluice {
@@ -50,18 +51,28 @@ struct Window {
 };
 
 Window over_last(const MemoryState& s, MonotonicTime now, double length) {
+  // Most windows are short and the history is long, and seldom in the cache: found from its end.
+  auto i = s.recent.end();
+  while (i != s.recent.begin() && sluice::seconds(now - std::prev(i)->at) < length) --i;
   Window w;
-  for (const auto& i : s.recent) {
-    if (sluice::seconds(now - i.at) >= length) continue;
-    w.seconds += i.seconds;
-    w.some += i.some_seconds;
-    w.full += i.full_seconds;
-    w.pgscan += i.pgscan;
-    w.pgsteal += i.pgsteal;
-    w.refaults += i.refaults;
-    w.known_seconds += i.quiet_is_known ? i.seconds : 0;
+  for (; i != s.recent.end(); ++i) {
+    w.seconds += i->seconds;
+    w.some += i->some_seconds;
+    w.full += i->full_seconds;
+    w.pgscan += i->pgscan;
+    w.pgsteal += i->pgsteal;
+    w.refaults += i->refaults;
+    w.known_seconds += i->quiet_is_known ? i->seconds : 0;
   }
   return w;
+}
+
+// Whether tasks stood still for longer than this in all of the slow window. Nearly always no, without a look
+// at it.
+bool stalled_for_more_than(double seconds_most, const MemoryState& s, MonotonicTime now) {
+  constexpr double kRounding = 1e-6;
+  return s.recent_some_seconds > seconds_most - kRounding &&
+         over_last(s, now, kSlowSeconds).some > seconds_most;
 }
 
 Reason reason_of(Rule rule, const Window& w, double wanted) {
@@ -102,8 +113,12 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
                       g.memory_full_pressure_ratio.value_or(0) * dt, g.pgscan_per_second.value_or(0) * dt,
                       g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt,
                       g.memory_pressure_ratio && g.refaults_per_second});
+  s.recent_some_seconds += s.recent.back().some_seconds;
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
-  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) s.recent.pop_front();
+  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) {
+    s.recent_some_seconds -= s.recent.front().some_seconds;
+    s.recent.pop_front();
+  }
   constexpr double kSmoothing = 0.3;
   // A fall is reclaim's doing and says nothing about the task.
   if (g.memory_growth_bytes_per_second && *g.memory_growth_bytes_per_second >= 0) {
@@ -139,14 +154,15 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
     Window up = over_last(s, in.now, std::clamp(since_probe - kProbeSettleSeconds, 0.0, kFastSeconds));
     if (over_last(s, in.now, kFastSeconds).some_ratio() > kProbeStall)
       up = over_last(s, in.now, kFastSeconds);
-    const Window mean = over_last(s, in.now, kSlowSeconds);
     const bool severe = up.some_ratio() > kSevere * in.pressure_target;
-    if (near_limit && (severe || mean.some > kLasting * in.pressure_target * kSlowSeconds)) {
+    if (near_limit &&
+        (severe || stalled_for_more_than(kLasting * in.pressure_target * kSlowSeconds, s, in.now))) {
       // Severity says how far: a little for a graze, half as much again for a stall.
       const double over = std::log2(std::max(1.0, up.some_ratio() / in.pressure_target));
       const double target =
           std::max(current, in.high_bytes) * (1 + std::clamp(0.05 * (over - std::log2(kSevere)), 0.03, 0.5));
-      return {target, reason_of(Rule::memory_pressure, severe ? up : mean, target)};
+      const Window shown = severe ? up : over_last(s, in.now, kSlowSeconds);
+      return {target, reason_of(Rule::memory_pressure, shown, target)};
     }
     if (near_limit && up.refaults_per_second() * kPage > kRefaultShare * current) {
       const double target = std::max(current, in.high_bytes) * 1.05;
@@ -173,6 +189,9 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   const double larger = step / s.step;
   const double wait = in.interval_seconds * larger * larger;
   if (seconds(in.now - std::max(s.observed_since, s.probed_at)) < wait) return {};
+  const double target = std::max(*floor, current * (1 - step));
+  // What the tolerance would drop is not asked for: at its floor a task would be probed in every tick.
+  if (target >= (limited ? in.high_bytes * (1 - in.tolerance) : kInfinity)) return {};
   const Window quiet = over_last(s, in.now, in.interval_seconds);
   if (quiet.known_seconds < kKnownShare * in.interval_seconds) return {};
   const double pressure = over_last(s, in.now, kSlowSeconds).some / kSlowSeconds;
@@ -180,8 +199,6 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
       quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) {
     return {};
   }
-  const double target = std::max(*floor, current * (1 - step));
-  if (target >= (limited ? in.high_bytes : kInfinity)) return {};
   Reason why = reason_of(Rule::memory_probe, quiet, target);
   why.pressure_ratio = pressure;  // what was judged, not the last moment's
   return {target, why};
@@ -212,6 +229,7 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
   s.hold_until = in.now + from_seconds(hold);
   // What was seen before the raise says nothing about the new limit.
   s.recent.clear();
+  s.recent_some_seconds = 0;
 }
 
 }  // namespace sluice

@@ -22,6 +22,7 @@ struct MemoryState {
     bool quiet_is_known = false;  // pressure and refaults were measured: zero is zero
   };
   std::deque<Interval> recent;     // the last ten seconds, or probe interval
+  double recent_some_seconds = 0;  // of all of it: no window within has more
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime probed_at{};       // last cut
   MonotonicTime hold_until{};      // no probing before: after a raise
