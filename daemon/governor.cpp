@@ -28,6 +28,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.min_cores = bounds.cpu_min;
   in.node_cores = t.input.node.cpu_capacity_cores;
   in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
+  if (cpu_max.burst) in.burst_ratio = policy.cpu.burst_ratio.value_or(0);
   in.max_delay_seconds = std::chrono::duration<double>(policy.max_delay).count();
   in.writes_left = writes_left(task.cpu, policy.cpu.writes_per_minute);
   in.writes_per_minute = policy.cpu.writes_per_minute;

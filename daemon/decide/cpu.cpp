@@ -26,6 +26,7 @@ constexpr double kObserveSeconds = 2.0;        // before the first finite quota 
 constexpr double kUndoFactorMax = 1.5;         // a larger cut was right in kind: only its size is mended
 constexpr double kUndoSeconds = 3.0;           // a raise this soon after a cut says that the cut was wrong
 constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
+constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
 constexpr double kFloorCores = 0.01;
 
 double seconds(MonotonicTime t) {
@@ -41,14 +42,15 @@ double mean_arrival(const CpuState& s) {
   return time > 0 ? work / time : 0;
 }
 
-double earliest_deadline_need(const CpuInput& in, const CpuState& s) {
+// `head_start`: so many seconds' worth of the quota can run at once.
+double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head_start = 0) {
   const double delay = in.max_delay_seconds;
   const double deadline = std::max(kDeadlineShareMin * delay, kDeadlineShare * delay - kDeadlineLess);
   double need = 0, sum = 0;
   for (const auto& c : s.waiting) {
     sum += c.cpu_seconds;
     const double left = std::max(deadline - seconds(in.now - c.arrived), in.period_seconds / 2);
-    need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / left);
+    need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / (left + head_start));
   }
   return kNeedNoise * need;
 }
@@ -129,14 +131,16 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   const double quota = unlimited ? in.max_cores : in.quota_cores;
   const double arrival = mean_arrival(s);
   const double need = earliest_deadline_need(in, s);
-  double fit = s.backlog_known
-                   ? std::max(arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds), need)
-                   : arrival * (1 + s.margin);
-  fit = std::max(fit, kFloorCores);
+  const double pace = s.backlog_known
+                          ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
+                          : arrival * (1 + s.margin);
+  const double fit = std::max({pace, s.backlog_known ? need : 0, kFloorCores});
 
   if (!unlimited && need > quota) {
-    return raise(Rule::cpu_deadline, need, std::max(fit, need * (kOver + kOverSpent * in.budget_spent_ratio)),
-                 in, s);
+    // The write of a raise fills the pool beyond its quota, as far as the burst goes.
+    const double lasting = earliest_deadline_need(in, s, kBurstShare * in.burst_ratio * in.period_seconds);
+    const double target = lasting * (kOver + kOverSpent * in.budget_spent_ratio);
+    return raise(Rule::cpu_deadline, need, std::max({pace, target, kFloorCores}), in, s);
   }
   if (!unlimited && !s.backlog_known && quota < in.max_cores) {
     const Intent up = raise_by_stage(in, s, arrival);

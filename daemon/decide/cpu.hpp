@@ -82,6 +82,7 @@ struct CpuInput {
   double min_cores = 0;
   double node_cores = 1;  // what could run at once, whatever the bounds
   double period_seconds = 0.1;
+  double burst_ratio = 0;  // of its quota, which every write brings along as burst
   double max_delay_seconds = 1;
   double budget_spent_ratio = 0;              // writes of the last minute / budget, 0 .. 1
   const Signals* signals = nullptr;           // absent on an event tick
