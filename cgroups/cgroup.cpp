@@ -215,7 +215,7 @@ Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
   if (!written && written.error().errno_value == EINVAL && value.quota) {
     const auto burst = read_cpu_burst();
     if (!burst || !*burst || **burst <= *value.quota) return written;
-    const auto lowered = write_burst(std::min(value.burst.value_or(*value.quota), *value.quota));
+    auto lowered = write_burst(std::min(value.burst.value_or(*value.quota), *value.quota));
     if (!lowered) return lowered;
     written = write_text(file_name(File::cpu_max), format(value));
   }

@@ -126,7 +126,7 @@ void serve(const std::vector<Record>& records, Shared& shared) {
   sem_post(&shared.started);
   wait_for(shared.go);
   std::int64_t before = now_usec(CLOCK_THREAD_CPUTIME_ID);
-  for (std::size_t i; (i = shared.next++) < records.size();) {
+  for (std::size_t i = shared.next++; i < records.size(); i = shared.next++) {
     const std::int64_t due = shared.start_usec + records[i].at_usec;
     while (now_usec() < due) sleep_until_usec(due);
     burner.burn(records[i].cpu_usec);
