@@ -51,8 +51,13 @@ struct CpuState {
   MonotonicTime free_at{};                     // the last time that the limit held nothing up
   int stage = 0;                               // of the raise since binding_since; 0: none
   double runnable_threads = 0;                 // of the last sample that told
+  double runnable_threads_before = 0;          // of the one before it
   double threads_most = 0;                     // the most of late, fading; 0: not known
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
+
+  MonotonicTime
+      unread_or_free_at{};        // the sockets' last byte unread, or the last time without a binding limit
+  MonotonicTime fetches_until{};  // the task fetches its work, and its sockets do not tell what waits
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
   bool backlog_known = false;

@@ -18,9 +18,13 @@ constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
 constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
-constexpr double kBackstopDelays = 3;                // no sign of idle threads is believed for longer
-constexpr double kIdleThreadAge = 0.5;               // of an interval: when the thread went idle within it
-constexpr double kInServiceDelays = 0.5;             // of quota: the most that is read and not worked off
+constexpr double kBackstopDelays = 1;                // no sign of idle threads is believed for longer
+// Sockets without a byte unread for this long while the limit binds: what waits is not in them but where the
+// task fetches it, with a broker.
+constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
+constexpr double kFetchSeconds = 600;       // it is believed
+constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
+constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
 constexpr double kReportFreshMin = 0.3;     // seconds
@@ -96,6 +100,7 @@ void learn_cost(const LoadReport& load, CpuState& s) {
 // two, nor of a task that runs on all there is.
 bool limit_is_free(const CpuInput& in, const CpuState& s) {
   const Signals& g = *in.signals;
+  if (std::isinf(in.quota_cores)) return true;  // its periods are not counted, and nothing is held up
   const double usage = g.usage_cores.value_or(in.node_cores);
   if (*g.periods == 0) return usage < 0.001;
   const bool whole = seconds(in.now - s.raised_at) >= g.interval_seconds;
@@ -108,8 +113,10 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
   if (!in.signals) return;
   const Signals& g = *in.signals;
-  const double threads_before = s.runnable_threads;
+  const double before = s.runnable_threads_before;
+  const bool fewer_before = s.runnable_threads < before;
   if (g.runnable_threads) {
+    s.runnable_threads_before = s.runnable_threads;
     s.runnable_threads = *g.runnable_threads;
     s.threads_most =
         std::max(s.runnable_threads, s.threads_most * std::exp(-g.interval_seconds / kThreadsFade));
@@ -119,7 +126,7 @@ void observe_binding(const CpuInput& in, CpuState& s) {
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
   if (*g.throttled_periods > 0 && !s.binding_since) s.binding_since = in.now - duration(g.interval_seconds);
   // A thread that went idle found nothing waiting: what runs now came since, or is nearly done.
-  const bool fewer = g.runnable_threads && *g.runnable_threads < threads_before;
+  const bool fewer = g.runnable_threads && *g.runnable_threads < before && fewer_before;
   if (fewer && s.binding_since && seconds(in.now - s.free_at) < kBackstopDelays * in.max_delay_seconds) {
     s.binding_since = std::max(*s.binding_since, in.now - duration(kIdleThreadAge * g.interval_seconds));
     s.stage = 0;
@@ -182,6 +189,15 @@ std::optional<Seen> see_sockets(const CpuInput& in, CpuState& s) {
   return Seen{socket_backlog(in, *g.backlog_bytes * cost, arrived, s), arrived};
 }
 
+bool sockets_tell(const CpuInput& in, CpuState& s) {
+  if (!in.signals || !in.signals->backlog_bytes || !in.flow || !in.flow->cpu_seconds_per_mib) return false;
+  if (*in.signals->backlog_bytes > 0 || !s.binding_since) s.unread_or_free_at = in.now;
+  const auto bound_since = std::max(s.unread_or_free_at, s.binding_since.value_or(in.now));
+  if (seconds(in.now - bound_since) > std::max(kFetchSecondsMin, kFetchDelays * in.max_delay_seconds))
+    s.fetches_until = in.now + duration(kFetchSeconds);
+  return in.now >= s.fetches_until;
+}
+
 void forget_backlog(CpuState& s) {
   s.backlog_known = false;
   s.waiting.clear();
@@ -190,8 +206,7 @@ void forget_backlog(CpuState& s) {
 }
 
 void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
-  const bool sockets =
-      in.signals && in.signals->backlog_bytes && in.flow && in.flow->cpu_seconds_per_mib && !in.load_valid;
+  const bool sockets = sockets_tell(in, s) && !in.load_valid;
   const auto seen = in.new_load ? see_report(in, s) : sockets ? see_sockets(in, s) : std::nullopt;
   if (!seen) {
     // A report that comes too seldom for the deadline is no guide until the next.

@@ -164,8 +164,8 @@ TEST(Replay, TheSameConfigurationStaysCloseToWhatWasRecorded) {
       under(run, run.host.config, [](const TaskFacts& f) { return std::optional(f.config_index); });
   for (const auto& [id, t] : tasks) {
     // Not the same: the configuration after the reload holds from the beginning.
-    EXPECT_NEAR(t.replayed.core_seconds / t.recorded.core_seconds, 1, 0.25) << t.name;
-    EXPECT_LT(t.short_core_seconds, 0.1 * t.used_core_seconds) << t.name;
+    EXPECT_NEAR(t.replayed.core_seconds / t.recorded.core_seconds, 1, 0.4) << t.name;
+    EXPECT_LT(t.short_core_seconds, 0.2 * t.used_core_seconds) << t.name;
   }
 }
 
