@@ -2,6 +2,7 @@
 peak, and Sluice from the starving quota on, with kernel signals alone and with the lag reported to it."""
 
 import csv
+import itertools
 import json
 import math
 import os
@@ -198,9 +199,8 @@ def follows(series: list[tuple[float, float]]) -> tuple[float, float, bool]:
         after.pop(0)
     if not after:
         return STARVING_CORES, STARVING_CORES, False
-    low, high = min(after), max(after)
-    top = after.index(high)
-    return low, high, min(after[top:]) < high / 2
+    highest = list(itertools.accumulate(after, max))
+    return min(after), max(after), any(cores < top / 2 for cores, top in zip(after, highest))
 
 
 def trace(folder: str, file: str, otherwise: str) -> str:
