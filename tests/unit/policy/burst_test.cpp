@@ -137,7 +137,8 @@ TEST(Burst, OursDoesNotOutliveAQuotaOfSomebodyElse) {
   b.sample().cpu_max->quota = cores(1.7).quota;
   EXPECT_TRUE(noticed(b.full(), Notice::Kind::foreign_write));
   EXPECT_EQ(b.task().cpu.baseline, KnobValue{bursting(1.7, 0us)});
-  const Write* back = write_to(restore_plan(b.state), Knob::cpu_max);
+  const Plan restored = restore_plan(b.state);
+  const Write* back = write_to(restored, Knob::cpu_max);
   ASSERT_NE(back, nullptr) << "the burst is still ours to take away";
   EXPECT_EQ(back->value, KnobValue{bursting(1.7, 0us)});
 }
