@@ -12,6 +12,7 @@ enum sluice_counted {
   SLUICE_COUNTS_HIGH = 1u << 3,      /* high_throttled_ns: a hook of its own */
   SLUICE_COUNTS_OOM_KILLS = 1u << 4, /* oom_kills: likewise */
   SLUICE_COUNTS_FLOW = 1u << 5,
+  SLUICE_COUNTS_IDLE = 1u << 6,
 };
 
 /* Of the cgroup's own quota; what limits of its descendants stop is not its doing. */
@@ -26,6 +27,16 @@ struct sluice_throttle_totals {
 struct sluice_run_queue_wait {
   uint64_t total_ns;
   uint64_t log2_usec[SLUICE_WAIT_BUCKETS]; /* [2^i, 2^(i+1)) µs; the first also takes less, the last more */
+};
+
+/* Shorter stretches with no thread runnable do not count: they may be round trips to a broker. */
+#define SLUICE_IDLE_MIN_NS 2000000ull
+
+/* By CLOCK_MONOTONIC. Known from a second after the cgroup became governed. */
+struct sluice_idle {
+  uint64_t until_ns; /* the end of the last stretch with no thread runnable; 0: none yet */
+  uint64_t since_ns; /* 0: some thread runs, or nothing is known; else no thread has run since, though one may
+                        have woken and wait */
 };
 
 /* Summed over tasks; a stall counts when it ends. */
@@ -55,6 +66,7 @@ struct sluice_counters {
   struct sluice_run_queue_wait run_queue;
   struct sluice_memory_stall memory;
   struct sluice_flow flow;
+  struct sluice_idle idle;
 };
 
 /* A governed cgroup's cpu.max or memory.high was written by somebody else. Kind SLUICE_EVENT_WRITTEN. */
@@ -77,5 +89,5 @@ struct sluice_write_event {
 };
 
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_counters, throttle) == 16, "the header is 16 bytes");
-SLUICE_STATIC_ASSERT(sizeof(struct sluice_counters) == 16 + 24 + 200 + 24 + 56, "no padding");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_counters) == 16 + 24 + 200 + 24 + 56 + 16, "no padding");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_write_event) == 32 + 24 + 16 + 32 + 256, "no padding");

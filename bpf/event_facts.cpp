@@ -82,7 +82,7 @@ std::vector<Gap> event_gaps(const EventFacts& facts) {
     gaps.push_back(
         {"sched_switch cannot be traced, or tasks do not remember when they were queued "
          "(CONFIG_SCHED_INFO off)",
-         "waiting for a CPU is not counted"});
+         "waiting for a CPU is not counted, and when a task last had nothing to run is not known"});
   if (!facts.has_memory_hook())
     gaps.push_back(
         {"none of psi_memstall_enter(), mem_cgroup_handle_over_high() and oom_kill_process() can be "

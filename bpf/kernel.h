@@ -154,11 +154,17 @@ struct task_struct {
   int pid;
   int tgid;
   char comm[16];
+  unsigned __state;
   struct css_set* cgroups;
   struct sched_info sched_info;
   struct nsproxy* nsproxy;
   unsigned in_memstall : 1;
   unsigned memcg_nr_pages_over_high;
+};
+
+/* Before 5.14. */
+struct task_struct___long_state {
+  long state;
 };
 
 struct oom_control {
@@ -307,6 +313,15 @@ static __always_inline bool kernel_percpu_offset(uint32_t cpu, uint64_t* offset)
   *offset = distance;
   return true;
 }
+
+/* 0: it runs or wants to. Typed for the verifier, as the task is: a plain load. */
+static __always_inline uint32_t kernel_state(struct task_struct* task) {
+  struct task_struct___long_state* old = (void*)task;
+  if (bpf_core_field_exists(old->state)) return (uint32_t)old->state;
+  return task->__state;
+}
+
+#define KERNEL_TASK_DEAD 0x80 /* the same in every kernel; after this switch it never runs again */
 
 static __always_inline struct cgroup* kernel_parent(struct cgroup* cgrp) {
   return BPF_CORE_READ(cgrp, self.parent, cgroup);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "bpf/idle.hpp"
 #include "bpf/runqueue.h"
 #include "bpf/runqueue.skel.h"
 #include "bpf/shared_memory.hpp"
@@ -31,10 +32,12 @@ tl::expected<std::unique_ptr<RunQueueWatch>, Error> RunQueueWatch::open(const Go
   int failure = governed.share_with(skeleton->obj);
   if (failure == 0)
     failure = bpf_map__set_max_entries(skeleton->maps.waits, governed.capacity() * watch->stripes_);
+  if (failure == 0) failure = bpf_map__set_max_entries(skeleton->maps.idles, governed.capacity());
   if (failure == 0) failure = runqueue_bpf::load(skeleton);
   if (failure != 0) return fail("loading the run queue program", -failure);
   watch->waits_ = map_array<sluice_run_queue_wait>(skeleton->maps.waits);
-  if (!watch->waits_) return fail("mapping the run queue counters", errno);
+  watch->idles_ = map_array<sluice_idle_slot>(skeleton->maps.idles);
+  if (!watch->waits_ || !watch->idles_) return fail("mapping the run queue counters", errno);
   watch->link_.reset(bpf_program__attach(skeleton->progs.on_switch));
   if (!watch->link_) return fail("attaching to sched_switch", errno);
   return watch;
@@ -47,6 +50,15 @@ std::span<sluice_run_queue_wait> RunQueueWatch::stripes_of(std::uint32_t slot) {
 
 void RunQueueWatch::restart(GovernedSet::Member member) {
   for (sluice_run_queue_wait& stripe : stripes_of(member.slot)) stripe = {};
+  restart_idle(reinterpret_cast<sluice_idle_slot*>(idles_.writable())[member.slot], monotonic_ns());
+}
+
+const sluice_idle_slot& RunQueueWatch::idle_slot(std::uint32_t index) const {
+  return reinterpret_cast<const sluice_idle_slot*>(idles_.data())[index];
+}
+
+std::uint64_t RunQueueWatch::idle_until(std::uint32_t slot, std::uint64_t at_ktime_ns) const {
+  return bpf::idle_until(idle_slot(slot), at_ktime_ns);
 }
 
 void RunQueueWatch::fill(sluice_counters& counters) {
@@ -55,7 +67,8 @@ void RunQueueWatch::fill(sluice_counters& counters) {
     sum.total_ns += load(stripe.total_ns);
     for (std::size_t i = 0; i < SLUICE_WAIT_BUCKETS; ++i) sum.log2_usec[i] += load(stripe.log2_usec[i]);
   }
-  counters.valid |= SLUICE_COUNTS_RUN_QUEUE;
+  counters.idle = idle_of(idle_slot(counters.slot));
+  counters.valid |= SLUICE_COUNTS_RUN_QUEUE | SLUICE_COUNTS_IDLE;
 }
 
 bpf_object* RunQueueWatch::object() const {

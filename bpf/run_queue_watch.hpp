@@ -1,10 +1,12 @@
-// How long the tasks of governed cgroups wait for a CPU. Private to this room.
+// How long the tasks of governed cgroups wait for a CPU, and when none of them last wanted one. Private to
+// this room.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "bpf/counting.hpp"
+#include "bpf/idle.h"
 
 struct runqueue_bpf;
 
@@ -19,6 +21,9 @@ class RunQueueWatch : public Counting {
   void fill(sluice_counters& counters) override;
   bpf_object* object() const override;
 
+  // As Source::idle_until().
+  std::uint64_t idle_until(std::uint32_t slot, std::uint64_t at_ktime_ns) const;
+
  private:
   struct SkeletonDeleter {
     void operator()(runqueue_bpf* skeleton) const;
@@ -26,9 +31,12 @@ class RunQueueWatch : public Counting {
   RunQueueWatch() = default;
   std::span<sluice_run_queue_wait> stripes_of(std::uint32_t slot);
 
+  const sluice_idle_slot& idle_slot(std::uint32_t index) const;
+
   std::uint32_t stripes_ = 1;
   std::unique_ptr<runqueue_bpf, SkeletonDeleter> skeleton_;
   Mapping waits_;
+  Mapping idles_;
   Link link_;
 };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// How long the tasks of governed cgroups wait for a CPU, from the scheduler's own account: one hook at each
-// switch, nothing at wakeups.
+// How long the tasks of governed cgroups wait for a CPU, from the scheduler's own account, and when none of
+// them last wanted one: one hook at each switch, nothing at wakeups.
 #include "bpf/runqueue.h"
 
 #include "bpf/governed.bpf.h"
+#include "bpf/idle.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -34,14 +35,17 @@ static __always_inline uint32_t log2_floor(uint32_t value) {
 // Runs just before the switch, when the kernel has not yet booked the wait of the next task itself.
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct* prev, struct task_struct* next) {
+  idle_leave(prev, preempt);
   uint64_t queued_at = next->sched_info.last_queued;
   if (!queued_at) return 0;  // the idle task, or one that was not queued
   struct cgroup* cgrp = next->cgroups->dfl_cgrp;
-  uint32_t slot = governed_slot(cgrp, cgrp->kn->id);
+  uint64_t id = cgrp->kn->id;
+  uint32_t slot = governed_slot(cgrp, id);
   if (slot == SLUICE_NO_SLOT) return 0;
   const struct rq* rq = bpf_this_cpu_ptr(&runqueues);
   uint64_t clock = rq->clock;
   uint64_t waited_ns = clock > queued_at ? clock - queued_at : 0;
+  idle_arrive((uint32_t)next->pid, id, slot, waited_ns);
 
   uint32_t at = slot * stripes + (bpf_get_smp_processor_id() & (stripes - 1));
   struct sluice_run_queue_wait* wait = bpf_map_lookup_elem(&waits, &at);

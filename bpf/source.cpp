@@ -69,7 +69,8 @@ void Source::Impl::open_counting(const Options& options) {
   const EventFacts& events = facts.events;
   open_one(throttle, options.throttle && facts.has_throttle_hook, "throttling is seen at the next tick",
            options, events, *governed, *ring, why_not);
-  open_one(run_queue, options.run_queue && events.has_switch_hook, "waiting for a CPU is not counted",
+  open_one(run_queue, options.run_queue && events.has_switch_hook,
+           "waiting for a CPU is not counted, and when a task last had nothing to run is not known",
            *governed);
   open_one(memory, options.memory_stall && events.has_memory_hook(), "stalls on memory are not counted",
            options, events, *governed, *ring, why_not);
@@ -183,6 +184,16 @@ std::span<const sluice_counters> Source::counters() {
     for (Counting* one : counting) one->fill(counters);
   }
   return impl.counters;
+}
+
+std::uint64_t Source::idle_until(std::uint64_t cgroup_id, std::uint64_t at_ktime_ns) const {
+  if (!impl_->run_queue) return 0;
+  const auto members = impl_->governed->members();
+  const auto found =
+      std::lower_bound(members.begin(), members.end(), cgroup_id,
+                       [](const GovernedSet::Member& m, std::uint64_t id) { return m.cgroup_id < id; });
+  if (found == members.end() || found->cgroup_id != cgroup_id) return 0;
+  return impl_->run_queue->idle_until(found->slot, at_ktime_ns);
 }
 
 std::vector<std::string> Source::capabilities() const {

@@ -26,7 +26,7 @@ struct Options {
   bool iterator = true;
   bool throttle = true;
   bool flow = true;                      // the TCP sockets of governed cgroups
-  bool run_queue = true;                 // how long their tasks wait for a CPU
+  bool run_queue = true;                 // how long their tasks wait for a CPU, and when none last did
   bool memory_stall = true;              // and for memory
   bool writer = true;                    // who else writes their knobs
   bool own_writes = false;               // tells of this process's writes too
@@ -92,6 +92,11 @@ class Source {
   // What was counted for each governed cgroup, by cgroup id; at each tick, for it visits the sockets as well.
   // A program that fails is dropped, and why_not() says so. The span is good until the next counters().
   std::span<const sluice_counters> counters();
+
+  // The last moment, up to `at_ktime_ns`, with no thread of a governed cgroup runnable, after at least
+  // SLUICE_IDLE_MIN_NS of it; 0: not known. From mapped memory, for the time of an event that was just
+  // drained: who woke at that time, and has not run yet, ended a stretch then.
+  std::uint64_t idle_until(std::uint64_t cgroup_id, std::uint64_t at_ktime_ns) const;
 
   // Only these cgroups emit events and are counted for, with what happens in their descendants. Replaces the
   // earlier set; a cgroup that stays keeps its rate limit and its counters.

@@ -64,7 +64,7 @@ TEST(EventFacts, AnEmptyKernelHasNothingAndSaysWhatThatMeans) {
   EXPECT_EQ(facts.accept_arguments, 0);
   const auto gaps = event_gaps(facts);
   ASSERT_THAT(gaps, SizeIs(4));
-  EXPECT_THAT(gaps[0].sentence(), HasSubstr("waiting for a CPU is not counted."));
+  EXPECT_THAT(gaps[0].sentence(), HasSubstr("waiting for a CPU is not counted, and when"));
   EXPECT_THAT(gaps[2].sentence(), HasSubstr("the stream's backlog is not seen."));
   EXPECT_THAT(gaps[3].sentence(), HasSubstr("who wrote a knob is not told."));
 }
