@@ -10,7 +10,10 @@
 #include "cgroups/fd_limit.hpp"
 #include "daemon/actuate/restore.hpp"
 #include "daemon/actuate/single_instance.hpp"
+#include "daemon/doctor/diagnose.hpp"
+#include "daemon/doctor/examine.hpp"
 #include "daemon/loop.hpp"
+#include "daemon/publish/names.hpp"
 #include "daemon/sample/node.hpp"
 #include "daemon/version.hpp"
 
@@ -27,6 +30,7 @@ struct Options {
   bool check_config = false;
   std::string check_file;
   bool restore = false;
+  bool doctor = false;
   std::string cgroup_root = "/sys/fs/cgroup";
   bool any_filesystem = false;
   std::string proc_root = "/proc";
@@ -58,6 +62,20 @@ int check_config(const Options& o) {
   }
   std::cout << "The configuration is valid: " << loaded->tasks.size() << " task rule(s).\n";
   return kOk;
+}
+
+// What the host offers; changes nothing.
+int run_doctor(const Options& o) {
+  const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
+                                                           .any_filesystem = o.any_filesystem,
+                                                           .proc_root = o.proc_root,
+                                                           .state_dir = o.state_dir,
+                                                           .runtime_dir = o.runtime_dir,
+                                                           .bus = o.bus,
+                                                           .bus_name = publish::kServiceName}));
+  std::cout << doctor::text(diagnosis) << std::flush;
+  if (!std::cout) return kFailed;
+  return diagnosis.can_be_governed() ? kOk : kHostLacks;
 }
 
 // ExecStopPost, and by hand: gives every journalled baseline back. Needs no configuration.
@@ -189,6 +207,9 @@ int main(int argc, char** argv) {
                     ->expected(0, 1);
   auto* restore = app.add_flag("--restore", o.restore, "Give every journalled baseline back and exit");
   check->excludes(restore);
+  app.add_flag("--doctor", o.doctor, "Say what this host offers to Sluice and what it lacks, and exit 0 or 3")
+      ->excludes(check)
+      ->excludes(restore);
   app.add_option("--mode", o.mode, "Overrides the configuration's [node] mode")
       ->check(CLI::IsMember({"enforce", "dry-run", "observe"}));
   app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
@@ -214,6 +235,7 @@ int main(int argc, char** argv) {
   }
   o.check_config = check->count() > 0;
   if (o.check_config) return check_config(o);
+  if (o.doctor) return run_doctor(o);
 
   publish::LogOptions log;
   log.target = o.log == "journal"  ? publish::LogTarget::journal

@@ -70,11 +70,13 @@ ROOMS = {
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
     "publish": room("daemon/publish/*", "", "outside system expected sdbus systemd spdlog fmt asio"),
     "ctl": room("daemon/ctl/*", "", "outside system expected sdbus fmt cli"),
+    "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
+    "examine": room("daemon/doctor/*", "doctor cgroups bpf sample actuate", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
     "wiring": room("daemon/main.cpp daemon/replay.cpp daemon/loop* daemon/registry* daemon/version.hpp*",
-                   "cgroups bpf config policy record sample actuate publish",
+                   "cgroups bpf config policy record sample actuate publish doctor examine",
                    "outside system expected asio boost cli fmt spdlog systemd"),
-    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish wiring bpf-programs",
+    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish doctor examine wiring bpf-programs",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 
@@ -186,6 +188,9 @@ PLANTED = [
     ("daemon/sample/files.cpp", '#include "daemon/governor.hpp"\n', "may not use policy"),
     ("daemon/actuate/write.cpp", "#include <spdlog/spdlog.h>\n", "may not use spdlog"),
     ("daemon/governor.hpp", '#include "tests/unit/a_test.cpp"\n', "may not use tests"),
+    ("daemon/doctor/diagnose.cpp", "#include <unistd.h>\n", "doctor may not use system"),
+    ("daemon/doctor/diagnose.cpp", '#include "bpf/source.cpp"\n', "doctor may not use bpf"),
+    ("daemon/doctor/examine.cpp", '#include "daemon/loop.hpp"\n', "examine may not use wiring"),
     ("daemon/loop.cpp", "#include <curl/curl.hpp>\n", "is of no library"),
     ("sidecar/new.cpp", "#include <vector>\n", "is in no room"),
 ]

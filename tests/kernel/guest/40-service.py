@@ -106,6 +106,35 @@ def second_daemon() -> None:
     check("service.first-unharmed", sluice.show("sluiced", "ActiveState") == "active" and sluice.has_task("worker"))
 
 
+def doctor(*prefix: str) -> tuple[int, dict[str, tuple[str, str]], str]:
+    """Its exit status, its rows (status, fact) by name, and all that it printed."""
+    done = subprocess.run([*prefix, "sluiced", "--doctor"], capture_output=True, text=True, timeout=90, check=False)
+    rows = re.findall(r"^(\S.*?)  +(ok|missing|unknown)  +(.*)$", done.stdout, re.MULTILINE)
+    return done.returncode, {name: (status, fact) for name, status, fact in rows}, done.stdout + done.stderr
+
+
+def doctor_beside_the_daemon() -> None:
+    pid, lease = sluice.daemon_pid(), sluice.LEASE.read_text()
+    loaded = set(sluice.bus_get(sluice.MANAGER, "Capabilities"))
+    status, rows, text = doctor()
+    seen = {name for name, (is_, fact) in rows.items() if name.startswith("bpf-") and is_ == "ok" and "loaded" in fact}
+    check("service.doctor-programs", status == 0 and seen == loaded and "instructions verified" in rows["bpf-iterator"][1],
+          f"exit status {status}, the daemon has {sorted(loaded)}: {text}")  # fmt: skip
+    wanted = ("cgroup v2", "cpu controller", "memory controller", "pressure (PSI)", "BTF", "bus", "cpu.max.burst",
+              "memory.reclaim", "state directory", "real-time")  # fmt: skip
+    check("service.doctor-host", all(rows.get(name, ("",))[0] == "ok" for name in wanted) and rows["swap"][0] == "missing", text)
+    check("service.doctor-sees-the-daemon", rows["sluiced"][1] == f"runs, PID {pid}" and "owned" in rows[sluice.NAME][1]
+          and "the running daemon's" in rows["lease"][1], text)  # fmt: skip
+    check("service.doctor-verdict", text.splitlines()[-1] == "This host can be governed, with these gaps: 1.", text)
+
+    status, rows, text = doctor("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+    blind = [name for name in ("BPF privileges", "bpf-iterator", "bpf-flow", "state directory", "lease", "real-time")
+             if rows.get(name, ("",))[0] != "unknown"]  # fmt: skip
+    check("service.doctor-as-a-stranger", status == 0 and not blind and "CAP_BPF" in rows["BPF privileges"][1], f"{blind}: {text}")
+    check("service.doctor-harms-nobody", sluice.daemon_pid() == pid and sluice.LEASE.read_text() == lease
+          and sluice.has_task("worker"))  # fmt: skip
+
+
 def hardening() -> None:
     table = sluice.run("systemd-analyze", "security", "--no-pager", "sluiced.service", check=False)
     level = re.search(r"exposure level for \S+: ([\d.]+)", table)
@@ -125,6 +154,7 @@ def main() -> None:
             strangers()
             pins(worker)
             second_daemon()
+            doctor_beside_the_daemon()
             bad_reload()
             hardening()
             errors = sluice.daemon_log(priority="crit")
