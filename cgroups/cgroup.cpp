@@ -201,7 +201,18 @@ Result<void> Cgroup::write(Knob knob, const KnobValue& value) const {
     return tl::unexpected(Error{EINVAL, file_path(name), "a value of another knob for"});
   }
   if (const auto* cpu = std::get_if<CpuMax>(&value)) return write_cpu_max(*cpu);
+  reclaim_down_to(std::get<MemoryLimit>(value));
   return write_text(name, format(value));
+}
+
+// Under a limit that it exceeds, a task reclaims for itself and stalls. So the writer does that before the
+// limit stands. The kernel may have no such file (before 5.19), free less than was asked (EAGAIN), or be
+// interrupted: the limit takes care of the rest.
+void Cgroup::reclaim_down_to(const MemoryLimit& limit) const {
+  if (!limit.bytes) return;
+  const auto current = read_memory_current();
+  if (current && *current > *limit.bytes)
+    static_cast<void>(write_text("memory.reclaim", std::to_string(*current - *limit.bytes)));
 }
 
 // The kernel refuses whatever would leave the burst above the quota, and every write it takes refills the

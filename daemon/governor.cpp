@@ -51,6 +51,8 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   in.min_bytes = static_cast<double>(task.bounds.memory_min.value_or(policy.memory.min_bytes));
   in.pressure_target = policy.memory.pressure_target;
   in.tolerance = policy.memory.tolerance;
+  in.writes_left = writes_left(task.memory, policy.memory.writes_per_minute);
+  in.writes_per_minute = policy.memory.writes_per_minute;
   in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
   if (task.fresh && t.full()) in.signals = &task.signals;
   if (task.sample) in.sample = &*task.sample;

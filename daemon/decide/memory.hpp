@@ -1,8 +1,10 @@
-// The memory controller: memory.high as low as gentle pressure allows.
-// Downwards it probes: a small step below what is in use, at most one an interval, while nothing stalls and
-// nothing that was evicted comes back. Upwards it acts at once, on any tick. Never below anon + unreclaimable
-// when there is no swap, and lifted to the bound within a second when reclaim frees nothing (the hang that
-// memory.high is known for). Pure: values in, values out.
+// The memory controller: memory in use as little as gentle pressure allows, with memory.high.
+// Downwards it probes: memory.high goes below what is in use, which evicts, and up again a little above it, so
+// that the task meets no limit between two probes. What it keeps of reclaimable memory is learned: a step that
+// was read again was one too many, and the next one below that waits until its stall is paid off. What comes
+// above (logs, files read once) is taken without asking. Upwards it acts at once, on any tick. Never below anon
+// + unreclaimable when there is no swap, and lifted to the bound within a second when reclaim frees nothing
+// (the hang that memory.high is known for). Pure: values in, values out.
 #pragma once
 
 #include <deque>
@@ -26,11 +28,25 @@ struct MemoryState {
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime probed_at{};       // last cut
   MonotonicTime hold_until{};      // no probing before: after a raise
-  double step = 0.02;              // of memory in use; grows while probes stay clean
+  double step = 0.02;              // of memory in use, into the unknown; grows while probes stay clean
   double anon_growth_bytes_per_second = 0;
   double growth_bytes_per_second = 0;  // of memory in use, while it is not being probed away
   std::uint32_t futile_count = 0;      // consecutive lifts: each waits longer before probing again
   bool write_blocked = false;          // the last write of memory.high did not finish by its deadline
+
+  // What arrives: growth, and what reclaim took meanwhile.
+  double inflow_bytes_per_second = 0;
+  double run_bytes = 0, burst_bytes = 0;  // lately at one go, and the most of that, slowly forgotten
+  double debt_seconds = 0;                // stall beyond what a share of the target allows
+  // The last probe, and what came of it.
+  double keep_bytes = 0;        // reclaimable memory that was needed; 0: none known
+  double probe_left_bytes = 0;  // reclaimable memory below which it did not go
+  double probe_took_bytes = 0;
+  double probe_unsure_bytes = 0;  // of them, those that nobody had found unneeded before
+  double probe_refaults = 0, probe_some_seconds = 0;  // since
+  bool probe_explored = false;                        // it went below `keep_bytes`
+  bool probe_failed = false;
+  MonotonicTime explore_at{};  // not below `keep_bytes` before
 };
 
 struct MemoryInput {
@@ -41,6 +57,7 @@ struct MemoryInput {
   double pressure_target = 0.001;
   double interval_seconds = 2;
   double tolerance = 0.01;  // a smaller relative change is not written
+  std::uint32_t writes_left = 60, writes_per_minute = 60;
   const Signals* signals = nullptr;
   const Sample* sample = nullptr;
   bool write_blocked = false;  // a receipt since the last call said timed_out

@@ -222,7 +222,10 @@ Receipt Host::apply(const Write& write) {
     out.holds = cgroup->bandwidth.cpu_max();
   } else if (const auto* limit = std::get_if<MemoryLimit>(&write.value);
              limit != nullptr && write.knob == Knob::memory_high) {
-    // In the model's time the write is over at once; its reclaim goes on in the steps that follow.
+    // The actuator takes from outside first, by memory.reclaim. In the model's time that is over at once, and
+    // so is the write; what reclaim is left to that goes on in the steps that follow.
+    const double excess = limit->bytes ? cgroup->memory_current - static_cast<double>(*limit->bytes) : 0;
+    if (spec_.memory_reclaim && excess > 0) reclaim_from(*cgroup, excess, nullptr);
     set_memory_high(*cgroup, *limit);
     out.holds = cgroup->memory_high;
   } else {

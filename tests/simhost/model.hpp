@@ -28,6 +28,7 @@ struct HostSpec {
   // is exact whatever this is: its own quota, arrivals and completions are events in between.
   Usec step{1'000};
   bool kernel_programs = true;  // samples have what only these can tell
+  bool memory_reclaim = true;   // apply() has memory.reclaim to use: kernels from 5.19 on
 };
 
 class Host {

@@ -186,6 +186,22 @@ TEST(Cgroup, WritesTheKernelsSyntax) {
   EXPECT_EQ(cgroup->write(Knob::cpu_max, MemoryLimit{}).error().errno_value, EINVAL);
 }
 
+TEST(Cgroup, ALowerMemoryHighTakesWhatIsAboveItFromOutsideFirst) {
+  const PlainTree tree;
+  tree.make_cgroup("a");
+  tree.put("a/memory.current", "1048576\n");
+  const auto cgroup = Cgroup::open(tree.root(), "/a").value();
+  ASSERT_TRUE(cgroup->write(Knob::memory_high, MemoryLimit{8192})) << "kernels before 5.19 have no such file";
+  EXPECT_FALSE(tree.exists("a/memory.reclaim"));
+  tree.put("a/memory.reclaim", "");
+  ASSERT_TRUE(cgroup->write(Knob::memory_high, MemoryLimit{1 << 20}));
+  ASSERT_TRUE(cgroup->write(Knob::memory_high, MemoryLimit{}));
+  EXPECT_EQ(tree.get("a/memory.reclaim"), "") << "nothing is above the limit";
+  ASSERT_TRUE(cgroup->write(Knob::memory_high, MemoryLimit{786432}));
+  EXPECT_EQ(tree.get("a/memory.reclaim"), "262144");
+  EXPECT_EQ(tree.get("a/memory.high").substr(0, 6), "786432");
+}
+
 TEST(Cgroup, StaysGoneWhenItsNameComesBack) {
   const PlainTree tree;
   tree.make_cgroup("a");

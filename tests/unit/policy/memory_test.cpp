@@ -69,6 +69,108 @@ TEST(Memory, AStepThatShrankBelowTheToleranceIsStillTaken) {
   EXPECT_LT(b.high(), 0.9 * before);
 }
 
+// A task that writes a log: page cache comes all the time, and `hot` of it is read again when it was evicted.
+struct LogWriter {
+  Bench& b;
+  Bytes hot = 0;
+  double missing = 0;  // bytes of `hot` that are not there
+
+  void run(Nsec length, Bytes bytes_per_second) {
+    for (Nsec t{}; t < length; t += 100ms) {
+      Sample& s = b.sample();
+      const auto back = static_cast<Bytes>(missing / 20);
+      missing -= static_cast<double>(back);
+      s.memory_stat->workingset_refault_file += back / 4096;
+      s.memory_pressure->some += Usec{static_cast<std::int64_t>(back / 4096 * 20)};
+      grow(bytes_per_second / 10 + back);
+      b.full();
+      obey_limit(b);
+      if (s.memory_stat->file < hot) missing = static_cast<double>(hot - s.memory_stat->file);
+    }
+  }
+  void grow(Bytes bytes) {
+    b.sample().memory_stat->file += bytes;
+    *b.sample().memory_current += bytes;
+  }
+};
+
+TEST(Memory, BetweenProbesALogWriterMeetsNoLimit) {
+  Bench b;
+  b.add(1);
+  LogWriter task{b};
+  task.run(120s, kMiB);
+  int met = 0;
+  for (int i = 0; i < 600; ++i) {
+    task.run(100ms, kMiB);
+    met += static_cast<double>(*b.sample().memory_current) >= b.high() ? 1 : 0;
+  }
+  EXPECT_LE(met, 60) << "of 600 ticks: a probe each few seconds, and up again with the next tick";
+  EXPECT_LT(b.high(), 130.0 * kMiB) << "of 256 MiB, 66 are not page cache";
+}
+
+TEST(Memory, WhatIsReadAgainIsLearnedAndKept) {
+  Bench b;
+  b.add(1);
+  LogWriter task{.b = b, .hot = 60 * kMiB};
+  task.run(300s, kMiB / 4);
+  const auto before = b.sample().memory_stat->workingset_refault_file;
+  task.run(600s, kMiB / 4);
+  const auto again = b.sample().memory_stat->workingset_refault_file - before;
+  EXPECT_NEAR(b.task().memory_control.keep_bytes / kMiB, 60, 5);
+  EXPECT_LT(static_cast<double>(again * 4096) / kMiB, 60) << "in ten minutes it was not evicted even once";
+  EXPECT_LT(*b.sample().memory_current, 150 * kMiB);
+}
+
+TEST(Memory, ATaskThatReclaimsForItselfAtItsBoundIsRelieved) {
+  config::Config config = one_task_config();
+  config.tasks[0].policy.memory.max_bytes = 256 * kMiB;
+  Bench b(config);
+  b.add(1, {}, mib(256));
+  for (int i = 0; i < 300; ++i) {
+    Sample& s = b.sample();
+    // At its limit it reclaims as much as it reads.
+    s.memory_stat->pgscan += 100;
+    s.memory_stat->pgsteal += 100;
+    if (*s.memory_current >= 255 * kMiB) s.memory_pressure->some += 400us;
+    b.full();
+    obey_limit(b);
+  }
+  EXPECT_LT(*b.sample().memory_current, 240 * kMiB);
+}
+
+TEST(Memory, ADearMistakeIsNotRepeatedBeforeItIsPaidOff) {
+  MemoryState s;
+  s.probed_at = s.observed_since = 1000s;
+  s.probe_took_bytes = s.probe_unsure_bytes = 1 << 20;
+  s.probe_explored = true;
+  Sample sample;
+  Signals signals;
+  signals.interval_seconds = 0.1;
+  signals.refaults_per_second = 2'000;
+  signals.memory_pressure_ratio = 0.3;
+  const MemoryInput in{.now = 1001s, .high_bytes = 1e9, .signals = &signals, .sample = &sample};
+  observe_memory(in, s);
+  EXPECT_TRUE(s.probe_failed);
+  EXPECT_EQ(s.keep_bytes, 1 << 20);
+  // 30 ms, at most 15 % of the target of 0.1 %.
+  EXPECT_NEAR(std::chrono::duration<double>(s.explore_at - s.probed_at).count(), 0.03 / 0.00015, 1);
+}
+
+TEST(Memory, AThirdOfTheWritesIsForTheWaysUp) {
+  config::Config config = one_task_config();
+  config.tasks[0].policy.memory.writes_per_minute = 6;
+  Bench b(config);
+  b.add(1);
+  LogWriter task{b};
+  for (int i = 0; i < 3000; ++i) {
+    task.run(100ms, kMiB);
+    EXPECT_LE(b.task().memory.writes.size(), 6U);
+    const Write* w = write_to(b.last.plan, Knob::memory_high);
+    if (w == nullptr || w->reason.rule != Rule::memory_probe) continue;
+    EXPECT_LE(b.task().memory.writes.size(), 4U);
+  }
+}
+
 TEST(Memory, RefaultsRaiseEvenWithoutPressure) {
   Bench b;
   b.add(1);
