@@ -169,7 +169,11 @@ void Loop::react() {
   std::vector<ThrottleEvent> events;
   const auto on_event = [&](const sluice_event& e) {
     const MonotonicTime at{static_cast<std::int64_t>(e.at_ktime_ns)};
-    if (e.kind == SLUICE_EVENT_THROTTLED) events.push_back({CgroupId{e.cgroup_id}, at, e.cpu});
+    if (e.kind == SLUICE_EVENT_THROTTLED) {
+      auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu, std::nullopt});
+      if (const auto until = options_.bpf->idle_until(e.cgroup_id, e.at_ktime_ns))
+        event.idle_until = MonotonicTime{static_cast<std::int64_t>(until)};
+    }
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };
   const auto on_write = [&](const sluice_write_event& e) {

@@ -19,7 +19,20 @@ std::string_view text(const char (&array)[size]) {
   return {array, strnlen(array, size)};
 }
 
+MonotonicTime monotonic(std::uint64_t ktime_ns) {
+  return MonotonicTime{static_cast<std::int64_t>(ktime_ns)};
+}
+
 }  // namespace
+
+std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& s) {
+  constexpr auto kLongEnough = Nsec{SLUICE_IDLE_MIN_NS};
+  const bool nothing_ran = idle.since_ns != 0 && monotonic(idle.since_ns) + kLongEnough <= s.read_at;
+  // Who woke and still waits has not ended the stretch in the programs' eyes, but is runnable.
+  if (nothing_ran && s.runnable_threads == 0u) return s.read_at;
+  if (idle.until_ns == 0) return std::nullopt;
+  return std::min(monotonic(idle.until_ns), s.read_at);  // it may have woken after the walk
+}
 
 void add_counters(const sluice_counters& c, Sample& s) {
   const auto has = [&](unsigned group) { return (c.valid & group) == group; };
@@ -30,6 +43,7 @@ void add_counters(const sluice_counters& c, Sample& s) {
     s.run_queue->total = usec(c.run_queue.total_ns);
     std::copy_n(c.run_queue.log2_usec, SLUICE_WAIT_BUCKETS, s.run_queue->log2_usec.begin());
   }
+  if (has(SLUICE_COUNTS_IDLE)) s.idle_until = idle_until(c.idle, s);
   // Without the second, the first would be taken for stalls that have nothing to do with the limit.
   if (has(SLUICE_COUNTS_MEMORY_STALL | SLUICE_COUNTS_HIGH))
     s.memory_stall = MemoryStallTotals{usec(c.memory.stalled_ns), usec(c.memory.high_throttled_ns)};
@@ -40,7 +54,7 @@ void add_counters(const sluice_counters& c, Sample& s) {
                         .unread = c.flow.unread_bytes,
                         .unsent = c.flow.unsent_bytes,
                         .zero_window = usec(c.flow.zero_window_ns),
-                        .at = MonotonicTime{static_cast<std::int64_t>(c.flow.at_ktime_ns)}};
+                        .at = monotonic(c.flow.at_ktime_ns)};
   }
 }
 

@@ -9,7 +9,10 @@
 
 namespace sluice::sample {
 
-// Only what is marked valid becomes present.
+// The last moment with no thread runnable, up to when the sample was read. Pure.
+std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& sample);
+
+// Only what is marked valid becomes present. Last, for it reads what the walk left in the sample.
 void add_counters(const sluice_counters& counters, Sample& sample);
 
 // "foo.service" and its like from the names of the writer's cgroup and its ancestors.

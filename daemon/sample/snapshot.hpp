@@ -30,6 +30,8 @@ struct Sample {
   std::optional<std::uint32_t> runnable_threads;  // running or wanting to, throttled ones included
   std::optional<ThrottleTotals> throttle;
   std::optional<RunQueueWait> run_queue;
+  std::optional<MonotonicTime>
+      idle_until;  // the last moment with no thread runnable, after at least 2 ms of it
   std::optional<MemoryStallTotals> memory_stall;
   std::optional<SocketFlow> flow;  // present without sockets: it has none; absent: not known
 
@@ -44,6 +46,7 @@ struct ThrottleEvent {
   CgroupId id;
   MonotonicTime at{};  // CLOCK_MONOTONIC, when it began
   std::uint32_t cpu = 0;
+  std::optional<MonotonicTime> idle_until{};  // as in Sample, when it began
 };
 
 struct NodeFacts {

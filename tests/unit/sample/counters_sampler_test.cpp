@@ -18,6 +18,7 @@ TEST(AddCounters, WhatIsNotValidStaysAbsent) {
   EXPECT_FALSE(sample.run_queue);
   EXPECT_FALSE(sample.memory_stall);
   EXPECT_FALSE(sample.flow);
+  EXPECT_FALSE(sample.idle_until);
 }
 
 TEST(AddCounters, EachGroupBecomesPresentByItsOwnBit) {
@@ -47,6 +48,45 @@ TEST(AddCounters, AStallWithoutItsPenaltyIsNotASignal) {
   counters.memory.high_throttled_ns = 500'000;
   add_counters(counters, sample);
   EXPECT_EQ(sample.memory_stall, (MemoryStallTotals{1ms, 500us}));
+}
+
+Sample read_at(MonotonicTime at, std::optional<std::uint32_t> runnable) {
+  Sample sample;
+  sample.read_at = at;
+  sample.runnable_threads = runnable;
+  return sample;
+}
+
+TEST(IdleUntil, IsPresentByItsBitAndOnceThereWasAStretch) {
+  sluice_counters counters = {};
+  counters.idle.until_ns = 7'000'000;
+  Sample sample = read_at(10ms, 1);
+  add_counters(counters, sample);
+  EXPECT_FALSE(sample.idle_until);
+  counters.valid = SLUICE_COUNTS_IDLE;
+  add_counters(counters, sample);
+  EXPECT_EQ(sample.idle_until, MonotonicTime(7ms));
+  counters.idle.until_ns = 0;
+  add_counters(counters, sample);
+  EXPECT_FALSE(sample.idle_until);
+}
+
+TEST(IdleUntil, IsNowWhileNothingIsRunnableForLongEnough) {
+  const sluice_idle idle = {.until_ns = 7'000'000, .since_ns = 20'000'000};
+  EXPECT_EQ(idle_until(idle, read_at(22ms, 0)), MonotonicTime(22ms));
+  EXPECT_EQ(idle_until(idle, read_at(21ms, 0)), MonotonicTime(7ms)) << "for 1 ms";
+  EXPECT_EQ(idle_until(idle, read_at(19ms, 0)), MonotonicTime(7ms)) << "since after the walk";
+  EXPECT_EQ(idle_until({.until_ns = 0, .since_ns = 20'000'000}, read_at(30ms, 0)), MonotonicTime(30ms));
+}
+
+TEST(IdleUntil, WhoWokeAndWaitsIsRunnable) {
+  const sluice_idle idle = {.until_ns = 7'000'000, .since_ns = 20'000'000};
+  EXPECT_EQ(idle_until(idle, read_at(40ms, 1)), MonotonicTime(7ms));
+  EXPECT_EQ(idle_until(idle, read_at(40ms, std::nullopt)), MonotonicTime(7ms)) << "nobody says there is none";
+}
+
+TEST(IdleUntil, IsNeverAfterTheSample) {
+  EXPECT_EQ(idle_until({.until_ns = 50'000'000, .since_ns = 0}, read_at(40ms, 1)), MonotonicTime(40ms));
 }
 
 TEST(AddCounters, NoSocketsArePresentAndNone) {
