@@ -34,7 +34,10 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.writes_per_minute = policy.cpu.writes_per_minute;
   in.budget_spent_ratio = 1 - static_cast<double>(in.writes_left) / policy.cpu.writes_per_minute;
   if (task.fresh && t.full()) in.signals = &task.signals;
-  if (const auto e = t.events.find(task.facts.id); e != t.events.end()) in.throttled_at = e->second;
+  if (const auto e = t.events.find(task.facts.id); e != t.events.end()) {
+    in.throttled_at = e->second->at;
+    in.idle_until = e->second->idle_until;
+  }
   in.load_valid = task.load.has_value() && t.input.now < task.load_until;
   if (task.load_new && in.load_valid) in.new_load = &*task.load;
   in.memory_stalled = memory_is_the_cure(task.cause.now);
@@ -130,7 +133,7 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
     Write w{task.facts.id, knob, value, g.reason, {}};
     if (knob == Knob::cpu_max) {
       if (const auto e = t.events.find(task.facts.id); e != t.events.end() && !t.full())
-        w.caused_at = e->second;
+        w.caused_at = e->second->at;
     }
     t.plan.writes.push_back(w);
   }
@@ -328,8 +331,8 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   Tick t{input, config, std::move(state)};
   t.mode = t.state.mode.value_or(config.node.mode);
   for (const auto& e : input.events) {
-    const auto [at, added] = t.events.try_emplace(e.id, e.at);
-    if (!added) at->second = std::min(at->second, e.at);
+    const auto [first, added] = t.events.try_emplace(e.id, &e);
+    if (!added && e.at < first->second->at) first->second = &e;
   }
   ++t.state.ticks;
   t.state.events_total += input.events.size();

@@ -16,7 +16,7 @@ struct Tick {
   Plan plan{};
   Report report{};
   config::Mode mode = config::Mode::enforce;
-  std::map<CgroupId, MonotonicTime> events{};  // the first throttle of each cgroup
+  std::map<CgroupId, const ThrottleEvent*> events{};  // the first throttle of each cgroup
   std::vector<TaskState*> tasks{};     // all of the state's, by id: walked often, and a map is slow at that
   std::vector<TaskState*> observed{};  // those of the input's, in its order
   bool minima_exceed = false;

@@ -18,12 +18,11 @@ constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
 constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
-constexpr double kBackstopDelays = 1;                // no sign of idle threads is believed for longer
+constexpr double kBackstopDelays = 2, kBackstopMin = 1;  // no sign of idleness is believed for longer
 // Sockets without a byte unread for this long while the limit binds: what waits is not in them but where the
 // task fetches it, with a broker.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
 constexpr double kFetchSeconds = 600;       // it is believed
-constexpr double kIdleThreadAge = 0.5;      // of an interval: when the thread went idle within it
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
@@ -109,14 +108,22 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
          usage < kAll * std::min(in.node_cores, in.max_cores);
 }
 
+// Nothing was runnable then, so all that waits came since. A task may also sleep while its work waits with a
+// broker: without a period that was free, sooner or later, its sleep is no sign.
+void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
+  const double trusted = std::max(kBackstopMin, kBackstopDelays * in.max_delay_seconds);
+  if (!until || !s.binding_since || *until <= *s.binding_since || seconds(in.now - s.free_at) > trusted)
+    return;
+  s.binding_since = *until;
+  s.stage = 0;
+}
+
 void observe_binding(const CpuInput& in, CpuState& s) {
   if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
+  rest_seen(in, in.idle_until, s);
   if (!in.signals) return;
   const Signals& g = *in.signals;
-  const double before = s.runnable_threads_before;
-  const bool fewer_before = s.runnable_threads < before;
   if (g.runnable_threads) {
-    s.runnable_threads_before = s.runnable_threads;
     s.runnable_threads = *g.runnable_threads;
     s.threads_most =
         std::max(s.runnable_threads, s.threads_most * std::exp(-g.interval_seconds / kThreadsFade));
@@ -125,12 +132,7 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   s.last_throttled_ratio =
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
   if (*g.throttled_periods > 0 && !s.binding_since) s.binding_since = in.now - duration(g.interval_seconds);
-  // A thread that went idle found nothing waiting: what runs now came since, or is nearly done.
-  const bool fewer = g.runnable_threads && *g.runnable_threads < before && fewer_before;
-  if (fewer && s.binding_since && seconds(in.now - s.free_at) < kBackstopDelays * in.max_delay_seconds) {
-    s.binding_since = std::max(*s.binding_since, in.now - duration(kIdleThreadAge * g.interval_seconds));
-    s.stage = 0;
-  }
+  rest_seen(in, g.idle_until, s);
   if (limit_is_free(in, s)) {
     s.free_at = in.now;
     s.binding_since.reset();

@@ -30,8 +30,7 @@ struct Sample {
   std::optional<std::uint32_t> runnable_threads;  // running or wanting to, throttled ones included
   std::optional<ThrottleTotals> throttle;
   std::optional<RunQueueWait> run_queue;
-  std::optional<MonotonicTime>
-      idle_until;  // the last moment with no thread runnable, after at least 2 ms of it
+  std::optional<MonotonicTime> idle_until;  // the last moment with nothing to run, for 2 ms or more
   std::optional<MemoryStallTotals> memory_stall;
   std::optional<SocketFlow> flow;  // present without sockets: it has none; absent: not known
 

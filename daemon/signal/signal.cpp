@@ -111,6 +111,7 @@ void derive_scheduler(const Sample& a, const Sample& b, Signals& out) {
     out.run_queue_wait_per_second = per_second(rise(a.run_queue->total, b.run_queue->total), dt);
     out.run_queue_wait_p99_usec = wait_p99_usec(*a.run_queue, *b.run_queue);
   }
+  out.idle_until = b.idle_until;
   if (b.runnable_threads) out.runnable_threads = *b.runnable_threads;
   if (a.memory_stall && b.memory_stall) {
     const auto stalled = rise(a.memory_stall->stalled, b.memory_stall->stalled);

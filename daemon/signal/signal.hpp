@@ -38,6 +38,7 @@ struct Signals {
   std::optional<double> memory_stall_per_second;      // seconds that tasks stalled, a second
   std::optional<double> memory_high_throttled_ratio;  // of them for being above memory.high
   std::optional<double> runnable_threads;             // at the second sample
+  std::optional<MonotonicTime> idle_until;            // the last moment with nothing to run, seen by then
 
   // The stream, as its sockets show it. Absent when the task has none, or they are not watched.
   std::optional<double> arrival_bytes_per_second;

@@ -263,6 +263,7 @@ Sample Host::sample(CgroupId id) {
     out.runnable_threads = work.runnable();
     out.throttle = scheduler.throttle;
     out.run_queue = scheduler.wait;
+    if (work.idle_until() >= 0) out.idle_until = Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3));
     out.flow = work.flow();
   }
   if (cgroup->has(kMemory)) {

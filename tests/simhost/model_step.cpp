@@ -7,6 +7,13 @@
 
 namespace sluice::simhost {
 
+namespace {
+std::optional<MonotonicTime> idle_until(const Work& work) {
+  if (work.idle_until() < 0) return std::nullopt;
+  return Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3));
+}
+}  // namespace
+
 void Host::advance(Usec by) {
   const double end = now_ + static_cast<double>(by.count());
   const auto step_usec = static_cast<double>(spec_.step.count());
@@ -30,8 +37,10 @@ void Host::step(double to) {
         ++task->throttles;
         step_now_ = at;
         if (throttle_observer_) {
-          throttle_observer_(
-              {.id = task->cgroup->id, .at = Nsec(static_cast<std::int64_t>(at * 1e3)), .cpu = 0});
+          throttle_observer_({.id = task->cgroup->id,
+                              .at = Nsec(static_cast<std::int64_t>(at * 1e3)),
+                              .cpu = 0,
+                              .idle_until = idle_until(task->work)});
         }
         step_now_ = from;
       };

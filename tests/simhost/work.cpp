@@ -189,6 +189,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
       last_idle_ = stalled || !serving_.empty() ? last_idle_ : std::min(next, slice.to);
     }
     next = std::max(next, t);
+    note_idle(runnable() == 0, t, std::min(next, slice.to));
     const double elapsed = next - t;
     use.cpu_some += wait_some * elapsed;
     use.cpu_full += wait_full * elapsed;
@@ -210,6 +211,17 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
   take_arrivals(slice.to);
   bandwidth.catch_up(slice.to);
   return use;
+}
+
+// A shorter stretch may be a question to a broker that is not answered yet.
+void Work::note_idle(bool idle, double from, double to) {
+  constexpr double kShortest = 2'000;
+  if (!idle) {
+    idle_began_ = -1;
+    return;
+  }
+  if (idle_began_ < 0) idle_began_ = from;
+  if (to - idle_began_ >= kShortest) idle_until_ = to;
 }
 
 void Work::account_waits(double elapsed, bool throttled, double waiting) {

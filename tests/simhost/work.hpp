@@ -86,6 +86,7 @@ class Work {
   double backlog_cpu_usec() const;
   double oldest_arrival() const;  // kForever when there is none
   double last_idle() const { return last_idle_; }
+  double idle_until() const { return idle_until_; }  // as the kernel programs see it; below 0: never
   std::uint64_t arrived() const { return arrived_; }
   std::uint64_t unfinished_late(double now) const;
   std::uint64_t unfinished_later_than(double now, double usec) const;
@@ -113,6 +114,7 @@ class Work {
   void progress(double now, double per_thread, SliceUse& use);
   void account_waits(double elapsed, bool throttled, double waiting);
   void end_throttle(double now);
+  void note_idle(bool idle, double from, double to);
 
   WorkSpec spec_;
   Rng rng_;
@@ -128,6 +130,8 @@ class Work {
   double background_left_ = 0;
   double stall_until_ = 0;
   double last_idle_ = 0;
+  double idle_began_ = -1;  // of the stretch that goes on
+  double idle_until_ = -1;
   std::uint64_t arrived_ = 0;
   double queued_cpu_ = 0;
   Delays delays_;
