@@ -37,6 +37,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   if (const auto e = t.events.find(task.facts.id); e != t.events.end()) {
     in.throttled_at = e->second->at;
     in.idle_until = e->second->idle_until;
+    in.runnable_threads = e->second->runnable_threads;
   }
   in.load_valid = task.load.has_value() && t.input.now < task.load_until;
   if (task.load_new && in.load_valid) in.new_load = &*task.load;

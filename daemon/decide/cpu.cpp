@@ -19,6 +19,7 @@ constexpr double kShrinkMax = 0.85;              // and so is a cut
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
 constexpr double kAgainDelays = 0.15;
+constexpr double kBusyShare = 0.8;
 constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
 constexpr std::uint32_t kWritesForRaises = 4;  // the last writes of a budget are not for cuts
@@ -113,7 +114,11 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival) {
                      seconds(in.now - s.raised_at) > kAgainDelays * in.max_delay_seconds + in.period_seconds;
   if (stage == 0 || (stage <= s.stage && !again)) return {};
   // A thread uses one core at most: a flood through two threads needs no whole node, which others want too.
-  const double threads = s.threads_most > 0 ? std::max(1.0, kThreadRoom * s.threads_most) : in.node_cores;
+  // With some of them at rest nothing waits for a thread.
+  const bool all_busy = s.threads_now > kBusyShare * s.threads_most;
+  const double threads = s.threads_most <= 0 ? in.node_cores
+                         : all_busy          ? std::max(1.0, kThreadRoom * s.threads_most)
+                                             : std::max(1.0, s.threads_now);
   const double top = std::min({in.max_cores, in.node_cores, std::max(threads, kRaiseMin * in.quota_cores)});
   const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
   const double target =

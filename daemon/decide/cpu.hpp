@@ -51,6 +51,7 @@ struct CpuState {
   MonotonicTime free_at{};                     // the last time that the limit held nothing up
   int stage = 0;                               // of the raise since binding_since; 0: none
   double runnable_threads = 0;                 // of the last sample that told
+  double threads_now = 0;                      // ... or throttle event; 0: not known
   double threads_most = 0;                     // the most of late, fading; 0: not known
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
 
@@ -92,6 +93,7 @@ struct CpuInput {
   const Signals* signals = nullptr;           // absent on an event tick
   std::optional<MonotonicTime> throttled_at;  // a throttle event since the last call
   std::optional<MonotonicTime> idle_until;    // what it knew of the last moment with nothing to run
+  std::optional<std::uint32_t> runnable_threads;  // and how many it stopped
   const LoadReport* new_load = nullptr;       // arrived since the last call
   bool load_valid = false;                    // the last report has not expired
   std::uint32_t writes_left = 60;

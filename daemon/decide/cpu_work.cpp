@@ -121,10 +121,15 @@ void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState&
 void observe_binding(const CpuInput& in, CpuState& s) {
   if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
   rest_seen(in, in.idle_until, s);
+  if (in.runnable_threads) {
+    s.threads_now = *in.runnable_threads;
+    s.threads_most = std::max(s.threads_now, s.threads_most);
+  }
   if (!in.signals) return;
   const Signals& g = *in.signals;
   if (g.runnable_threads) {
     s.runnable_threads = *g.runnable_threads;
+    s.threads_now = s.runnable_threads;
     s.threads_most =
         std::max(s.runnable_threads, s.threads_most * std::exp(-g.interval_seconds / kThreadsFade));
   }

@@ -79,8 +79,8 @@ void fields(auto& archive, Is<TaskFacts> auto& v) {
   archive(id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory);
 }
 void fields(auto& archive, Is<ThrottleEvent> auto& v) {
-  auto& [id, at, cpu, idle_until] = v;
-  archive(id, at, cpu, idle_until);
+  auto& [id, at, cpu, runnable_threads, idle_until] = v;
+  archive(id, at, cpu, runnable_threads, idle_until);
 }
 void fields(auto& archive, Is<NodeFacts> auto& v) {
   auto& [cpu_capacity_cores, memory_capacity] = v;

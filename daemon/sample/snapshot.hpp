@@ -45,7 +45,8 @@ struct ThrottleEvent {
   CgroupId id;
   MonotonicTime at{};  // CLOCK_MONOTONIC, when it began
   std::uint32_t cpu = 0;
-  std::optional<MonotonicTime> idle_until{};  // as in Sample, when it began
+  std::optional<std::uint32_t> runnable_threads{};  // at that moment
+  std::optional<MonotonicTime> idle_until{};        // as in Sample, when it began
 };
 
 struct NodeFacts {

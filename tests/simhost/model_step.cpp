@@ -40,6 +40,7 @@ void Host::step(double to) {
           throttle_observer_({.id = task->cgroup->id,
                               .at = Nsec(static_cast<std::int64_t>(at * 1e3)),
                               .cpu = 0,
+                              .runnable_threads = task->work.runnable(),
                               .idle_until = idle_until(task->work)});
         }
         step_now_ = from;
