@@ -1,0 +1,139 @@
+// What the CPU controller believes of what waits, when nobody reports it: moments with nothing to run, threads
+// at rest, sockets.
+#include <gtest/gtest.h>
+
+#include "tests/unit/policy/inputs.hpp"
+
+namespace sluice::testing {
+namespace {
+
+// Throttled in every period at 0.2 core; `rests`: it had nothing to run in the middle of each.
+Nsec until_raised(bool rests, Nsec limit) {
+  Bench b;
+  b.add(1, cores(0.2));
+  b.full();
+  b.run_cpu(1, 100ms, 0.1, false);
+  b.full();  // a free period
+  Nsec t{};
+  while (t < limit && b.quota() <= 0.2) {
+    b.run_cpu(1, 100ms, 0.2, true, 0.2);
+    if (rests) b.sample().idle_until = b.now + 50ms;
+    b.full();
+    t += 100ms;
+  }
+  return t;
+}
+
+TEST(CpuEvidence, WhatWaitsCameAfterTheLastMomentWithNothingToRun) {
+  EXPECT_LE(until_raised(false, 10s), 500ms) << "max_delay is 1 s, and nothing says that the queue was empty";
+  EXPECT_GE(until_raised(true, 10s), 1500ms);
+}
+
+TEST(CpuEvidence, WithoutAFreePeriodForLongATaskAtRestMayBeOneThatWaitsForItsBroker) {
+  EXPECT_LE(until_raised(true, 10s), 4s);
+}
+
+TEST(CpuEvidence, AThrottleEventBringsTheLastMomentWithNothingToRun) {
+  auto raised = [](bool rested) {
+    Bench b;
+    b.add(1, cores(0.2));
+    b.full();
+    b.run_cpu(1, 100ms, 0.1, false);
+    b.full();
+    for (int i = 0; i < 2; ++i) {
+      b.run_cpu(1, 100ms, 0.2, true, 0.2);
+      b.full();
+    }
+    b.events.push_back({.id = CgroupId{1}, .at = b.now + 98ms});
+    if (rested) b.events.back().idle_until = b.now + 50ms;
+    return write_to(b.event(98ms).plan, Knob::cpu_max) != nullptr;
+  };
+  EXPECT_TRUE(raised(false)) << "a third of max_delay is gone";
+  EXPECT_FALSE(raised(true));
+}
+
+TEST(CpuEvidence, WhileThreadsRestNoMoreCoresAreGivenThanTheOthersCanUse) {
+  auto most = [](std::uint32_t busy) {
+    Bench b;
+    b.add(1, cores(0.2));
+    b.sample().runnable_threads = 4;  // it has that many
+    b.full();
+    double quota = 0;
+    for (int i = 0; i < 30; ++i) {
+      const bool limited = b.quota() < busy;
+      b.sample().runnable_threads = busy;
+      b.run_cpu(1, 100ms, std::min<double>(busy, b.quota()), limited, limited ? 0.8 : 0);
+      b.full();
+      quota = std::max(quota, b.quota());
+    }
+    return quota;
+  };
+  EXPECT_GT(most(4), 3.5);
+  EXPECT_LT(most(1), 1.3);
+}
+
+class Sockets : public ::testing::Test {
+ protected:
+  // One tick of 100 ms in which the limit is binding or not, with so many bytes unread at its end.
+  void look(double unread, bool throttled) {
+    in_.now += 100ms;
+    signals_.interval_seconds = 0.1;
+    signals_.usage_cores = 0.2;
+    signals_.periods = 1;
+    signals_.throttled_periods = throttled ? 1 : 0;
+    signals_.backlog_bytes = unread;
+    signals_.arrival_bytes_per_second = 1e6;
+    in_.signals = &signals_;
+    in_.flow = &flow_;
+    in_.quota_cores = 0.2;
+    in_.max_cores = in_.node_cores = 4;
+    observe_cpu(in_, state_);
+  }
+  void for_long(Nsec time, double unread, bool throttled) {
+    for (Nsec t{}; t < time; t += 100ms) look(unread, throttled);
+  }
+
+  Sockets() {
+    in_.now = 1000s;
+    flow_.cpu_seconds_per_mib = 0.2;
+  }
+
+  CpuInput in_;
+  CpuState state_;
+  Signals signals_;
+  FlowEstimate flow_;
+};
+
+TEST_F(Sockets, TellWhatWaits) {
+  for_long(10s, 1e5, true);
+  EXPECT_TRUE(state_.backlog_known);
+  EXPECT_GT(state_.backlog_cpu_seconds, 0.01);
+}
+
+TEST_F(Sockets, EmptyOnesTellNothingOfATaskThatIsBoundAllTheSame) {
+  for_long(2s, 0, true);
+  EXPECT_TRUE(state_.backlog_known) << "not yet: a lull is no proof";
+  for_long(2s, 0, true);
+  EXPECT_FALSE(state_.backlog_known) << "what waits is where the task fetches it";
+  for_long(5min, 1e5, false);
+  EXPECT_FALSE(state_.backlog_known) << "believed for ten minutes";
+  for_long(6min, 1e5, false);
+  EXPECT_TRUE(state_.backlog_known);
+}
+
+TEST_F(Sockets, EmptyOnesTellThatNothingWaitsWhereTheLimitDoesNotBind) {
+  for_long(60s, 0, false);
+  EXPECT_TRUE(state_.backlog_known);
+  EXPECT_EQ(state_.backlog_cpu_seconds, 0);
+}
+
+TEST_F(Sockets, AreBelievedWhereBytesWaitNowAndThen) {
+  for (int i = 0; i < 30; ++i) {
+    for_long(2s, 0, true);
+    look(1e5, true);
+  }
+  EXPECT_TRUE(state_.backlog_known);
+}
+
+}  // namespace
+}  // namespace sluice::testing
