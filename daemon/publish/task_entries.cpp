@@ -83,6 +83,10 @@ void add_scheduler(const Signals& g, Entries& e) {
   e.usec("RunQueueWaitPerSecUSec", g.run_queue_wait_per_second);
   e.bytes("RunQueueWaitP99USec", g.run_queue_wait_p99_usec);
   e.ratio("RunnableThreads", g.runnable_threads);
+  if (g.idle_until) {
+    e.count("IdleTimestampMonotonic",
+            static_cast<std::uint64_t>(std::chrono::duration_cast<Usec>(*g.idle_until).count()));
+  }
   e.ratio("IOPressureRatio", g.io_pressure_ratio);
 }
 

@@ -46,7 +46,6 @@ struct ThrottleEvent {
   MonotonicTime at{};  // CLOCK_MONOTONIC, when it began
   std::uint32_t cpu = 0;
   std::optional<std::uint32_t> runnable_threads{};  // at that moment
-  std::optional<std::uint32_t> runnable_threads{};  // at that moment
   std::optional<MonotonicTime> idle_until{};        // as in Sample, when it began
 };
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # timeout: 150
+# kernels: 6.1
 """Is the simulated host true? The same records are served on this kernel and in the model, and what a governor lives
 by is printed side by side.
 
