@@ -81,6 +81,8 @@ static __always_inline void idle_leave(struct task_struct* prev, bool preempted)
   uint32_t only = 0, tid = (uint32_t)prev->pid;
   if (!tid) return;
   uint32_t state = preempted ? 0 : kernel_state(prev);
+  /* One that waits for a disk or for memory has work in its hands: it is not at rest. */
+  if (state & KERNEL_TASK_UNINTERRUPTIBLE && !(state & KERNEL_TASK_NOLOAD)) state = 0;
   bool dies = state & KERNEL_TASK_DEAD;
   const struct sluice_governed_set* set = bpf_map_lookup_elem(&governed_set, &only);
   if (!set || (!set->cgroups && !dies)) return;

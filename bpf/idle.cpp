@@ -28,6 +28,10 @@ sluice_idle idle_of(const sluice_idle_slot& slot) {
   return {load(slot.until_ns), since};
 }
 
+std::uint32_t awake_threads(const sluice_idle_slot& slot) {
+  return static_cast<std::uint32_t>(load(slot.awake));
+}
+
 std::uint64_t idle_until(const sluice_idle_slot& slot, std::uint64_t at_ns) {
   const std::uint64_t since = asleep_since(slot);
   if (since != 0 && at_ns >= since + SLUICE_IDLE_MIN_NS) return at_ns;

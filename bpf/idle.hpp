@@ -12,6 +12,9 @@ void restart_idle(sluice_idle_slot& slot, std::uint64_t now_ns);
 
 sluice_idle idle_of(const sluice_idle_slot& slot);
 
+// As Source::awake_threads().
+std::uint32_t awake_threads(const sluice_idle_slot& slot);
+
 // As Source::idle_until().
 std::uint64_t idle_until(const sluice_idle_slot& slot, std::uint64_t at_ns);
 

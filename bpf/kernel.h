@@ -321,6 +321,10 @@ static __always_inline uint32_t kernel_state(struct task_struct* task) {
   return task->__state;
 }
 
+/* Sleeps that no signal ends: on a disk, or stalled on memory. What kernel threads call idle is also one, and
+ * has the last of these bits too. All three are the same in every kernel. */
+#define KERNEL_TASK_UNINTERRUPTIBLE 0x2
+#define KERNEL_TASK_NOLOAD 0x400
 #define KERNEL_TASK_DEAD 0x80 /* the same in every kernel; after this switch it never runs again */
 
 static __always_inline struct cgroup* kernel_parent(struct cgroup* cgrp) {

@@ -61,6 +61,10 @@ std::uint64_t RunQueueWatch::idle_until(std::uint32_t slot, std::uint64_t at_kti
   return bpf::idle_until(idle_slot(slot), at_ktime_ns);
 }
 
+std::uint32_t RunQueueWatch::awake_threads(std::uint32_t slot) const {
+  return bpf::awake_threads(idle_slot(slot));
+}
+
 void RunQueueWatch::fill(sluice_counters& counters) {
   sluice_run_queue_wait& sum = counters.run_queue;
   for (const sluice_run_queue_wait& stripe : stripes_of(counters.slot)) {

@@ -23,6 +23,7 @@ class RunQueueWatch : public Counting {
 
   // As Source::idle_until().
   std::uint64_t idle_until(std::uint32_t slot, std::uint64_t at_ktime_ns) const;
+  std::uint32_t awake_threads(std::uint32_t slot) const;
 
  private:
   struct SkeletonDeleter {

@@ -37,6 +37,7 @@ struct Source::Impl {
   template <typename Watch, typename... Arguments>
   void open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence, Arguments&&... arguments);
   std::vector<Counting*> counting() const;
+  std::optional<std::uint32_t> run_queue_slot(std::uint64_t cgroup_id) const;
   void note(const Error& error, const char* consequence);
 };
 
@@ -186,14 +187,24 @@ std::span<const sluice_counters> Source::counters() {
   return impl.counters;
 }
 
-std::uint64_t Source::idle_until(std::uint64_t cgroup_id, std::uint64_t at_ktime_ns) const {
-  if (!impl_->run_queue) return 0;
-  const auto members = impl_->governed->members();
+std::optional<std::uint32_t> Source::Impl::run_queue_slot(std::uint64_t cgroup_id) const {
+  if (!run_queue) return std::nullopt;
+  const auto members = governed->members();
   const auto found =
       std::lower_bound(members.begin(), members.end(), cgroup_id,
                        [](const GovernedSet::Member& m, std::uint64_t id) { return m.cgroup_id < id; });
-  if (found == members.end() || found->cgroup_id != cgroup_id) return 0;
-  return impl_->run_queue->idle_until(found->slot, at_ktime_ns);
+  if (found == members.end() || found->cgroup_id != cgroup_id) return std::nullopt;
+  return found->slot;
+}
+
+std::uint64_t Source::idle_until(std::uint64_t cgroup_id, std::uint64_t at_ktime_ns) const {
+  const auto slot = impl_->run_queue_slot(cgroup_id);
+  return slot ? impl_->run_queue->idle_until(*slot, at_ktime_ns) : 0;
+}
+
+std::uint32_t Source::awake_threads(std::uint64_t cgroup_id) const {
+  const auto slot = impl_->run_queue_slot(cgroup_id);
+  return slot ? impl_->run_queue->awake_threads(*slot) : 0;
 }
 
 std::vector<std::string> Source::capabilities() const {

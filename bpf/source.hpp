@@ -97,6 +97,9 @@ class Source {
   // SLUICE_IDLE_MIN_NS of it; 0: not known. From mapped memory, for the time of an event that was just
   // drained: who woke at that time, and has not run yet, ended a stretch then.
   std::uint64_t idle_until(std::uint64_t cgroup_id, std::uint64_t at_ktime_ns) const;
+  // Threads of a governed cgroup that run, or want to and have run since they woke; 0: not known. From mapped
+  // memory.
+  std::uint32_t awake_threads(std::uint64_t cgroup_id) const;
 
   // Only these cgroups emit events and are counted for, with what happens in their descendants. Replaces the
   // earlier set; a cgroup that stays keeps its rate limit and its counters.

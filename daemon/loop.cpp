@@ -170,9 +170,10 @@ void Loop::react() {
   const auto on_event = [&](const sluice_event& e) {
     const MonotonicTime at{static_cast<std::int64_t>(e.at_ktime_ns)};
     if (e.kind == SLUICE_EVENT_THROTTLED) {
-      auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu, std::nullopt});
+      auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu});
       if (const auto until = options_.bpf->idle_until(e.cgroup_id, e.at_ktime_ns))
         event.idle_until = MonotonicTime{static_cast<std::int64_t>(until)};
+      if (const auto awake = options_.bpf->awake_threads(e.cgroup_id)) event.runnable_threads = awake;
     }
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };

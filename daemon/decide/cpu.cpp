@@ -10,11 +10,12 @@ namespace {
 constexpr double kNeedNoise = 1.1;  // costs are means, and a backlog is seen late: assume a tenth more
 // The deadline that is planned for: max_delay less the time to see, to write, and to serve within a period.
 constexpr double kDeadlineShareMin = 0.78, kDeadlineShare = 0.95, kDeadlineLess = 0.14;
+constexpr double kFewLooks = 5;                  // periods within max_delay
 constexpr double kSharedService = 1.5;           // what is in service ends all at once, not in arrival order
 constexpr double kDrainDelays = 4.5;             // a backlog with slack drains over this many max_delays
 constexpr double kOver = 1.3, kOverSpent = 0.2;  // a raise goes beyond the need, more so as the budget goes
-constexpr double kRaiseMin = 1.13;               // a raise is worth its write
-constexpr double kShrinkMax = 0.85;              // and so is a cut
+constexpr double kRaiseMin = 1.1;                // a raise is worth its write
+constexpr double kShrinkMax = 0.88;              // and so is a cut
 // With kernel signals: when, as shares of the last moment, and how far, as shares of the way to the bound.
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
@@ -22,9 +23,9 @@ constexpr double kAgainDelays = 0.15;
 constexpr double kBusyShare = 0.8;
 constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
-constexpr std::uint32_t kWritesForRaises = 4;  // the last writes of a budget are not for cuts
+constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
 constexpr double kObserveSeconds = 2.0;        // before the first finite quota is chosen
-constexpr double kUndoFactorMax = 1.5;         // a larger cut was right in kind: only its size is mended
+constexpr double kUndoFactorMax = 1.15;        // a larger cut was right in kind: only its size is mended
 constexpr double kUndoSeconds = 3.0;           // a raise this soon after a cut says that the cut was wrong
 constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
 constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
@@ -52,6 +53,13 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
     sum += c.cpu_seconds;
     const double left = std::max(deadline - seconds(in.now - c.arrived), in.period_seconds / 2);
     need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / (left + head_start));
+  }
+  // With nothing behind it, what was read from sockets and is in service may be as old as the last moment
+  // with nothing to run. That matters where there are few looks before a deadline.
+  const bool last_ones = s.in_service_cpu_seconds > 0 && s.in_service_cpu_seconds >= s.backlog_cpu_seconds;
+  if (s.binding_since && last_ones && !in.load_valid && delay < kFewLooks * in.period_seconds) {
+    const double left = std::max(deadline - seconds(in.now - *s.binding_since), in.period_seconds / 2);
+    need = std::max(need, s.in_service_cpu_seconds / (left + head_start));
   }
   return kNeedNoise * need;
 }

@@ -71,6 +71,13 @@ TEST(Idle, AnEventJustBeforeOrAfterTheyFellAsleepIsNotAWake) {
   EXPECT_EQ(idle_until(now, kKnown + 201 * kMs), kKnown + 150 * kMs) << "too short a stretch";
 }
 
+TEST(Idle, AwakeThreadsAreThoseOfTheSlotsOwnEpoch) {
+  EXPECT_EQ(awake_threads(slot(3)), 3u);
+  sluice_idle_slot used = slot(3);
+  restart_idle(used, kGoverned);
+  EXPECT_EQ(awake_threads(used), 0u);
+}
+
 TEST(Idle, AnEventThatIsReadLateIsToldWhatWasSoAtItsTime) {
   const sluice_idle_slot now = slot(2);  // they ran at 150 ms
   EXPECT_EQ(idle_until(now, kKnown + 160 * kMs), kKnown + 150 * kMs);

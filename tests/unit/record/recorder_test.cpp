@@ -203,8 +203,9 @@ TEST_F(Recording, AnotherVersionSaysWhatToUse) {
   ASSERT_TRUE(got.problem);
   EXPECT_THAT(
       describe(*got.problem),
-      HasSubstr("it has format version 7, and this sluice-replay reads version 3. Use the sluice-replay of "
-                "the release that recorded it."));
+      HasSubstr(fmt::format("it has format version 7, and this sluice-replay reads version {}. Use the "
+                            "sluice-replay of the release that recorded it.",
+                            kFormatVersion)));
 }
 
 TEST_F(Recording, AForeignFileIsNoRecording) {
