@@ -143,6 +143,28 @@ TEST_F(Idle, UntilTheEndOfEachPause) {
   EXPECT_LE(values.size(), made + 2);
 }
 
+// A parent sleeps uninterruptibly until the child that it lent its memory ends: work in its hands, not rest.
+TEST_F(Idle, NotWhileAThreadSleepsUninterruptibly) {
+  Cgroup cgroup(root() / "uninterruptible");
+  Source source = open_source(only_run_queue(), {cgroup.id()});
+  const auto child = [](void*) {
+    sleep_until(now_ns() + 20 * kMs);
+    _exit(0);
+    return 0;
+  };
+  alignas(16) static char stack[64 * 1024];
+  cgroup.run(
+      [&] {
+        const int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+        if (pid < 0) _exit(1);
+        waitpid(pid, nullptr, 0);
+        burn(5 * kMs);
+      },
+      0);
+  warm_up();
+  EXPECT_TRUE(told(source, cgroup, 2s).empty());
+}
+
 TEST_F(Idle, NeverWhileOneThreadBurns) {
   Cgroup cgroup(root() / "burning");
   Source source = open_source(only_run_queue(), {cgroup.id()});

@@ -203,9 +203,8 @@ TEST_F(Recording, AnotherVersionSaysWhatToUse) {
   ASSERT_TRUE(got.problem);
   EXPECT_THAT(
       describe(*got.problem),
-      HasSubstr(fmt::format("it has format version 7, and this sluice-replay reads version {}. Use the "
-                            "sluice-replay of the release that recorded it.",
-                            kFormatVersion)));
+      HasSubstr("it has format version 7, and this sluice-replay reads version " +
+                std::to_string(kFormatVersion) + ". Use the sluice-replay of the release that recorded it."));
 }
 
 TEST_F(Recording, AForeignFileIsNoRecording) {
