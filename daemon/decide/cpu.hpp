@@ -48,15 +48,16 @@ struct CpuState {
 
   // Kernel signals.
   std::optional<MonotonicTime> binding_since;  // no record has waited for the limit since before this
-  MonotonicTime free_at{};                     // the last time that the limit held nothing up
+  std::optional<MonotonicTime> bound_since;    // the limit has held something up in every look since
+  MonotonicTime rests_lie_until{};             // the task sleeps while its work waits elsewhere
+  double rests_lie_seconds = 0;                // and for how long that is believed
   int stage = 0;                               // of the raise since binding_since; 0: none
   double runnable_threads = 0;                 // of the last sample that told
   double threads_now = 0;                      // ... or throttle event; 0: not known
   double threads_most = 0;                     // the most of late, fading; 0: not known
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
 
-  MonotonicTime
-      unread_or_free_at{};        // the sockets' last byte unread, or the last time without a binding limit
+  MonotonicTime unread_at{};      // the sockets' last byte unread
   MonotonicTime fetches_until{};  // the task fetches its work, and its sockets do not tell what waits
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
@@ -89,13 +90,13 @@ struct CpuInput {
   double period_seconds = 0.1;
   double burst_ratio = 0;  // of its quota, which every write brings along as burst
   double max_delay_seconds = 1;
-  double budget_spent_ratio = 0;              // writes of the last minute / budget, 0 .. 1
-  const Signals* signals = nullptr;           // absent on an event tick
-  std::optional<MonotonicTime> throttled_at;  // a throttle event since the last call
-  std::optional<MonotonicTime> idle_until;    // what it knew of the last moment with nothing to run
+  double budget_spent_ratio = 0;                  // writes of the last minute / budget, 0 .. 1
+  const Signals* signals = nullptr;               // absent on an event tick
+  std::optional<MonotonicTime> throttled_at;      // a throttle event since the last call
+  std::optional<MonotonicTime> idle_until;        // what it knew of the last moment with nothing to run
   std::optional<std::uint32_t> runnable_threads;  // and how many it stopped
-  const LoadReport* new_load = nullptr;       // arrived since the last call
-  bool load_valid = false;                    // the last report has not expired
+  const LoadReport* new_load = nullptr;           // arrived since the last call
+  bool load_valid = false;                        // the last report has not expired
   std::uint32_t writes_left = 60;
   std::uint32_t writes_per_minute = 60;
   // The task's time goes into memory stalls or reclaim: memory is the cure, so CPU is given no sooner than

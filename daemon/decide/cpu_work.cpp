@@ -18,11 +18,11 @@ constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
 constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
-constexpr double kBackstopDelays = 2, kBackstopMin = 1;  // no sign of idleness is believed for longer
-// Sockets without a byte unread for this long while the limit binds: what waits is not in them but where the
-// task fetches it, with a broker.
+// Rest, and sockets without a byte unread, for this long while the limit binds: what waits is where the task
+// fetches it, with a broker, and it sleeps until an answer comes. How long that is believed: longer each
+// time.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
-constexpr double kFetchSeconds = 600;       // it is believed
+constexpr double kFetchSeconds = 600, kFetchSecondsMost = 86400;
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
@@ -44,6 +44,10 @@ double lowest_margin(const CpuInput& in) {
   const double writes = in.max_delay_seconds * in.writes_per_minute / 60;
   return kMarginMin -
          kMarginLower * std::clamp((writes - kSpareWrites) / (kManyWrites - kSpareWrites), 0.0, 1.0);
+}
+
+double long_enough_to_fetch(const CpuInput& in) {
+  return std::max(kFetchSecondsMin, kFetchDelays * in.max_delay_seconds);
 }
 
 void remember_arrival(const CpuInput& in, double work, double interval, CpuState& s) {
@@ -111,15 +115,18 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
 // Nothing was runnable then, so all that waits came since. A task may also sleep while its work waits with a
 // broker: without a period that was free, sooner or later, its sleep is no sign.
 void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
-  const double trusted = std::max(kBackstopMin, kBackstopDelays * in.max_delay_seconds);
-  if (!until || !s.binding_since || *until <= *s.binding_since || seconds(in.now - s.free_at) > trusted)
+  if (!until || !s.binding_since || *until <= *s.binding_since || in.now < s.rests_lie_until) return;
+  if (seconds(in.now - *s.bound_since) > long_enough_to_fetch(in)) {
+    s.rests_lie_seconds = std::clamp(2 * s.rests_lie_seconds, kFetchSeconds, kFetchSecondsMost);
+    s.rests_lie_until = in.now + duration(s.rests_lie_seconds);
     return;
+  }
   s.binding_since = *until;
   s.stage = 0;
 }
 
 void observe_binding(const CpuInput& in, CpuState& s) {
-  if (in.throttled_at && !s.binding_since) s.binding_since = *in.throttled_at;
+  if (in.throttled_at && !s.binding_since) s.binding_since = s.bound_since = *in.throttled_at;
   rest_seen(in, in.idle_until, s);
   if (in.runnable_threads) {
     s.threads_now = *in.runnable_threads;
@@ -136,11 +143,12 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (!g.periods || !g.throttled_periods) return;
   s.last_throttled_ratio =
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
-  if (*g.throttled_periods > 0 && !s.binding_since) s.binding_since = in.now - duration(g.interval_seconds);
+  if (*g.throttled_periods > 0 && !s.binding_since)
+    s.binding_since = s.bound_since = in.now - duration(g.interval_seconds);
   rest_seen(in, g.idle_until, s);
   if (limit_is_free(in, s)) {
-    s.free_at = in.now;
     s.binding_since.reset();
+    s.bound_since.reset();
     s.stage = 0;
   }
 }
@@ -198,9 +206,9 @@ std::optional<Seen> see_sockets(const CpuInput& in, CpuState& s) {
 
 bool sockets_tell(const CpuInput& in, CpuState& s) {
   if (!in.signals || !in.signals->backlog_bytes || !in.flow || !in.flow->cpu_seconds_per_mib) return false;
-  if (*in.signals->backlog_bytes > 0 || !s.binding_since) s.unread_or_free_at = in.now;
-  const auto bound_since = std::max(s.unread_or_free_at, s.binding_since.value_or(in.now));
-  if (seconds(in.now - bound_since) > std::max(kFetchSecondsMin, kFetchDelays * in.max_delay_seconds))
+  if (*in.signals->backlog_bytes > 0) s.unread_at = in.now;
+  const auto without = std::max(s.unread_at, s.bound_since.value_or(in.now));
+  if (seconds(in.now - without) > long_enough_to_fetch(in))
     s.fetches_until = in.now + duration(kFetchSeconds);
   return in.now >= s.fetches_until;
 }

@@ -68,11 +68,11 @@ void fields(auto& archive, Is<SocketFlow> auto& v) {
 
 void fields(auto& archive, Is<Sample> auto& v) {
   auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
-         memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until, memory_stall,
-         flow, cpu_max, memory_high, memory_max] = v;
+         memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
+         memory_stall, flow, cpu_max, memory_high, memory_max] = v;
   archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
-          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until, memory_stall,
-          flow, cpu_max, memory_high, memory_max);
+          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
+          memory_stall, flow, cpu_max, memory_high, memory_max);
 }
 void fields(auto& archive, Is<TaskFacts> auto& v) {
   auto& [id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory] = v;

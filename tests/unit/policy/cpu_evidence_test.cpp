@@ -1,5 +1,5 @@
-// What the CPU controller believes of what waits, when nobody reports it: moments with nothing to run, threads
-// at rest, sockets.
+// What the CPU controller believes of what waits, when nobody reports it: moments with nothing to run,
+// threads at rest, sockets.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy/inputs.hpp"
@@ -31,6 +31,31 @@ TEST(CpuEvidence, WhatWaitsCameAfterTheLastMomentWithNothingToRun) {
 
 TEST(CpuEvidence, WithoutAFreePeriodForLongATaskAtRestMayBeOneThatWaitsForItsBroker) {
   EXPECT_LE(until_raised(true, 10s), 4s);
+}
+
+TEST(CpuEvidence, ATaskThatSleptWhileItsWorkWaitedIsNotBelievedAgainForTenMinutes) {
+  auto raised_after = [](Bench& b) {
+    const double before = b.quota();
+    Nsec t{};
+    for (; t < 10s && b.quota() <= before; t += 100ms) {
+      b.run_cpu(1, 100ms, b.quota(), true, 0.2);
+      b.sample().idle_until = b.now + 50ms;
+      b.full();
+    }
+    return t;
+  };
+  Bench b;
+  b.add(1, cores(0.2));
+  b.full();
+  EXPECT_GT(raised_after(b), 3s);
+  b.run_cpu(1, 100ms, 0.1, false);
+  b.full();  // a free period
+  EXPECT_LT(raised_after(b), 1s);
+  for (int i = 0; i < 6100; ++i) {
+    b.run_cpu(1, 100ms, 0.9 * b.quota(), false);
+    b.full();
+  }
+  EXPECT_GT(raised_after(b), 3s);
 }
 
 TEST(CpuEvidence, AThrottleEventBringsTheLastMomentWithNothingToRun) {
