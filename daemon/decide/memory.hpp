@@ -1,8 +1,9 @@
 // The memory controller: memory in use as little as gentle pressure allows, with memory.high.
-// Downwards it probes: memory.high goes below what is in use, which evicts, and up again a little above it, so
-// that the task meets no limit between two probes. What it keeps of reclaimable memory is learned: a step that
-// was read again was one too many, and the next one below that waits until its stall is paid off. What comes
-// above (logs, files read once) is taken without asking. Upwards it acts at once, on any tick. Never below anon
+// Downwards it probes: memory.high goes below what is in use, which evicts, and up again a little above it,
+// so that the task meets no limit between two probes. What it keeps of reclaimable memory is learned: a step
+// that was read again was one too many, and the next one below that waits until its stall is paid off. What
+// comes above (logs, files read once) is taken without asking. Upwards it acts at once, on any tick. Never
+// below anon
 // + unreclaimable when there is no swap, and lifted to the bound within a second when reclaim frees nothing
 // (the hang that memory.high is known for). Pure: values in, values out.
 #pragma once
@@ -42,7 +43,7 @@ struct MemoryState {
   double keep_bytes = 0;        // reclaimable memory that was needed; 0: none known
   double probe_left_bytes = 0;  // reclaimable memory below which it did not go
   double probe_took_bytes = 0;
-  double probe_unsure_bytes = 0;  // of them, those that nobody had found unneeded before
+  double probe_unsure_bytes = 0;                      // of them, those that nobody had found unneeded before
   double probe_refaults = 0, probe_some_seconds = 0;  // since
   bool probe_explored = false;                        // it went below `keep_bytes`
   bool probe_failed = false;
