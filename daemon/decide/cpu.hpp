@@ -58,6 +58,7 @@ struct CpuState {
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
 
   MonotonicTime unread_at{};      // the sockets' last byte unread
+  double unread_share = 0;        // of the looks of late, those that found some
   MonotonicTime fetches_until{};  // the task fetches its work, and its sockets do not tell what waits
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.

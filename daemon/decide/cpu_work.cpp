@@ -22,6 +22,7 @@ constexpr double kThreadsFade = 60;                  // seconds
 // fetches it, with a broker, and it sleeps until an answer comes. How long that is believed: longer each
 // time.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
+constexpr double kUnreadSeconds = 3;
 constexpr double kFetchSeconds = 600, kFetchSecondsMost = 86400;
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
@@ -206,7 +207,10 @@ std::optional<Seen> see_sockets(const CpuInput& in, CpuState& s) {
 
 bool sockets_tell(const CpuInput& in, CpuState& s) {
   if (!in.signals || !in.signals->backlog_bytes || !in.flow || !in.flow->cpu_seconds_per_mib) return false;
-  if (*in.signals->backlog_bytes > 0) s.unread_at = in.now;
+  const bool unread = *in.signals->backlog_bytes > 0;
+  if (unread) s.unread_at = in.now;
+  s.unread_share +=
+      std::min(1.0, in.signals->interval_seconds / kUnreadSeconds) * ((unread ? 1 : 0) - s.unread_share);
   const auto without = std::max(s.unread_at, s.bound_since.value_or(in.now));
   if (seconds(in.now - without) > long_enough_to_fetch(in))
     s.fetches_until = in.now + duration(kFetchSeconds);

@@ -58,6 +58,20 @@ TEST(CpuEvidence, ATaskThatSleptWhileItsWorkWaitedIsNotBelievedAgainForTenMinute
   EXPECT_GT(raised_after(b), 3s);
 }
 
+// While it waits for an answer it rests, and now and then a period goes by without a throttle.
+TEST(CpuEvidence, AQuotaThatIsUsedToTheLastBitIsTooSmallWhateverRestSays) {
+  Bench b;
+  b.add(1, cores(0.2));
+  b.full();
+  for (int i = 0; i < 40 && b.quota() <= 0.2; ++i) {
+    b.run_cpu(1, 100ms, 0.2, i % 3 != 0, 0.2);
+    b.sample().idle_until = b.now + 90ms;
+    b.full();
+  }
+  EXPECT_GT(b.quota(), 0.35);
+  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_throttled);
+}
+
 TEST(CpuEvidence, AThrottleEventBringsTheLastMomentWithNothingToRun) {
   auto raised = [](bool rested) {
     Bench b;

@@ -68,7 +68,8 @@ TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   b.add(1, cores(0.2));
   b.full();
   for (int i = 0; i < 40; ++i) {  // never bound for a whole max_delay
-    b.run_cpu(1, 100ms, 0.2, i % 3 != 0, i % 3 != 0 ? 0.2 : 0);
+    const bool bound = i % 3 != 0;
+    b.run_cpu(1, 100ms, bound ? 0.2 : 0.15, bound, bound ? 0.2 : 0);
     b.full();
   }
   EXPECT_DOUBLE_EQ(b.quota(), 0.2);
