@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # timeout: 300
+# kernels: 6.1
 """What Sluice borrows it gives back: after kill -9, a stop, a restart, and while cgroups vanish under its writes."""
 
 import time
