@@ -77,8 +77,8 @@ class Cgroup {
 
   // Writes and does not look back; read() tells what the kernel made of it. memory.high may block for long
   // while the kernel reclaims; a signal ends that with EINTR or early success, the limit being set either
-  // way. What is in use above it goes by memory.reclaim first, where the kernel has that. A cpu.max brings its
-  // burst along, in an order in which the kernel takes both.
+  // way. What is in use above it goes by memory.reclaim first, where the kernel has that. A cpu.max brings
+  // its burst along, in an order in which the kernel takes both.
   [[nodiscard]] Result<void> write(Knob knob, const KnobValue& value) const;
 
   // Files stay open after their first read, while descriptors are plenty. This closes them, for when another
