@@ -20,7 +20,7 @@ constexpr double kShrinkMax = 0.88;              // and so is a cut
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
 constexpr double kAgainDelays = 0.15;
-constexpr double kBusyShare = 0.8;
+constexpr double kBusyShare = 0.8;    // of the threads it has: with fewer some are at rest
 constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
 constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
@@ -28,8 +28,7 @@ constexpr double kObserveSeconds = 2.0;        // before the first finite quota 
 constexpr double kUndoFactorMax = 1.15;        // a larger cut was right in kind: only its size is mended
 constexpr double kUndoSeconds = 3.0;           // a raise this soon after a cut says that the cut was wrong
 constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
-constexpr double kUsedUp = 0.03, kUsedUpSecondsMin = 3, kUsedUpDelays = 3, kUsedUpRaise = 2;
-constexpr double kUnreadSeldom = 0.3;
+constexpr double kUsedUpRaise = 2;   // a quota that is used up says nothing of how far
 constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
 constexpr double kFloorCores = 0.01;
 
@@ -64,15 +63,6 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
     need = std::max(need, s.in_service_cpu_seconds / (left + head_start));
   }
   return kNeedNoise * need;
-}
-
-// A quota that was used to the last bit for so long is too small, whatever rests and empty sockets say: the
-// task fetches its work, and part of its time it waits for an answer.
-bool used_up(const CpuInput& in, const CpuState& s, double quota) {
-  if (in.load_valid || !in.signals || !s.binding_since || s.unread_share > kUnreadSeldom) return false;
-  const double held = seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
-  return held > std::max(kUsedUpSecondsMin, kUsedUpDelays * in.max_delay_seconds) &&
-         s.unused_core_seconds < kUsedUp * quota * held;
 }
 
 // How much of the time that a record may wait is used up. With a deadline of about a period there is no later
@@ -171,7 +161,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
     if (up.changes()) return up;
   }
 
-  if (!unlimited && quota < in.max_cores && used_up(in, s, quota) && !in.memory_stalled)
+  if (!unlimited && quota < in.max_cores && !in.memory_stalled && quota_is_used_up(in, s))
     return raise(Rule::cpu_throttled, s.last_usage_cores, kUsedUpRaise * quota, in, s);
 
   // Downwards: only on a fresh sample, never on missing signals, and without a known backlog only when

@@ -114,6 +114,10 @@ Intent decide_cpu(const CpuInput& in, const CpuState& state);
 // For how long a record may have waited because of the limit: the age of the oldest work that is known to
 // wait, or else of the binding. Zero: nothing waits for it.
 double longest_wait_seconds(MonotonicTime now, const CpuState& state);
+// On a full tick: the limit binds, and for long its quota was used to the last bit. It is too small then,
+// whatever rest and empty sockets say: the task fetches its work, and part of its time it waits for an
+// answer.
+bool quota_is_used_up(const CpuInput& in, const CpuState& state);
 // Told when an intent became a write, so that margin, surplus and undo follow.
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& state);
 

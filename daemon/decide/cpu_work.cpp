@@ -19,11 +19,12 @@ constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
 // Rest, and sockets without a byte unread, for this long while the limit binds: what waits is where the task
-// fetches it, with a broker, and it sleeps until an answer comes. How long that is believed: longer each
-// time.
+// fetches it, with a broker, and it sleeps until an answer comes.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
-constexpr double kUnreadSeconds = 3;
+// That is believed for so long; of its rest, longer each time.
 constexpr double kFetchSeconds = 600, kFetchSecondsMost = 86400;
+constexpr double kUsedUp = 0.03;                           // of the quota: less was left unused
+constexpr double kUnreadSeconds = 3, kUnreadSeldom = 0.3;  // looks of late that found bytes unread
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
@@ -259,6 +260,12 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
 double longest_wait_seconds(MonotonicTime now, const CpuState& s) {
   if (!s.backlog_known) return s.binding_since ? seconds(now - *s.binding_since) : 0;
   return s.waiting.empty() ? 0 : seconds(now - s.waiting.front().arrived);
+}
+
+bool quota_is_used_up(const CpuInput& in, const CpuState& s) {
+  if (in.load_valid || !in.signals || !s.binding_since || s.unread_share > kUnreadSeldom) return false;
+  const double held = seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
+  return held > long_enough_to_fetch(in) && s.unused_core_seconds < kUsedUp * quota_of(in) * held;
 }
 
 void observe_cpu(const CpuInput& in, CpuState& s) {

@@ -8,14 +8,14 @@
 
 namespace sluice::doctor {
 
-// As the daemon's options of these names.
+// The daemon's options of these names, which know the defaults.
 struct Places {
-  std::string cgroup_root = "/sys/fs/cgroup";
+  std::string cgroup_root;
   bool any_filesystem = false;
-  std::string proc_root = "/proc";
-  std::string state_dir = "/var/lib/sluice";
-  std::string runtime_dir = "/run/sluice";
-  std::string bus = "system";
+  std::string proc_root;
+  std::string state_dir;
+  std::string runtime_dir;
+  std::string bus;
   std::string bus_name;  // that the daemon owns
 };
 

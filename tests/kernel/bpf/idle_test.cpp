@@ -242,7 +242,19 @@ TEST_F(Idle, AThreadThatMovesTakesItsCountAlong) {
   if (std::stoi(burner) < std::stoi(pauser)) std::swap(pauser, burner);
   EXPECT_EQ(told(source, left, 500ms).size(), 0u);
   EXPECT_GT(told(source, right, 500ms).size(), 2u);
-  const auto settle = [] { std::this_thread::sleep_for(1s); };  // until it is switched out once
+  // Where a thread is counted is seen when it leaves the CPU, and when it runs again: on a CPU of its own
+  // that may take seconds. Somebody who wakes there takes it away for a moment.
+  const auto settle = [] {
+    std::thread disturb([] {
+      cpu_set_t cpus;
+      CPU_ZERO(&cpus);
+      CPU_SET(1, &cpus);
+      ASSERT_EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+      for (int wake = 0; wake < 20; ++wake) std::this_thread::sleep_for(20ms), burn(kMs);
+    });
+    disturb.join();
+    std::this_thread::sleep_for(300ms);
+  };
   write_text(right / "cgroup.procs", burner);
   settle();
   EXPECT_GT(told(source, left, 500ms).size(), 2u);

@@ -173,7 +173,9 @@ TEST(ExamineState, SaysWhyItCannotBeUsed) {
 
 TEST(ExamineBus, OneThatDoesNotAnswerOrIsNotThereIsAbsent) {
   HostFacts facts;
-  Places places{.bus = "unix:path=/nowhere/bus", .bus_name = "org.sluice.Governor1"};
+  Places places;
+  places.bus = "unix:path=/nowhere/bus";
+  places.bus_name = "org.sluice.Governor1";
   examine_bus(places, facts);
   EXPECT_EQ(facts.bus.saw, Saw::absent);
   EXPECT_THAT(facts.bus.detail, HasSubstr("ENOENT"));
