@@ -2,7 +2,9 @@
 // Plain data with defaults; loading is in load.hpp. Units are in types. Keys are those of sluice.toml(5).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,16 +61,24 @@ struct Scaling {
   bool operator==(const Scaling&) const = default;
 };
 
+// Of `step`; 0: any value is whole.
+inline double whole_steps_up(double value, double step) {
+  return step > 0 ? std::ceil(value / step - 1e-9) * step : value;
+}
+
 struct Cpu {
   bool enabled = true;
   double min_cores = 0.05;              // >= 0.01
   std::optional<double> max_cores;      // none: the node's capacity less its reserve
   std::optional<double> initial_cores;  // none: start from what cpu.max holds
-  double step_cores = 0;                // > 0: quotas are whole multiples (runtimes that count cores)
+  double step_cores = 0;                // > 0: quotas are whole multiples, or max (runtimes that count cores)
   std::optional<double> burst_ratio;    // cpu.max.burst / quota, 0 .. 1; none: the task's own, as far as fits
   double tolerance = 0.10;              // no write for a smaller relative change, 0 <= x < 0.5
   std::uint32_t writes_per_minute = 60;  // hard budget, 1 .. 600
   Scaling scaling{};                     // scale_up, scale_down
+
+  // The least it is given, whatever the others want.
+  double least_cores(double min, double max) const { return std::min(whole_steps_up(min, step_cores), max); }
 };
 
 struct Memory {

@@ -78,7 +78,7 @@ std::optional<Problem> check_minima(const Config& config, double capacity_cores,
     const auto& memory = task.policy.memory;
     if (cpu.enabled) {
       ++cpu_tasks;
-      cores += cpu.min_cores;
+      cores += cpu.least_cores(cpu.min_cores, cpu.max_cores.value_or(cores_room));
       if (cores > cores_room + 1e-9) {
         return at_origin(
             task, "cpu.min",

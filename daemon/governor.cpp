@@ -26,6 +26,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.quota_cores = cores_of(cpu_max);
   in.max_cores = bounds.cpu_max;
   in.min_cores = bounds.cpu_min;
+  in.step_cores = policy.cpu.step_cores;
   in.node_cores = t.input.node.cpu_capacity_cores;
   in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
   if (cpu_max.burst) in.burst_ratio = policy.cpu.burst_ratio.value_or(0);

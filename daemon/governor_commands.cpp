@@ -140,7 +140,7 @@ struct Check {
                         *c.cpu_cores > task->cpu_max_cores + 1e-9)) {
       return out_of_range(
           "CPUQuotaPerSecUSec is outside the task's bounds (CPUMinPerSecUSec, CPUMaxPerSecUSec); SetBounds "
-          "widens them");
+          "widens them, down to one cpu.step");
     }
     if (c.memory_high && (*c.memory_high < task->memory_min || *c.memory_high > task->memory_max)) {
       return out_of_range(

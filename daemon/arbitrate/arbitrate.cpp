@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "daemon/arbitrate/max_min.hpp"
 
@@ -10,12 +11,8 @@ namespace {
 
 constexpr double kEpsilon = 1e-9;
 
-double whole_steps(double value, const KnobClaim& c, bool up) {
-  if (c.step <= 0 || c.exact) return value;
-  const double steps = up ? std::ceil(value / c.step - kEpsilon) : std::floor(value / c.step + kEpsilon);
-  const double rounded = std::max(1.0, steps) * c.step;
-  // A maximum that is no multiple of the step: the largest multiple below it.
-  return rounded > c.max ? std::max(c.step, std::floor(c.max / c.step + kEpsilon) * c.step) : rounded;
+double whole_steps_down(double value, double step) {
+  return step > 0 ? std::floor(value / step + kEpsilon) * step : value;
 }
 
 // What the task is to have if the node could give everything.
@@ -30,17 +27,20 @@ Wanted wanted(const KnobClaim& c) {
   if (c.exact) return {c.intent.value, c.intent.reason, c.intent.value};
   Wanted w{c.intent.changes() ? c.intent.value : c.current, c.intent.reason, c.current};
   if (!c.intent.changes() && std::isinf(c.current)) return w;
-  const double stepped = whole_steps(w.value, c, true);
+  const double stepped = config::whole_steps_up(w.value, c.step);
   const double bounded = std::clamp(stepped, c.min, c.max);
   w.reason.clamped_min = bounded > stepped;
-  w.reason.clamped_max = bounded < stepped;
-  if (!c.intent.changes() && std::abs(bounded - c.current) > kEpsilon * c.current)
+  w.reason.clamped_max = bounded < std::min(stepped, w.value);
+  w.reason.clamped_step = !w.reason.clamped_min && bounded > w.value * (1 + kEpsilon);
+  if (!c.intent.changes() && std::abs(bounded - c.current) > kEpsilon * c.current) {
     w.reason.rule = Rule::bound;
+    w.reason.wanted = c.current;
+  }
   w.value = w.unrated = bounded;
   if (c.rate_free) return w;
   const double rated = std::clamp(bounded, c.rate.lowest, c.rate.highest);
   // What has no limit yet may have to wait for its first one; but no value may stay out of its bounds.
-  w.value = std::isinf(rated) ? rated : std::max(c.min, rated > c.max ? whole_steps(c.max, c, true) : rated);
+  w.value = std::isinf(rated) ? rated : std::clamp(rated, c.min, c.max);
   w.reason.clamped_rate = std::abs(w.value - bounded) > kEpsilon * bounded;
   return w;
 }
@@ -53,6 +53,32 @@ Claim to_share(const KnobClaim& c, double wanted, bool keep_rates) {
   const double rated = std::min(std::clamp(c.rate.lowest, c.min, c.max), wanted);
   const double least = std::min(c.min, wanted);
   return keep_rates ? Claim{rated, wanted, c.weight, c.priority} : Claim{least, rated, c.weight, c.priority};
+}
+
+// What rounding down has left goes on, a step each, by priority, and first to those who hold it: a share that
+// moves a little must not move a whole step to and fro. False: nothing was rounded.
+bool share_leftover(std::span<const KnobClaim> claims, std::span<const std::size_t> sharing,
+                    std::span<const Wanted> want, double left, std::vector<double>& value) {
+  std::vector<std::size_t> cut;
+  for (const auto i : sharing) {
+    left -= value[i];
+    if (claims[i].step > 0 && value[i] < want[i].value * (1 - kEpsilon)) cut.push_back(i);
+  }
+  const auto next = [&](std::size_t i) {
+    const double more = whole_steps_down(value[i], claims[i].step) + claims[i].step;
+    return std::min(more, want[i].value);
+  };
+  const auto rank = [&](std::size_t i) {
+    return std::tuple(-claims[i].priority, claims[i].current < next(i) * (1 - kEpsilon), claims[i].id);
+  };
+  std::sort(cut.begin(), cut.end(), [&](auto a, auto b) { return rank(a) < rank(b); });
+  for (const auto i : cut) {
+    const double step = next(i) - value[i];
+    if (step > left * (1 + kEpsilon)) continue;
+    value[i] = next(i);
+    left -= step;
+  }
+  return !cut.empty();
 }
 
 double sum_of_guaranteed(std::span<const Claim> claims) {
@@ -81,23 +107,33 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
       sums[k] = to_share(claims[sharing[k]], want[sharing[k]].value, false);
   }
   share.minima_exceed = sum_of_guaranteed(sums) > enough;
-  const auto given = max_min_share(sums, capacity);
+  auto given = max_min_share(sums, capacity);
 
   share.unmet.resize(claims.size());
   std::vector<double> value(claims.size());
   for (std::size_t i = 0; i < claims.size(); ++i) value[i] = claims[i].current;
   for (std::size_t k = 0; k < sharing.size(); ++k) {
     const std::size_t i = sharing[k];
-    value[i] = given[k];
-    if (given[k] < want[i].value * (1 - kEpsilon)) {
-      share.missing += want[i].value - given[k];
-      value[i] = std::max(whole_steps(given[k], claims[i], false), sums[k].guaranteed);
-      want[i].reason.clamped_capacity = true;
-      share.unmet[i] = claims[i].intent.changes() && !claims[i].exact;
-      if (!claims[i].intent.changes()) want[i].reason.wanted = want[i].value;
-      if (want[i].reason.rule == Rule::none || value[i] < claims[i].current)
-        want[i].reason.rule = Rule::capacity;
+    const bool enough_for_it = given[k] >= want[i].value * (1 - kEpsilon);
+    value[i] =
+        enough_for_it ? given[k] : std::max(whole_steps_down(given[k], claims[i].step), sums[k].guaranteed);
+  }
+  if (share_leftover(claims, sharing, want, capacity, value)) {
+    for (std::size_t k = 0; k < sharing.size(); ++k) {
+      if (claims[sharing[k]].step > 0) sums[k].guaranteed = sums[k].wanted = value[sharing[k]];
     }
+    given = max_min_share(sums, capacity);
+    for (std::size_t k = 0; k < sharing.size(); ++k) value[sharing[k]] = given[k];
+  }
+  for (const auto i : sharing) {
+    if (value[i] >= want[i].value * (1 - kEpsilon)) continue;
+    auto& reason = want[i].reason;
+    share.missing += want[i].value - value[i];
+    reason.clamped_capacity = true;
+    reason.clamped_step &= value[i] > reason.wanted;
+    share.unmet[i] = claims[i].intent.changes() && !claims[i].exact;
+    if (!claims[i].intent.changes()) reason.wanted = want[i].value;
+    if (reason.rule == Rule::none || value[i] < claims[i].current) reason.rule = Rule::capacity;
   }
 
   auto changed = [&](std::size_t i) {

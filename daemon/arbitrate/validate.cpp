@@ -20,7 +20,14 @@ std::size_t writes_within_window(const KnobState& knob, MonotonicTime now) {
                                                 [&](MonotonicTime at) { return now - at < kBudgetWindow; }));
 }
 
-std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b) {
+// Whole steps, or the maximum, or the least that the kernel takes. A burst follows any quota.
+bool is_whole(const CpuMax& value, double step, double max) {
+  const double cores = cores_of(value);
+  return step <= 0 || cores > max - kQuotaRounding || value.quota == kCpuQuotaMin ||
+         std::abs(cores - std::round(cores / step) * step) < kQuotaRounding;
+}
+
+std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b, double step) {
   const auto* value = std::get_if<CpuMax>(&w.value);
   if (!value || !t.cpu.present) return Invariant::knob_absent;
   if (value->period < kCpuPeriodMin || value->period > kCpuPeriodMax) return Invariant::out_of_bounds;
@@ -31,6 +38,7 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
   const double cores = cores_of(*value);
   if (cores > b.cpu_max + kQuotaRounding || cores < b.cpu_min - kQuotaRounding)
     return Invariant::out_of_bounds;
+  if (w.reason.rule != Rule::burst && !is_whole(*value, step, b.cpu_max)) return Invariant::whole_steps;
   return std::nullopt;
 }
 
@@ -68,9 +76,9 @@ std::optional<Hasty> check_rate(std::size_t i, const Write& w, const TaskState& 
   const double step = cpu ? policy.cpu.step_cores : 0;
   const auto limits = rate_limits(scaling, knob.rates, c.now, in_force(knob), step);
   if (std::isinf(limits.lowest) && !std::isinf(to)) return Hasty{i, 0};
-  // No value may stay out of its bounds, whatever the policy. Whole steps may end below the maximum.
+  // No value may stay out of its bounds, whatever the policy.
   const double min = cpu ? b.cpu_min : b.memory_min, max = cpu ? b.cpu_max : b.memory_max;
-  const double lowest = limits.lowest > max ? max - step : std::max(limits.lowest, min);
+  const double lowest = std::clamp(limits.lowest, min, max);
   const double highest = std::clamp(limits.highest, min, max);
   const double rounding = cpu ? kQuotaRounding : kPageBytes;
   if (to > highest + rounding) return Hasty{i, 0};
@@ -135,6 +143,8 @@ std::string_view to_string(Invariant invariant) {
       return "knob-absent";
     case Invariant::out_of_bounds:
       return "out-of-bounds";
+    case Invariant::whole_steps:
+      return "whole-steps";
     case Invariant::rate:
       return "rate";
     case Invariant::over_budget:
@@ -166,7 +176,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   Bounds b;
   b.cpu_max =
       std::min(t.bounds.cpu_max_cores.value_or(policy.cpu.max_cores.value_or(cpu_capacity)), cpu_capacity);
-  b.cpu_min = std::min(t.bounds.cpu_min_cores.value_or(policy.cpu.min_cores), b.cpu_max);
+  b.cpu_min = policy.cpu.least_cores(t.bounds.cpu_min_cores.value_or(policy.cpu.min_cores), b.cpu_max);
   b.memory_max = memory_capacity;
   if (policy.memory.max_bytes)
     b.memory_max = std::min(b.memory_max, static_cast<double>(*policy.memory.max_bytes));
@@ -210,7 +220,8 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     const TaskState& t = found->second;
     const Bounds b = bounds_of(t, c);
     const bool cpu = w.knob == Knob::cpu_max;
-    if (const auto bad = cpu ? check_cpu(w, t, b) : check_memory(w, t, b)) {
+    if (const auto bad =
+            cpu ? check_cpu(w, t, b, policy_of(t, *c.config).cpu.step_cores) : check_memory(w, t, b)) {
       violates(*bad);
       if (*bad == Invariant::knob_absent) continue;
     }

@@ -13,6 +13,7 @@ enum class Invariant : std::uint8_t {
   duplicate,      // two values for one (cgroup, knob), or out of order
   knob_absent,    // the knob does not exist there, or holds another kind of value
   out_of_bounds,  // outside the bounds in force, or what the kernel accepts
+  whole_steps,    // cpu.max is neither a multiple of cpu.step nor the maximum
   rate,           // further or sooner than the rate policies of its window allow
   over_budget,    // more writes in the last minute than allowed
   over_capacity,  // the sum of quotas is more than the node has, and this write raises it

@@ -24,9 +24,10 @@ constexpr double kBusyShare = 0.8;    // of the threads it has: with fewer some 
 constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
 constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
-constexpr double kObserveSeconds = 2.0;        // before the first finite quota is chosen
-constexpr double kUndoFactorMax = 1.15;        // a larger cut was right in kind: only its size is mended
-constexpr double kUndoSeconds = 3.0;           // a raise this soon after a cut says that the cut was wrong
+constexpr double kStepSeconds = 10;      // a step less must have been enough for so long: pools follow it
+constexpr double kObserveSeconds = 2.0;  // before the first finite quota is chosen
+constexpr double kUndoFactorMax = 1.15;  // a larger cut was right in kind: only its size is mended
+constexpr double kUndoSeconds = 3.0;     // a raise this soon after a cut says that the cut was wrong
 constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
 constexpr double kUsedUpRaise = 2;   // a quota that is used up says nothing of how far
 constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
@@ -172,16 +173,19 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   const auto reserve = std::max(1U, std::min(kWritesForRaises, in.writes_per_minute / 4));
   if (!evidence || !observed || (!s.backlog_known && s.binding_since) || in.writes_left <= reserve) return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
-  if (std::max(fit, in.min_cores) >= kShrinkMax * quota) return {};
-  if (s.unused_core_seconds < price(in)) return {};
+  // With whole steps what is left must have room: its quota would not be a little short, but a step.
+  const double room = in.step_cores > 0 ? fit / kShrinkMax : fit;
+  const double left = std::max(config::whole_steps_up(room, in.step_cores), in.min_cores);
+  if (left >= kShrinkMax * quota) return {};
+  if (s.spared_core_seconds < std::max(price(in), kStepSeconds * in.step_cores)) return {};
   const Rule rule = unlimited                                           ? Rule::cpu_unlimited
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
-  return {fit, reason_of(rule, in, s, arrival, fit)};
+  return {room, reason_of(rule, in, s, arrival, room)};
 }
 
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& s) {
-  s.unused_core_seconds = 0;
+  s.unused_core_seconds = s.spared_core_seconds = 0;
   if (new_cores < old_cores) {
     if (!std::isinf(old_cores)) s.before_cut_cores = old_cores;
     s.cut_at = in.now;

@@ -42,6 +42,7 @@ struct CpuState {
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime raised_at{};
   double unused_core_seconds = 0;  // quota granted and not used since the last write
+  double spared_core_seconds = 0;  // of it, what a smaller quota would have spared: whole steps
   double last_throttled_cores = 0;
   double last_usage_cores = 0;
   double last_throttled_ratio = 0;
@@ -87,6 +88,7 @@ struct CpuInput {
   double quota_cores = kUnlimited;  // in force
   double max_cores = 1;             // the bound, at most the node's capacity
   double min_cores = 0;
+  double step_cores = 0;  // > 0: what is wanted will be rounded up to multiples
   double node_cores = 1;  // what could run at once, whatever the bounds
   double period_seconds = 0.1;
   double burst_ratio = 0;  // of its quota, which every write brings along as burst

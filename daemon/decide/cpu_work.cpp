@@ -279,8 +279,11 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     s.usage_since_processed += *g.usage_cores * interval;
     s.used_since_backlog += *g.usage_cores * interval;
     // Half of an interval before a raise had less to leave.
-    if (seconds(in.now - s.raised_at) >= interval)
+    if (seconds(in.now - s.raised_at) >= interval) {
       s.unused_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
+      const double least = config::whole_steps_up(*g.usage_cores, in.step_cores);
+      s.spared_core_seconds += std::max(0.0, quota_of(in) - least) * interval;
+    }
     s.margin = std::max(lowest_margin(in), s.margin - kMarginDownPerSecond * interval);
   }
   observe_binding(in, s);

@@ -94,6 +94,7 @@ struct Reason {
   bool clamped_min = false;
   bool clamped_max = false;
   bool clamped_capacity = false;
+  bool clamped_step = false;  // up to whole steps
   bool clamped_rate = false;  // by the rate policies of its direction, or their stabilization
   bool operator==(const Reason&) const = default;
 };

@@ -47,6 +47,7 @@ string clamp_names(const Reason& reason) {
   if (reason.clamped_min) names.push_back("min");
   if (reason.clamped_max) names.push_back("max");
   if (reason.clamped_capacity) names.push_back("capacity");
+  if (reason.clamped_step) names.push_back("step");
   if (reason.clamped_rate) names.push_back("rate");
   return fmt::format("{}", fmt::join(names, ","));
 }

@@ -28,10 +28,12 @@ string clamps(const Reason& reason, bool memory) {
   if (reason.clamped_max) by.push_back("the maximum");
   if (reason.clamped_capacity) by.push_back("the node's capacity");
   if (reason.clamped_rate) by.push_back("its rate policy");
-  if (by.empty()) return {};
-  return fmt::format("; it wanted {}, and {} limits that",
-                     memory ? bytes_words(reason.wanted) : cores_words(reason.wanted),
-                     fmt::join(by, " and "));
+  if (by.empty() && !reason.clamped_step) return {};
+  string text =
+      fmt::format("; it wanted {}", memory ? bytes_words(reason.wanted) : cores_words(reason.wanted));
+  if (reason.clamped_step) text += ", rounded up to whole steps";
+  if (!by.empty()) text += fmt::format(", and {} limits that", fmt::join(by, " and "));
+  return text;
 }
 
 // The ratio is the last full look's; an event may be younger, and then there is none to tell.

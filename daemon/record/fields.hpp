@@ -178,10 +178,10 @@ void fields(auto& archive, Is<config::Config> auto& v) {
 void fields(auto& archive, Is<Reason> auto& v) {
   auto& [rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
          throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-         clamped_capacity, clamped_rate] = v;
+         clamped_capacity, clamped_step, clamped_rate] = v;
   archive(rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
           throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-          clamped_capacity, clamped_rate);
+          clamped_capacity, clamped_step, clamped_rate);
 }
 void fields(auto& archive, Is<Write> auto& v) {
   auto& [id, knob, value, reason, caused_at] = v;

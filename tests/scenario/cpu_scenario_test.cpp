@@ -90,10 +90,23 @@ TEST(CpuScenario, WholeCoreStepsForRuntimesThatCountCores) {
   GovernedHost g({.cpus = 8});
   auto p = policy(1s, 4);
   p.cpu.step_cores = 1;
-  p.cpu.min_cores = 1;
-  const auto id = g.add(stream("diurnal:base=50,peak=500,period=120", 4000, 6), p);
+  const auto id = g.add(stream("diurnal:base=50,peak=500,period=600", 4000, 6), p);
   g.run(30s);
-  g.run(240s, [&] { EXPECT_NEAR(g.quota(id), std::round(g.quota(id)), 1e-6); });
+  const auto before = g.writes;
+  g.host.reset_stats();
+  std::size_t at_one = 0, at_three = 0;
+  g.run(1200s, [&] {
+    EXPECT_NEAR(g.quota(id), std::round(g.quota(id)), 1e-6);
+    at_one += g.quota(id) < 1.5 ? 1 : 0;
+    at_three += g.quota(id) > 2.5 ? 1 : 0;
+  });
+  const auto writes = g.writes - before;
+  RecordProperty("writes", static_cast<int>(writes));
+  EXPECT_LT(writes, 40U) << "in twenty minutes, up and down twice";
+  EXPECT_GT(at_one, 3'000U);
+  EXPECT_LT(at_three, 4'000U) << "the peak is two cores";
+  EXPECT_LT(g.host.stats(id).late_share, 0.01);
+  EXPECT_EQ(g.violations, 0U);
 }
 
 TEST(CpuScenario, ASteadyLoadIsLeftAlone) {

@@ -142,7 +142,8 @@ class GovernedHost {
     for (const auto& [id, t] : state.tasks) {
       const auto& cpu = config.tasks[t.facts.config_index].policy.cpu;
       const double holds = number_of(t.cpu.holds);
-      held += t.cpu.writes.size() >= cpu.writes_per_minute ? holds : std::min(holds, cpu.min_cores);
+      const double least = cpu.least_cores(cpu.min_cores, host.spec().cpus);
+      held += t.cpu.writes.size() >= cpu.writes_per_minute ? holds : std::min(holds, least);
     }
     if (!governed || held > host.spec().cpus) return;
     EXPECT_LE(sum, host.spec().cpus * 1.01) << "at " << host.now().count() << " us" << [&] {

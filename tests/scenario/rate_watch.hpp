@@ -94,7 +94,8 @@ class RateWatch {
                         w.reason.rule == Rule::memory_futile || w.reason.rule == Rule::reasserted;
     if (!urgent && to != from) {
       const auto& rules = raise ? scaling.up : scaling.down;
-      const double way = raise ? 1 : -1, slack = cpu ? 0.003 : 8192;
+      // A small percentage would never move a whole step.
+      const double way = raise ? 1 : -1, slack = cpu ? 0.003 + policy.cpu.step_cores : 8192;
       const auto& opposite = raise ? seen.cut : seen.raised;
       const bool settled = !opposite || now - *opposite >= rules.stabilization;
       const bool right = rules.select_policy != config::SelectPolicy::disabled && settled &&

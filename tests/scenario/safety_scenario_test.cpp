@@ -54,6 +54,8 @@ config::TaskPolicy random_policy() {
   p.weight = *rc::gen::inRange(1, 1000);
   p.cpu.min_cores = *rc::gen::inRange(1, 50) / 100.0;
   p.cpu.max_cores = p.cpu.min_cores + *rc::gen::inRange(10, 600) / 100.0;
+  p.cpu.step_cores = *rc::gen::element(0.0, 0.0, 0.05, 0.25, 1.0);
+  p.cpu.max_cores = std::max(*p.cpu.max_cores, p.cpu.step_cores);
   p.cpu.writes_per_minute = static_cast<std::uint32_t>(*rc::gen::inRange(1, 90));
   p.memory.writes_per_minute = static_cast<std::uint32_t>(*rc::gen::inRange(1, 90));
   p.memory.min_bytes = static_cast<Bytes>(*rc::gen::inRange(1, 200)) * kMiB;
@@ -98,6 +100,9 @@ TEST(SafetyScenario, BoundsBudgetsRatesAndCapacityHoldUnderFaults) {
         const double cap = std::min(*p.cpu.max_cores, g.host.spec().cpus);
         RC_ASSERT(g.quota(id) <= cap + 0.01);
         RC_ASSERT(g.quota(id) >= std::min(p.cpu.min_cores, cap) - 0.01);
+        // From a rate policy, a budget or a refusal a value may be left as it was found; not after a write.
+        const double whole = config::whole_steps_up(g.quota(id) - 0.003, p.cpu.step_cores);
+        RC_ASSERT(p.cpu.step_cores == 0 || std::abs(g.quota(id) - std::min(whole, cap)) < 0.004);
       }
     });
     RC_ASSERT(g.violations == 0U);

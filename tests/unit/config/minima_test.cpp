@@ -30,6 +30,15 @@ TEST(Minima, OfCpuBeyondTheNodeAreNamedAtTheTaskThatBreaksIt) {
             "5.5 cores less node.cpu_reserve; lower the minima or the reserve");
 }
 
+TEST(Minima, AreWholeSteps) {
+  auto config = two_tasks("/b");
+  EXPECT_FALSE(check_minima(config, 6, 4 * kGiB)) << "2 and 3, of 5";
+  for (auto& task : config.tasks) task.policy.cpu.step_cores = 2;
+  EXPECT_TRUE(check_minima(config, 6, 4 * kGiB)) << "2 and 4";
+  config.tasks[1].policy.cpu.max_cores = 3;
+  EXPECT_FALSE(check_minima(config, 6, 4 * kGiB));
+}
+
 TEST(Minima, OfMemoryToo) {
   const auto problem = check_minima(two_tasks("/b"), 6, 3 * kGiB);
   ASSERT_TRUE(problem);

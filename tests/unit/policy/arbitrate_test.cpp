@@ -117,6 +117,40 @@ TEST(Arbitrate, WholeSteps) {
   const auto s = arbitrate(std::vector{c}, 8);
   ASSERT_EQ(s.grants.size(), 1U);
   EXPECT_DOUBLE_EQ(s.grants[0].value, 2);
+  EXPECT_TRUE(s.grants[0].reason.clamped_step);
+  EXPECT_FALSE(s.grants[0].reason.clamped_min || s.grants[0].reason.clamped_max);
+}
+
+KnobClaim stepped(double current, double wanted, double max = 4) {
+  auto c = claim(current, wanted);
+  c.min = c.step = 1;
+  c.max = max;
+  return c;
+}
+
+TEST(Arbitrate, AMaximumThatIsNoMultipleIsTheTopStep) {
+  const auto s = arbitrate(std::vector{stepped(2, 2.1, 2.5), stepped(2, 3, 2.5)}, 8);
+  ASSERT_EQ(s.grants.size(), 2U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2.5);
+  EXPECT_TRUE(s.grants[0].reason.clamped_step && !s.grants[0].reason.clamped_max);
+  EXPECT_DOUBLE_EQ(s.grants[1].value, 2.5);
+  EXPECT_TRUE(s.grants[1].reason.clamped_max && !s.grants[1].reason.clamped_step);
+}
+
+TEST(Arbitrate, CapacityIsSharedInWholeStepsAndNoneIsLeftOver) {
+  std::vector<KnobClaim> c{stepped(1, 3), stepped(2, 3), claim(1, 1.4)};
+  for (std::size_t i = 0; i < c.size(); ++i) c[i].id = CgroupId{i};
+  const auto s = arbitrate(c, 4.6);
+  ASSERT_EQ(s.grants.size(), 1U) << "one step each, and the one left over to who holds it";
+  EXPECT_EQ(s.grants[0].claim, 2U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 1.4) << "and the rest to who takes any";
+  EXPECT_DOUBLE_EQ(s.missing, 3);
+
+  c[0].priority = 1;
+  const auto by_priority = arbitrate(c, 4.6);
+  ASSERT_EQ(by_priority.grants.size(), 3U);
+  EXPECT_DOUBLE_EQ(by_priority.grants[0].value, 3) << "by priority first";
+  EXPECT_DOUBLE_EQ(by_priority.grants[1].value, 1) << "the guaranteed step";
 }
 
 TEST(Arbitrate, CapacityCutsOthersAndTellsWhatIsMissing) {
@@ -242,7 +276,6 @@ TEST(Arbitrate, Properties) {
     const auto n = *rc::gen::inRange(1, 12);
     std::vector<KnobClaim> c;
     double kept = 0;
-    bool stepped = false;  // a step is the least there is, whatever the capacity
     for (int i = 0; i < n; ++i) {
       auto k = claim(*number(1, 500), *number(0, 600));
       k.step = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
@@ -251,20 +284,21 @@ TEST(Arbitrate, Properties) {
       };
       k.rate = {std::min(k.current, whole(k.current * *number(0, 120), false)),
                 std::max(k.current, whole(k.current * *number(80, 300), true))};
-      stepped |= k.step > 0;
+      k.min = std::min(whole(k.min, true), k.max);
       k.weight = *number(100, 10000);
       kept += std::clamp(k.rate.lowest, k.min, k.max);
       c.push_back(k);
     }
     const double capacity = *number(100, 3000);
     const auto s = arbitrate(c, capacity);
-    RC_ASSERT(s.minima_exceed || stepped || s.allocated <= capacity * (1 + 1e-6));
+    RC_ASSERT(s.minima_exceed || s.allocated <= capacity * (1 + 1e-6));
     for (const auto& g : s.grants) {
       const auto& k = c[g.claim];
       RC_ASSERT(g.value >= k.min - 1e-9 && g.value <= k.max + 1e-9);
       RC_ASSERT(g.value <= std::max(k.rate.highest, k.min) + 1e-9);
-      const double lowest = k.rate.lowest > k.max ? k.max - k.step : k.rate.lowest;
-      if (kept <= capacity) RC_ASSERT(g.value >= lowest - 1e-9);
+      if (kept <= capacity) RC_ASSERT(g.value >= std::min(k.rate.lowest, k.max) - 1e-9);
+      const double steps = k.step > 0 ? g.value / k.step : 0;
+      RC_ASSERT(std::abs(steps - std::round(steps)) < 1e-6 || g.value == k.max);
     }
   }));
   EXPECT_TRUE(rc::check("permuted claims get the same grants, for the same reasons", [] {
@@ -277,6 +311,7 @@ TEST(Arbitrate, Properties) {
       k.priority = *rc::gen::inRange(-1, 2);
       k.movable = *rc::gen::arbitrary<bool>();
       k.step = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
+      k.min = std::max(k.min, k.step);
       if (*rc::gen::inRange(0, 8) == 0) k.current = kUnlimited;
       if (*rc::gen::inRange(0, 8) == 0 && k.intent.changes()) k.exact = true;
       c.push_back(k);

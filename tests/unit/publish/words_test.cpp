@@ -11,6 +11,7 @@ namespace sluice::publish {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -163,6 +164,9 @@ TEST(Words, AClampSaysWhatWasWanted) {
   EXPECT_THAT(reason_words(Knob::memory_high, memory),
               HasSubstr("it wanted 32 MiB, and the minimum and the node's capacity limits that"));
   EXPECT_THAT(reason_words(Knob::memory_high, memory), HasSubstr("0.04 %"));
+  const Reason step{.rule = Rule::cpu_surplus, .wanted = 1.2, .clamped_step = true};
+  EXPECT_THAT(reason_words(Knob::cpu_max, step),
+              EndsWith("; it wanted 1.20 cores, rounded up to whole steps"));
   const Reason rate{.rule = Rule::cpu_surplus, .wanted = 1, .clamped_rate = true};
   EXPECT_THAT(reason_words(Knob::cpu_max, rate),
               HasSubstr("it wanted 1.00 cores, and its rate policy limits that"));
