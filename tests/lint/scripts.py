@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Shell and Python of the project: does it parse, and is it clean? Two verdicts for each file, and a closing line."""
 
+import concurrent.futures
+import os
 import re
 import subprocess
 import sys
@@ -30,9 +32,14 @@ def main() -> int:
             compile_only = "import ast, sys; ast.parse(open(sys.argv[1], encoding='utf-8').read(), sys.argv[1])"
             checks.append((name, [sys.executable, "-c", compile_only, name]))
             checks.append((name, ["/usr/bin/python3", "-m", "pyflakes", name]))
+
+    def ran(check: tuple[str, list[str]]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(check[1], cwd=sources.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
     failed = 0
-    for name, command in checks:
-        run = subprocess.run(command, cwd=sources.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = pool.map(ran, checks)
+    for (name, command), run in zip(checks, runs):
         said = complaints(run.stdout)
         if run.returncode and (said or not run.stdout.strip()):
             failed += 1
