@@ -53,7 +53,7 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
 """
 
 
-def eventually(probe: Any, what: str, seconds: float = 15) -> Any:
+def eventually(probe: Any, what: str, seconds: float = 30) -> Any:
     """Waits for probe() to be true; a deadline for machines that are busy, not a measurement."""
     deadline = time.monotonic() + seconds
     while True:
@@ -176,7 +176,7 @@ class Process:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def said(self, pattern: str, seconds: float = 15) -> str:
+    def said(self, pattern: str, seconds: float = 30) -> str:
         """The first line not yet looked at that matches."""
         deadline = time.monotonic() + seconds
         while True:

@@ -67,10 +67,10 @@ class RefusedKnob(Stage):
 
 
 class BlockedWrite(Stage):
-    BLOCK_S = 20
+    BLOCK_S = 60
 
     def test_a_blocked_memory_high_stalls_nobody_and_is_lifted(self) -> None:
-        # Carried out at once, answered twenty seconds later, or as soon as a signal comes: as the kernel reclaims.
+        # Carried out at once, answered a minute later, or as soon as a signal comes: as the kernel reclaims.
         self.host.tell(f"fault {A} memory.high block_ms {self.BLOCK_S * 1000}")
         daemon = self.start()
         eventually(lambda: self.host.read(A, "memory.high") != "max", "the write is under way", PATIENCE_S)

@@ -27,7 +27,7 @@ sanitized() {
   fi
   mapfile -t tests < <(binaries "build/$preset")
   if [ "$*" != unit_tests ]; then tests=("${@/#/build/$preset/bin/}"); fi
-  counted "$preset" python3 tests/support/run_gtest.py --label "($preset)" --logs "$scratch" "${tests[@]}"
+  counted "$preset" python3 tests/support/run_gtest.py --label "($preset)" --jobs "$jobs" --logs "$scratch" "${tests[@]}"
 }
 
 mapfile -t tests < <(binaries "$release")
@@ -38,7 +38,7 @@ for room in "${rooms[@]}"; do
   esac
 done
 if ((${#tests[@]})); then
-  counted release python3 tests/support/run_gtest.py --label "(release)" --logs "$scratch" "${tests[@]}"
+  counted release python3 tests/support/run_gtest.py --label "(release)" --jobs "$jobs" --logs "$scratch" "${tests[@]}"
 fi
 sanitized asan-ubsan unit_tests
 sanitized tsan "${threaded[@]/%/_test}"

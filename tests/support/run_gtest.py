@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs GoogleTest binaries and counts what they say, from their own JSON: a crash, a hang or silence is a failure.
 
-    tests/support/run_gtest.py --logs DIR [--label TEXT] [--limit-s S] [--argument ARG]… BINARY…
-A BINARY may be a script that hands its further arguments on to one; --argument comes before GoogleTest's own.
+    tests/support/run_gtest.py --logs DIR [--label TEXT] [--limit-s S] [--jobs N] [--argument ARG]… BINARY…
+A BINARY may be a script that hands its further arguments on to one; --argument comes before GoogleTest's own. With --jobs
+its tests are run by so many processes side by side.
 
 Ends with one line, `N passed, N failed, N skipped`; exit status 1 when anything failed.
 """
@@ -51,45 +52,60 @@ def verdicts(report: pathlib.Path) -> tuple[int, list[str], list[str]]:
     return passed, failed, skipped
 
 
-def run(binary: pathlib.Path, arguments: list[str], title: str, logs: pathlib.Path, limit_s: float) -> tuple[int, int, int]:
-    stem = re.sub(r"[^\w.]+", "-", title).strip("-")
-    log, report = logs.resolve() / f"{stem}.log", logs.resolve() / f"{stem}.json"
-    report.unlink(missing_ok=True)
-    started = time.monotonic()
-    ended = ""
-    with open(log, "wb") as output:
-        command = [*fixed_addresses(), str(binary), *arguments, f"--gtest_output=json:{report}", "--gtest_brief=1"]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**SANITIZERS, **os.environ},
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            status = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            status = process.wait()
-            ended = f"was killed at its limit of {limit_s:g} s"
-    seconds = time.monotonic() - started
-    try:
-        passed, failed, skipped = verdicts(report)
-    except (OSError, ValueError, KeyError) as error:
-        passed, failed, skipped = 0, [], []
-        ended = ended or f"left no report ({error.__class__.__name__}), exit status {status}"
-    if not ended and not passed and not failed:
-        ended = "ran no test"
-    if not ended and status and not failed:  # a sanitizer's word after the last test
-        ended = f"exit status {status}, though no test failed"
-    if ended:
-        failed.append(ended)
+class Shard:
+    """One process, with its part of a binary's tests."""
 
+    def __init__(self, binary: pathlib.Path, arguments: list[str], stem: pathlib.Path, index: int, count: int) -> None:
+        self.log, self.report = (stem.with_name(stem.name + (f"-{index}" if index else "") + end) for end in (".log", ".json"))
+        self.report.unlink(missing_ok=True)
+        command = [*fixed_addresses(), str(binary), *arguments, f"--gtest_output=json:{self.report}", "--gtest_brief=1"]
+        shard = {"GTEST_TOTAL_SHARDS": str(count), "GTEST_SHARD_INDEX": str(index)} if count > 1 else {}
+        with open(self.log, "wb") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={**SANITIZERS, **os.environ, **shard}, start_new_session=True,
+            )  # fmt: skip
+
+    def end(self, limit_s: float) -> tuple[int, list[str], list[str]]:
+        """As verdicts(); what happened to the process is one of the failed."""
+        ended = ""
+        try:
+            status = self.process.wait(max(0, limit_s))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            status = self.process.wait()
+            ended = "was killed at its limit"
+        try:
+            passed, failed, skipped = verdicts(self.report)
+        except (OSError, ValueError, KeyError) as error:
+            passed, failed, skipped = 0, [], []
+            ended = ended or f"left no report ({error.__class__.__name__}), exit status {status}"
+        if not ended and status and not failed:  # a sanitizer's word after the last test
+            ended = f"exit status {status}, though no test failed"
+        return passed, failed + [ended] * bool(ended), skipped
+
+
+def run(binary: pathlib.Path, arguments: list[str], title: str, logs: pathlib.Path, limit_s: float, jobs: int) -> tuple[int, int, int]:
+    stem = logs.resolve() / re.sub(r"[^\w.]+", "-", title).strip("-")
+    started = time.monotonic()
+    shards = [Shard(binary, arguments, stem, index, jobs) for index in range(jobs)]
+    passed, failed, skipped = 0, [], []
+    for shard in shards:
+        told = shard.end(limit_s - (time.monotonic() - started))
+        passed, skipped = passed + told[0], skipped + told[2]
+        failed += told[1]
+        for name in told[1]:
+            print(f"  FAIL  {title}: {name}")
+        if told[1]:
+            print(f"  --- the end of {shard.log}")
+            for line in shard.log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:]:
+                print(f"  | {line}")
+    if not passed and not failed:
+        failed = ["ran no test"]
+        print(f"  FAIL  {title}: ran no test")
     for reason in skipped:
         print(f"  skip  {title}: {reason}")
-    if failed:
-        for name in failed:
-            print(f"  FAIL  {title}: {name}")
-        print(f"  --- the end of {log}")
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:]:
-            print(f"  | {line}")
+    seconds = time.monotonic() - started
     print(f"  {'    ' if failed else 'pass'}  {title}: {passed} of {passed + len(failed)} ({seconds:.1f} s)", flush=True)
     return passed, len(failed), len(skipped)
 
@@ -99,13 +115,14 @@ def main() -> int:
     parser.add_argument("--logs", type=pathlib.Path, required=True, metavar="DIR")
     parser.add_argument("--label", default="", help="said after each binary's name")
     parser.add_argument("--limit-s", type=float, default=300, help="for each binary (300)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for each binary (1)")
     parser.add_argument("--argument", action="append", default=[], metavar="ARG", help="may be repeated")
     parser.add_argument("binaries", type=pathlib.Path, nargs="+", metavar="BINARY")
     args = parser.parse_args()
     args.logs.mkdir(parents=True, exist_ok=True)
     total = [0, 0, 0]
     for binary in args.binaries:
-        counts = run(binary, args.argument, f"{binary.name} {args.label}".strip(), args.logs, args.limit_s)
+        counts = run(binary, args.argument, f"{binary.name} {args.label}".strip(), args.logs, args.limit_s, args.jobs)
         total = [a + b for a, b in zip(total, counts)]
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] else 0

@@ -1,6 +1,7 @@
 #include "tests/simhost/load.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -58,7 +59,7 @@ TEST(LoadCurve, BadTextSaysWhatIsWrong) {
 
 class CsvFile : public ::testing::Test {
  protected:
-  void SetUp() override { path_ = ::testing::TempDir() + "/load_test.csv"; }
+  void SetUp() override { path_ = ::testing::TempDir() + "/load_test-" + std::to_string(getpid()) + ".csv"; }
   void TearDown() override { std::remove(path_.c_str()); }
   void fill(const char* text) { std::ofstream(path_) << text; }
   std::string path_;
