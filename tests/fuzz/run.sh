@@ -26,23 +26,35 @@ cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz --target fuzzers
 
 out=build/fuzz
-passed=0 failed=0
-for name in "${names[@]}"; do
-  corpus=$out/corpus/$name crashes=$out/crashes/$name log=$out/$name.log
+fuzz() { # NAME
+  local corpus=$out/corpus/$1 crashes=$out/crashes/$1 seeds=()
   mkdir -p "$corpus" "$crashes"
-  seeds=()
-  [ -d "tests/fuzz/corpus/$name" ] && seeds=("tests/fuzz/corpus/$name")
-  if "$out/bin/${name}_fuzzer" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
-      -artifact_prefix="$crashes/" -print_final_stats=1 "$corpus" "${seeds[@]}" >"$log" 2>&1; then
-    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    echo "PASS $name: ${runs:-?} inputs in $seconds s"
-    passed=$((passed + 1))
-  else
-    reproducer=$(sed -n "s/.*Test unit written to //p" "$log" | tail -1)
-    echo "FAIL $name: ${reproducer:-no input was written}, see $log" >&2
-    tail -n 30 "$log" >&2
-    failed=$((failed + 1))
-  fi
+  [ -d "tests/fuzz/corpus/$1" ] && seeds=("tests/fuzz/corpus/$1")
+  exec "$out/bin/${1}_fuzzer" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+    -artifact_prefix="$crashes/" -print_final_stats=1 "$corpus" "${seeds[@]}" >"$out/$1.log" 2>&1
+}
+
+# As many at once as there are cores: each has one to itself.
+passed=0 failed=0 cores=$(nproc)
+for ((first = 0; first < ${#names[@]}; first += cores)); do
+  declare -A pids=()
+  for name in "${names[@]:first:cores}"; do
+    fuzz "$name" &
+    pids[$name]=$!
+  done
+  for name in "${names[@]:first:cores}"; do
+    log=$out/$name.log
+    if wait "${pids[$name]}"; then
+      runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+      echo "PASS $name: ${runs:-?} inputs in $seconds s"
+      passed=$((passed + 1))
+    else
+      reproducer=$(sed -n "s/.*Test unit written to //p" "$log" | tail -1)
+      echo "FAIL $name: ${reproducer:-no input was written}, see $log" >&2
+      tail -n 30 "$log" >&2
+      failed=$((failed + 1))
+    fi
+  done
 done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
