@@ -1,7 +1,6 @@
 // What the governor remembers between ticks. Values only; copied and compared freely.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 #include "daemon/decide/cause.hpp"
 #include "daemon/decide/cpu.hpp"
 #include "daemon/decide/memory.hpp"
+#include "daemon/decide/ring.hpp"
 #include "daemon/report.hpp"
 #include "daemon/signal/signal.hpp"
 
@@ -49,14 +49,14 @@ struct KnobState {
   std::optional<KnobValue> reassert;  // undone by another hand, to be written again
   Reason reason;                      // of the last confirmed change
   std::optional<MonotonicTime> changed_at;
-  std::deque<MonotonicTime> writes;  // of the last minute: the budget
-  RateHistory rates;                 // empty without rate policies
+  Ring<MonotonicTime> writes;  // of the last minute: the budget
+  RateHistory rates;           // empty without rate policies
 };
 
 // Whether governing makes a task worse: see governor_breaker.cpp.
 struct Harm {
   double late_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
-  std::deque<MonotonicTime> undos;               // cuts of the last minute that proved wrong
+  Ring<MonotonicTime> undos;                     // cuts of the last minute that proved wrong
 };
 
 struct Breaker {
@@ -95,8 +95,8 @@ struct TaskState {
   Breaker breaker;
   Harm harm;
   bool memory_write_blocked = false;
-  MonotonicTime yield_until{};       // to a foreign writer
-  std::deque<MonotonicTime> resets;  // the baseline came back by another hand
+  MonotonicTime yield_until{};  // to a foreign writer
+  Ring<MonotonicTime> resets;   // the baseline came back by another hand
   std::uint64_t writes_total = 0, drift_total = 0;
 };
 

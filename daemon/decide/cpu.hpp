@@ -13,13 +13,13 @@
 // tests/bench judges the constants; how they were found is told there.
 #pragma once
 
-#include <deque>
 #include <limits>
 #include <optional>
 
 #include "config/config.hpp"
 #include "daemon/command.hpp"
 #include "daemon/decide/intent.hpp"
+#include "daemon/decide/ring.hpp"
 #include "daemon/signal/flow_model.hpp"
 #include "daemon/signal/signal.hpp"
 
@@ -38,7 +38,7 @@ struct CpuState {
     double cores = 0;
   };
 
-  std::deque<Rate> arrivals;       // work arriving, over the averaging window
+  Ring<Rate> arrivals;             // work arriving, over the averaging window
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime raised_at{};
   double unused_core_seconds = 0;  // quota granted and not used since the last write
@@ -68,7 +68,7 @@ struct CpuState {
   double backlog_cpu_seconds = 0;
   double in_service_cpu_seconds = 0;  // of it, begun and shared by the threads, so it ends all at once
   double used_since_backlog = 0;
-  std::deque<Cohort> waiting;  // oldest first; sums up to the backlog
+  Ring<Cohort> waiting;  // oldest first; sums up to the backlog
   // Sockets show what was not read, not what was read and is still worked on: arrivals less usage do.
   double account_cpu_seconds = 0;
   double overrun_cpu_seconds = 0;  // used beyond the account: this work costs more than the mean

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
 
 namespace sluice {
@@ -22,8 +21,7 @@ constexpr double kNearLimit = 0.95;          // in use / high: closer than this,
 constexpr double kHoldIntervals = 5,
                  kGrazeHoldIntervals = 2;  // after a raise, probing waits this many intervals
 constexpr double kGrazeFactor = 1.1;       // a smaller raise answered a graze
-constexpr double kFutileWindowSeconds = 0.5;
-constexpr double kFutileScanPages = 512;  // in the window: fewer say nothing
+constexpr double kFutileScanPages = 512;   // in the window: fewer say nothing
 constexpr double kFutileStealRatio = 0.1;
 constexpr double kFutileFullRatio = 0.2;  // PSI full of the window
 constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
@@ -76,17 +74,18 @@ struct Window {
 
 Window over_last(const MemoryState& s, MonotonicTime now, double length) {
   // Most windows are short and the history is long, and seldom in the cache: found from its end.
-  auto i = s.recent.end();
-  while (i != s.recent.begin() && sluice::seconds(now - std::prev(i)->at) < length) --i;
+  std::size_t first = s.recent.size();
+  while (first > 0 && sluice::seconds(now - s.recent[first - 1].at) < length) --first;
   Window w;
-  for (; i != s.recent.end(); ++i) {
-    w.seconds += i->seconds;
-    w.some += i->some_seconds;
-    w.full += i->full_seconds;
-    w.pgscan += i->pgscan;
-    w.pgsteal += i->pgsteal;
-    w.refaults += i->refaults;
-    w.known_seconds += i->quiet_is_known ? i->seconds : 0;
+  for (std::size_t i = first; i < s.recent.size(); ++i) {
+    const auto& one = s.recent[i];
+    w.seconds += one.seconds;
+    w.some += one.some_seconds;
+    w.full += one.full_seconds;
+    w.pgscan += one.pgscan;
+    w.pgsteal += one.pgsteal;
+    w.refaults += one.refaults;
+    w.known_seconds += one.quiet_is_known ? one.seconds : 0;
   }
   return w;
 }
@@ -205,6 +204,15 @@ double lower_to(const MemoryInput& in, const MemoryState& s, double current) {
   return in.high_bytes > kLooseLimit * belongs ? belongs : kInfinity;
 }
 
+// Not in every tick: the oldest entry is in no cache.
+void forget_old(const MemoryInput& in, MemoryState& s) {
+  const double keep = std::max(in.interval_seconds, kSlowSeconds);
+  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) {
+    s.recent_some_seconds -= s.recent.front().some_seconds;
+    s.recent.pop_front();
+  }
+}
+
 // The last probe is judged, and the next one begins.
 void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
   const double elapsed = std::min(seconds(in.now - s.probed_at), kSlowSeconds);
@@ -235,7 +243,7 @@ void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
 std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, double current,
                                    std::optional<double> floor) {
   const bool near_limit = current >= kNearLimit * in.high_bytes;
-  const Window fast = over_last(s, in.now, kFutileWindowSeconds);
+  const Window fast = over_last(s, in.now, kFastSeconds);
   if (s.write_blocked || futile(fast, near_limit)) {
     if (in.high_bytes >= in.max_bytes) return Intent{};
     return Intent{in.max_bytes, reason_of(Rule::memory_futile, fast, in.max_bytes)};
@@ -248,8 +256,9 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
   // The target is a mean: probes may cost a graze, and wait for each other so that grazes stay rare
   // (below). What lasts beyond that is the limit's fault, and a stall is not waited for.
   const double since_probe = seconds(in.now - s.probed_at);
-  Window up = over_last(s, in.now, std::clamp(since_probe - kProbeSettleSeconds, 0.0, kFastSeconds));
-  if (over_last(s, in.now, kFastSeconds).some_ratio() > kProbeStall) up = over_last(s, in.now, kFastSeconds);
+  const double settled = since_probe - kProbeSettleSeconds;
+  const bool all_of_it = settled >= kFastSeconds || fast.some_ratio() > kProbeStall;
+  const Window up = all_of_it ? fast : over_last(s, in.now, std::max(settled, 0.0));
   const bool severe = up.some_ratio() > kSevere * in.pressure_target;
   if (near_limit &&
       (severe || stalled_for_more_than(kLasting * in.pressure_target * kSlowSeconds, s, in.now))) {
@@ -330,16 +339,12 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   const double dt = g.interval_seconds;
   observe_arrivals(g, s);
   observe_price(in, g, s);
+  if (s.recent.full()) forget_old(in, s);
   s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt,
                       g.memory_full_pressure_ratio.value_or(0) * dt, g.pgscan_per_second.value_or(0) * dt,
                       g.pgsteal_per_second.value_or(0) * dt, g.refaults_per_second.value_or(0) * dt,
                       g.memory_pressure_ratio && g.refaults_per_second});
   s.recent_some_seconds += s.recent.back().some_seconds;
-  const double keep = std::max(in.interval_seconds, kSlowSeconds);
-  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) {
-    s.recent_some_seconds -= s.recent.front().some_seconds;
-    s.recent.pop_front();
-  }
   constexpr double kSmoothing = 0.3;
   // A fall is reclaim's doing and says nothing about the task.
   if (g.memory_growth_bytes_per_second && *g.memory_growth_bytes_per_second >= 0) {

@@ -8,11 +8,11 @@
 // (the hang that memory.high is known for). Pure: values in, values out.
 #pragma once
 
-#include <deque>
 #include <optional>
 
 #include "config/config.hpp"
 #include "daemon/decide/intent.hpp"
+#include "daemon/decide/ring.hpp"
 #include "daemon/signal/signal.hpp"
 
 namespace sluice {
@@ -24,7 +24,7 @@ struct MemoryState {
     double pgscan = 0, pgsteal = 0, refaults = 0;
     bool quiet_is_known = false;  // pressure and refaults were measured: zero is zero
   };
-  std::deque<Interval> recent;     // the last ten seconds, or probe interval
+  Ring<Interval> recent;           // the last ten seconds, or probe interval, and some before
   double recent_some_seconds = 0;  // of all of it: no window within has more
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime probed_at{};       // last cut

@@ -11,6 +11,10 @@ namespace {
 
 constexpr CgroupId kTask{1};
 
+void repeat(MonotonicTime at, std::size_t times, Ring<MonotonicTime>& moments) {
+  for (moments.clear(); moments.size() < times;) moments.push_back(at);
+}
+
 // Baseline 3 cores, bound 4, we hold 0.5, and the write budget is spent: the controller cannot mend it.
 Bench squeezed(double held_cores = 0.5, double baseline_cores = 3) {
   Bench b;
@@ -25,7 +29,7 @@ Bench squeezed(double held_cores = 0.5, double baseline_cores = 3) {
 // The task is throttled in every period or in none; no write of cpu.max is ever left.
 void run(Bench& b, Nsec length, bool throttled, double usage_cores = 0.5) {
   for (const auto until = b.now + length; b.now < until;) {
-    b.state.tasks.at(kTask).cpu.writes.assign(60, b.now);
+    repeat(b.now, 60, b.state.tasks.at(kTask).cpu.writes);
     b.run_cpu(1, 100ms, usage_cores, throttled, throttled ? 2 : 0);
     b.full();
   }
@@ -64,7 +68,7 @@ TEST(Breaker, TheNoticeSaysWhy) {
 
 TEST(Breaker, ThreeUndoneCutsHalveThePatience) {
   Bench b = squeezed();
-  b.state.tasks.at(kTask).harm.undos.assign(3, b.now);
+  repeat(b.now, 3, b.state.tasks.at(kTask).harm.undos);
   run(b, 6200ms, true);
   EXPECT_EQ(state_of(b), BreakerState::open);
 }
@@ -114,7 +118,7 @@ TEST(Breaker, NothingIsConcludedFromMissingSignals) {
   run(b, 1s, false);
   EXPECT_LE(b.task().harm.late_seconds, 4.1);
   for (int i = 0; i < 300; ++i) {
-    b.state.tasks.at(kTask).cpu.writes.assign(60, b.now);
+    repeat(b.now, 60, b.state.tasks.at(kTask).cpu.writes);
     b.tasks.at(kTask).sample.reset();
     b.full();
   }
@@ -154,7 +158,7 @@ TEST(Breaker, StallingUnderOurMemoryHighIsReleased) {
   memory.touched = true;
   auto stall = [&](int ticks) {
     for (int i = 0; i < ticks; ++i) {
-      b.state.tasks.at(kTask).memory.writes.assign(60, b.now);
+      repeat(b.now, 60, b.state.tasks.at(kTask).memory.writes);
       b.sample().memory_pressure->some += 50ms;
       b.run_cpu(1, 100ms, 0.1, false);
       b.full();
@@ -176,7 +180,7 @@ TEST(Breaker, AStallFarBelowMemoryHighIsNotOurs) {
   memory.holds = b.sample().memory_high.emplace(mib(900));
   memory.touched = true;
   for (int i = 0; i < 300; ++i) {
-    b.state.tasks.at(kTask).memory.writes.assign(60, b.now);
+    repeat(b.now, 60, b.state.tasks.at(kTask).memory.writes);
     b.sample().memory_pressure->some += 50ms;
     b.run_cpu(1, 100ms, 0.1, false);
     b.full();
@@ -208,13 +212,25 @@ TEST(NextLook, IsTheNextTickOrWhenAHoldLapsesOrWhenTheBudgetHasRoom) {
   const TaskReport* r = &b.full().report.tasks.front();
   EXPECT_EQ(*r->cpu_looks_again_at, b.now + 100ms);
   EXPECT_GE(*r->memory_probes_again_at, *r->memory_looks_again_at);
-  b.state.tasks.at(kTask).cpu.writes.assign(60, b.now);
+  repeat(b.now, 60, b.state.tasks.at(kTask).cpu.writes);
   r = &b.full().report.tasks.front();
   EXPECT_EQ(*r->cpu_looks_again_at, b.now - 100ms + kBudgetWindow);
   b.commands.emplace_back(SuspendCommand{"t1", "maintenance"});
   r = &b.full().report.tasks.front();
   EXPECT_FALSE(r->cpu_looks_again_at);
   EXPECT_FALSE(r->memory_probes_again_at);
+}
+
+TEST(NextLook, KnowsOfTheWritesOfItsOwnTick) {
+  auto config = one_task_config();
+  config.tasks[0].policy.cpu.initial_cores = 2;
+  config.tasks[0].policy.cpu.writes_per_minute = 1;
+  Bench b(config);
+  b.add(1);
+  ASSERT_TRUE(write_to(b.full().plan, Knob::cpu_max));
+  const TaskReport& row = b.last.report.tasks.front();
+  EXPECT_EQ(row.writes_last_minute, 1U);
+  EXPECT_EQ(*row.cpu_looks_again_at, b.now + kBudgetWindow) << "the budget is spent now";
 }
 
 }  // namespace

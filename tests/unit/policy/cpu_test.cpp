@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "tests/unit/policy/inputs.hpp"
 
 namespace sluice::testing {
