@@ -115,10 +115,15 @@ void limit_rate(const Tick& t, const config::Scaling& scaling, bool looked, Knob
 struct Lane {
   std::vector<KnobClaim> claims;
   std::vector<TaskState*> tasks;
+  std::vector<std::size_t> bursts;  // claims whose quota calls for another burst, if it stays
 
   void reserve(std::size_t n) {
     claims.reserve(n);
     tasks.reserve(n);
+  }
+  void add(const KnobClaim& claim, TaskState& task) {
+    claims.push_back(claim);
+    tasks.push_back(&task);
   }
 };
 
@@ -144,20 +149,28 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
 // A quota that stays may call for another burst: the configuration changed, or another hand set it. Seldom,
 // so that a kernel with a mind of its own costs no budget.
 constexpr auto kBurstRetry = std::chrono::seconds(10);
+std::optional<CpuMax> other_burst(const Tick& t, const TaskState& task) {
+  const auto& holds = std::get<CpuMax>(task.cpu.holds);
+  if (!holds.quota) return std::nullopt;
+  if (task.cpu.confirmed_at != MonotonicTime{} && t.input.now < task.cpu.confirmed_at + kBurstRetry)
+    return std::nullopt;
+  const CpuMax value =
+      with_burst(holds, std::get<CpuMax>(task.cpu.baseline), t.policy_of(task).cpu.burst_ratio);
+  if (!value.burst || value == holds) return std::nullopt;
+  return value;
+}
+
 void plan_bursts(Tick& t, const Lane& lane, const Share& share) {
   std::vector<bool> written(lane.claims.size());
   for (const auto& g : share.grants) written[g.claim] = true;
-  for (std::size_t i = 0; i < lane.claims.size(); ++i) {
+  for (const std::size_t i : lane.bursts) {
     const TaskState& task = *lane.tasks[i];
-    const auto& holds = std::get<CpuMax>(task.cpu.holds);
-    if (written[i] || !lane.claims[i].movable || !holds.quota) continue;
-    if (task.cpu.confirmed_at != MonotonicTime{} && t.input.now < task.cpu.confirmed_at + kBurstRetry)
-      continue;
-    const CpuMax value =
-        with_burst(holds, std::get<CpuMax>(task.cpu.baseline), t.policy_of(task).cpu.burst_ratio);
-    if (!value.burst || value == holds) continue;
-    t.plan.writes.push_back(
-        {task.facts.id, Knob::cpu_max, value, Reason{.rule = Rule::burst, .wanted = cores_of(holds)}, {}});
+    if (written[i]) continue;
+    t.plan.writes.push_back({task.facts.id,
+                             Knob::cpu_max,
+                             *other_burst(t, task),
+                             Reason{.rule = Rule::burst, .wanted = number_of(task.cpu.holds)},
+                             {}});
   }
 }
 
@@ -168,39 +181,54 @@ bool has_cause(const Tick& t) {
   return t.full() || !t.events.empty() || !t.input.commands.empty();
 }
 
-void govern_cpu(Tick& t) {
-  Lane lane;
-  const auto context = t.context();
-  lane.reserve(t.tasks.size());
-  for (TaskState* each : t.tasks) {
-    TaskState& task = *each;
-    if (!task.cpu.present) continue;
-    const auto& cpu = t.policy_of(task).cpu;
-    const Bounds bounds = bounds_of(task, context);
-    KnobClaim c =
-        claim_of(t, task, task.cpu, bounds.cpu_min, bounds.cpu_max, cpu.tolerance, cpu.writes_per_minute);
-    const bool concerned = t.full() || t.events.contains(task.facts.id) || task.load_new;
-    if (concerned) {
-      const CpuInput in = cpu_input(t, task, bounds);
-      observe_cpu(in, task.cpu_control);
-      if (c.movable) c.intent = cpu_intent(t, task, in);
-      // A new word, or nothing waiting for CPU any more: what the node could not give is no longer wanted.
-      if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
-      task.load_new = false;
-    }
-    if (has_cause(t)) reassert(task.cpu, c);
-    if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
-    if (task.pin && task.pin->cpu_cores) {
-      c.intent = pinned(*task.pin->cpu_cores);
-      c.exact = true;
-      c.movable =
-          governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
-    }
-    c.step = cpu.step_cores;
-    limit_rate(t, cpu.scaling, concerned, task.cpu, c);
-    lane.claims.push_back(c);
-    lane.tasks.push_back(&task);
+void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
+  if (!task.cpu.present) return;
+  const auto& cpu = t.policy_of(task).cpu;
+  KnobClaim c =
+      claim_of(t, task, task.cpu, bounds.cpu_min, bounds.cpu_max, cpu.tolerance, cpu.writes_per_minute);
+  const bool concerned = t.full() || t.events.contains(task.facts.id) || task.load_new;
+  if (concerned) {
+    const CpuInput in = cpu_input(t, task, bounds);
+    observe_cpu(in, task.cpu_control);
+    if (c.movable) c.intent = cpu_intent(t, task, in);
+    // A new word, or nothing waiting for CPU any more: what the node could not give is no longer wanted.
+    if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
+    task.load_new = false;
   }
+  if (has_cause(t)) reassert(task.cpu, c);
+  if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
+  if (task.pin && task.pin->cpu_cores) {
+    c.intent = pinned(*task.pin->cpu_cores);
+    c.exact = true;
+    c.movable = governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
+  }
+  c.step = cpu.step_cores;
+  limit_rate(t, cpu.scaling, concerned, task.cpu, c);
+  if (t.full() && c.movable && other_burst(t, task)) lane.bursts.push_back(lane.claims.size());
+  lane.add(c, task);
+}
+
+void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
+  if (!task.memory.present) return;
+  const auto& memory = t.policy_of(task).memory;
+  KnobClaim c = claim_of(t, task, task.memory, bounds.memory_min, bounds.memory_max, memory.tolerance,
+                         memory.writes_per_minute);
+  const MemoryInput in = memory_input(t, task, bounds);
+  observe_memory(in, task.memory_control);
+  task.memory_write_blocked = false;
+  if (task.pin && task.pin->memory_high) {
+    c.intent = pinned(static_cast<double>(*task.pin->memory_high));
+    c.exact = true;
+    c.movable = governable(t, task) && !task.memory.in_flight;
+  } else if (c.movable) {
+    c.intent = decide_memory(in, task.memory_control);
+    reassert(task.memory, c);
+  }
+  limit_rate(t, memory.scaling, true, task.memory, c);
+  lane.add(c, task);
+}
+
+void share_cpu(Tick& t, const Lane& lane) {
   const double capacity = std::max(0.0, t.input.node.cpu_capacity_cores - t.config.node.cpu_reserve_cores);
   const Share share = arbitrate(lane.claims, capacity);
   for (std::size_t i = 0; i < share.unmet.size(); ++i) {
@@ -213,32 +241,7 @@ void govern_cpu(Tick& t) {
   if (t.full()) plan_bursts(t, lane, share);
 }
 
-void govern_memory(Tick& t) {
-  Lane lane;
-  const auto context = t.context();
-  lane.reserve(t.tasks.size());
-  for (TaskState* each : t.tasks) {
-    TaskState& task = *each;
-    if (!task.memory.present) continue;
-    const auto& memory = t.policy_of(task).memory;
-    const Bounds bounds = bounds_of(task, context);
-    KnobClaim c = claim_of(t, task, task.memory, bounds.memory_min, bounds.memory_max, memory.tolerance,
-                           memory.writes_per_minute);
-    const MemoryInput in = memory_input(t, task, bounds);
-    observe_memory(in, task.memory_control);
-    task.memory_write_blocked = false;
-    if (task.pin && task.pin->memory_high) {
-      c.intent = pinned(static_cast<double>(*task.pin->memory_high));
-      c.exact = true;
-      c.movable = governable(t, task) && !task.memory.in_flight;
-    } else if (c.movable) {
-      c.intent = decide_memory(in, task.memory_control);
-      reassert(task.memory, c);
-    }
-    limit_rate(t, memory.scaling, true, task.memory, c);
-    lane.claims.push_back(c);
-    lane.tasks.push_back(&task);
-  }
+void share_memory(Tick& t, const Lane& lane) {
   const double capacity = std::max(0.0, static_cast<double>(t.input.node.memory_capacity) -
                                             static_cast<double>(t.config.node.memory_reserve_bytes));
   const Share share = arbitrate(lane.claims, capacity);
@@ -248,21 +251,17 @@ void govern_memory(Tick& t) {
   plan_grants(t, lane, share, Knob::memory_high);
 }
 
-// Baselines for every task that is not to be governed now. Refused releases are tried again, slowly.
-void plan_releases(Tick& t) {
-  const bool all = t.mode != config::Mode::enforce || t.state.suspended;
-  for (const TaskState* each : t.tasks) {
-    const TaskState& task = *each;
-    const auto& policy = t.policy_of(task);
-    const bool whole = all || task.suspended || task.breaker.state == BreakerState::open;
-    auto release = [&](const KnobState& knob, Knob which, bool enabled) {
-      if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at)
-        return;
-      t.plan.writes.push_back({task.facts.id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
-    };
-    release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
-    release(task.memory, Knob::memory_high, policy.memory.enabled);
-  }
+// The baseline, for a task that is not to be governed now. A refused release is tried again, slowly.
+void plan_release(Tick& t, const TaskState& task) {
+  const auto& policy = t.policy_of(task);
+  const bool whole = t.mode != config::Mode::enforce || t.state.suspended || task.suspended ||
+                     task.breaker.state == BreakerState::open;
+  auto release = [&](const KnobState& knob, Knob which, bool enabled) {
+    if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at) return;
+    t.plan.writes.push_back({task.facts.id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
+  };
+  release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
+  release(task.memory, Knob::memory_high, policy.memory.enabled);
 }
 
 void name_causes(Tick& t) {
@@ -314,17 +313,44 @@ void commit_plan(Tick& t) {
   }
 }
 
-void expire(Tick& t) {
+void expire(Tick& t, TaskState& task) {
   const auto now = t.input.now;
-  for (TaskState* each : t.tasks) {
-    TaskState& task = *each;
-    if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
-    if (task.load && now >= task.load_until) task.load.reset();
-    try_again(t, task);
-    for (KnobState* knob : {&task.cpu, &task.memory}) {
-      while (!knob->writes.empty() && now - knob->writes.front() >= kBudgetWindow) knob->writes.pop_front();
-    }
+  if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
+  if (task.load && now >= task.load_until) task.load.reset();
+  try_again(t, task);
+  for (KnobState* knob : {&task.cpu, &task.memory}) {
+    while (!knob->writes.empty() && now - knob->writes.front() >= kBudgetWindow) knob->writes.pop_front();
   }
+}
+
+// All that concerns one task alone, in one go: many tasks fit into no cache, and so each is fetched once.
+void govern(Tick& t) {
+  const bool enforcing = t.mode == config::Mode::enforce;
+  if (!enforcing) {
+    for (const auto& each : t.tasks) plan_release(t, *each.task);
+  }
+  // What a mode that writes nothing has still to give back comes first.
+  const bool decides = t.mode != config::Mode::observe && t.plan.writes.empty();
+  t.plan.dry_run = decides && t.mode == config::Mode::dry_run;
+  Lane cpu, memory;
+  const auto context = t.context();
+  if (decides) cpu.reserve(t.tasks.size());
+  if (decides && t.full()) memory.reserve(t.tasks.size());
+  if (t.report.whole) t.report.tasks.resize(t.tasks.size());
+  for (const auto& each : t.tasks) {
+    TaskState& task = *each.task;
+    expire(t, task);
+    if (each.seen) take_sample(t, task, *each.seen);
+    const Bounds bounds = bounds_of(task, context);
+    if (t.full()) watch_harm(t, task, bounds);
+    if (enforcing) plan_release(t, task);
+    if (decides) claim_cpu(t, task, bounds, cpu);
+    if (decides && t.full()) claim_memory(t, task, bounds, memory);
+    if (t.report.whole) fill_row(t, task, bounds);
+  }
+  if (!decides) return;
+  share_cpu(t, cpu);
+  if (t.full()) share_memory(t, memory);
 }
 
 }  // namespace
@@ -332,6 +358,7 @@ void expire(Tick& t) {
 Outcome tick(const Input& input, const config::Config& config, State state) {
   Tick t{input, config, std::move(state)};
   t.mode = t.state.mode.value_or(config.node.mode);
+  t.report.whole = t.full() || !input.commands.empty();
   for (const auto& e : input.events) {
     const auto [first, added] = t.events.try_emplace(e.id, &e);
     if (!added && e.at < first->second->at) first->second = &e;
@@ -340,28 +367,20 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   t.state.events_total += input.events.size();
 
   take_receipts(t);
-  if (t.full()) settle_tasks(t);
-  list_tasks(t);
-  obey_commands(t);
-  expire(t);
-  enter_mode(t);
   if (t.full()) {
-    take_samples(t);
-    watch_harm(t);
+    settle_tasks(t);
+  } else {
+    list_tasks(t);
   }
-
-  plan_releases(t);
-  const bool restoring = t.mode != config::Mode::enforce && !t.plan.writes.empty();
-  if (t.mode != config::Mode::observe && !restoring) {
-    t.plan.dry_run = t.mode == config::Mode::dry_run;
-    govern_cpu(t);
-    if (t.full()) govern_memory(t);
-  }
+  obey_commands(t);
+  enter_mode(t);
+  govern(t);
   std::sort(t.plan.writes.begin(), t.plan.writes.end(),
             [](const Write& a, const Write& b) { return std::tie(a.id, a.knob) < std::tie(b.id, b.knob); });
   name_causes(t);
   drop_invalid(t);
   commit_plan(t);
+  finish_rows(t);
   fill_report(t);
   return {std::move(t.state), std::move(t.plan), std::move(t.report)};
 }

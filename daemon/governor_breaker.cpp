@@ -101,27 +101,22 @@ void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
     task.harm.undos.push_back(now);
 }
 
-void watch_harm(Tick& t) {
-  const auto context = t.context();
-  for (TaskState* each : t.tasks) {
-    TaskState& task = *each;
-    auto& undos = task.harm.undos;
-    while (!undos.empty() && t.input.now - undos.front() > kUndoWindow) undos.pop_front();
-    if (!task.fresh) continue;  // nothing is concluded from what was not seen
-    if (t.mode != config::Mode::enforce || !governable(t, task)) {
-      task.harm = {};
-      continue;
-    }
-    const Bounds bounds = bounds_of(task, context);
-    const double interval = task.signals.interval_seconds;
-    account(task.harm.late_seconds, late(t, task, bounds), interval);
-    account(task.harm.stalled_seconds, stalled(task, bounds), interval);
-    const double most = undos.size() >= kUndosMany ? kHarmSecondsAfterUndos : kHarmSeconds;
-    if (task.harm.late_seconds >= most) {
-      open(t, task, BreakerTrip::late);
-    } else if (task.harm.stalled_seconds >= most) {
-      open(t, task, BreakerTrip::memory_stalled);
-    }
+void watch_harm(Tick& t, TaskState& task, const Bounds& bounds) {
+  auto& undos = task.harm.undos;
+  while (!undos.empty() && t.input.now - undos.front() > kUndoWindow) undos.pop_front();
+  if (!task.fresh) return;  // nothing is concluded from what was not seen
+  if (t.mode != config::Mode::enforce || !governable(t, task)) {
+    task.harm = {};
+    return;
+  }
+  const double interval = task.signals.interval_seconds;
+  account(task.harm.late_seconds, late(t, task, bounds), interval);
+  account(task.harm.stalled_seconds, stalled(task, bounds), interval);
+  const double most = undos.size() >= kUndosMany ? kHarmSecondsAfterUndos : kHarmSeconds;
+  if (task.harm.late_seconds >= most) {
+    open(t, task, BreakerTrip::late);
+  } else if (task.harm.stalled_seconds >= most) {
+    open(t, task, BreakerTrip::memory_stalled);
   }
 }
 

@@ -127,9 +127,8 @@ void order_by_name(std::map<CgroupId, TaskState>& tasks) {
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
-  std::size_t listed = 0;
   auto next = tasks.begin();
-  t.observed.reserve(t.input.tasks.size());
+  t.tasks.reserve(t.input.tasks.size());
   for (const auto& o : t.input.tasks) {
     if (next == tasks.end() || next->first != o.facts.id) next = tasks.find(o.facts.id);
     if (next == tasks.end()) {
@@ -140,40 +139,39 @@ void settle_tasks(Tick& t) {
       names_changed |= next->second.facts.name != o.facts.name;
       follow_facts(t, next->second, o.facts);
     }
-    if (std::exchange(next->second.listed_tick, t.state.ticks) != t.state.ticks) ++listed;
-    t.observed.push_back(&next->second);
+    if (std::exchange(next->second.listed_tick, t.state.ticks) != t.state.ticks)
+      t.tasks.push_back({&next->second, &o});
     ++next;
   }
-  const bool some_left = listed < tasks.size();
+  const auto by_id = [](const Listed& a, const Listed& b) { return a.seen->facts.id < b.seen->facts.id; };
+  if (!std::is_sorted(t.tasks.begin(), t.tasks.end(), by_id))
+    std::sort(t.tasks.begin(), t.tasks.end(), by_id);
+  const bool some_left = t.tasks.size() < tasks.size();
   if (some_left) drop_unlisted(t);
   if (names_changed || some_left) order_by_name(tasks);
 }
 
 void list_tasks(Tick& t) {
   t.tasks.reserve(t.state.tasks.size());
-  for (auto& [id, task] : t.state.tasks) t.tasks.push_back(&task);
+  for (auto& [id, task] : t.state.tasks) t.tasks.push_back({&task, nullptr});
 }
 
-void take_samples(Tick& t) {
-  for (std::size_t i = 0; i < t.observed.size(); ++i) {
-    const Observation& o = t.input.tasks[i];
-    TaskState& task = *t.observed[i];
-    task.fresh = false;
-    if (!o.sample) {
-      observe_cause(t.input.now, nullptr, task.flow, task.cause);
-      continue;
-    }
-    if (task.sample) {
-      task.signals = derive_signals(*task.sample, *o.sample);
-      task.fresh = task.signals.interval_seconds > 0;
-      observe_flow(task.signals, task.flow_model);
-      task.flow = estimate_flow(task.signals, task.flow_model);
-      observe_cause(t.input.now, &task.signals, task.flow, task.cause);
-    }
-    task.sample = o.sample;
-    check_drift(t, task, task.cpu, Knob::cpu_max);
-    check_drift(t, task, task.memory, Knob::memory_high);
+void take_sample(Tick& t, TaskState& task, const Observation& seen) {
+  task.fresh = false;
+  if (!seen.sample) {
+    observe_cause(t.input.now, nullptr, task.flow, task.cause);
+    return;
   }
+  if (task.sample) {
+    task.signals = derive_signals(*task.sample, *seen.sample);
+    task.fresh = task.signals.interval_seconds > 0;
+    observe_flow(task.signals, task.flow_model);
+    task.flow = estimate_flow(task.signals, task.flow_model);
+    observe_cause(t.input.now, &task.signals, task.flow, task.cause);
+  }
+  task.sample = seen.sample;
+  check_drift(t, task, task.cpu, Knob::cpu_max);
+  check_drift(t, task, task.memory, Knob::memory_high);
 }
 
 bool governable(const Tick& t, const TaskState& task) {

@@ -8,6 +8,12 @@
 
 namespace sluice::parts {
 
+// A task, and on a full tick what was seen of it.
+struct Listed {
+  TaskState* task = nullptr;
+  const Observation* seen = nullptr;
+};
+
 // One tick in progress.
 struct Tick {
   const Input& input;
@@ -17,8 +23,7 @@ struct Tick {
   Report report{};
   config::Mode mode = config::Mode::enforce;
   std::map<CgroupId, const ThrottleEvent*> events{};  // the first throttle of each cgroup
-  std::vector<TaskState*> tasks{};     // all of the state's, by id: walked often, and a map is slow at that
-  std::vector<TaskState*> observed{};  // those of the input's, in its order
+  std::vector<Listed> tasks{};  // all of the state's, by id: walked often, and a map is slow at that
   bool minima_exceed = false;
 
   bool full() const { return input.kind == Input::Kind::full; }
@@ -39,7 +44,7 @@ struct Tick {
 
 void settle_tasks(Tick& t);
 void list_tasks(Tick& t);
-void take_samples(Tick& t);
+void take_sample(Tick& t, TaskState& task, const Observation& seen);
 void take_receipts(Tick& t);
 bool governable(const Tick& t, const TaskState& task);
 
@@ -47,11 +52,15 @@ bool governable(const Tick& t, const TaskState& task);
 void trip_on(Tick& t, TaskState& task, const Receipt& r);
 void close_after_write(Tick& t, TaskState& task);
 void note_undo(TaskState& task, Rule rule, MonotonicTime now);
-void watch_harm(Tick& t);
+void watch_harm(Tick& t, TaskState& task, const Bounds& bounds);
 void try_again(Tick& t, TaskState& task);
 
 void obey_commands(Tick& t);
 void enter_mode(Tick& t);
+// The report's rows, by name. A whole report's is made while the task is at hand, and finished when the plan
+// is.
+void fill_row(Tick& t, const TaskState& task, const Bounds& bounds);
+void finish_rows(Tick& t);
 void fill_report(Tick& t);
 
 }  // namespace sluice::parts

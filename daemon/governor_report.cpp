@@ -53,7 +53,9 @@ std::optional<MonotonicTime> looks_again(const Tick& t, const TaskState& task, c
   return at;
 }
 
-void fill_next_looks(const Tick& t, const TaskState& task, TaskReport& r) {
+// What a plan changes at once.
+void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
+  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
   const auto& policy = t.policy_of(task);
   r.cpu_looks_again_at =
       looks_again(t, task, task.cpu, task.pin && task.pin->cpu_cores, policy.cpu.writes_per_minute);
@@ -65,7 +67,7 @@ void fill_next_looks(const Tick& t, const TaskState& task, TaskReport& r) {
       std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
 }
 
-void fill_task(const Tick& t, const TaskState& task, const PlanContext& context, TaskReport& r) {
+void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
   const auto& spec = t.config.tasks[task.facts.config_index];
   r.id = task.facts.id;
   r.name = task.facts.name;
@@ -91,7 +93,6 @@ void fill_task(const Tick& t, const TaskState& task, const PlanContext& context,
   r.cpu_baseline = std::get<CpuMax>(task.cpu.baseline);
   r.memory_high = std::get<MemoryLimit>(task.memory.holds);
   r.memory_baseline = std::get<MemoryLimit>(task.memory.baseline);
-  const Bounds bounds = bounds_of(task, context);
   r.cpu_min_cores = bounds.cpu_min;
   r.cpu_max_cores = bounds.cpu_max;
   r.memory_min = static_cast<Bytes>(bounds.memory_min);
@@ -100,19 +101,26 @@ void fill_task(const Tick& t, const TaskState& task, const PlanContext& context,
   r.memory_reason = task.memory.reason;
   r.cpu_changed_at = task.cpu.changed_at;
   r.memory_changed_at = task.memory.changed_at;
-  fill_next_looks(t, task, r);
-  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
+  fill_writes(t, task, r);
   r.writes_total = task.writes_total;
   r.drift_total = task.drift_total;
 }
 
-// By name. Every task, or those that an event tick is about: it must not take long.
-std::vector<const TaskState*> told(const Tick& t) {
+}  // namespace
+
+void fill_row(Tick& t, const TaskState& task, const Bounds& bounds) {
+  fill_task(t, task, bounds, t.report.tasks[task.place]);
+}
+
+void finish_rows(Tick& t) {
   if (t.report.whole) {
-    std::vector<const TaskState*> all(t.tasks.size());
-    for (const TaskState* task : t.tasks) all[task->place] = task;
-    return all;
+    for (const auto& w : t.plan.writes) {
+      const TaskState& task = t.state.tasks.at(w.id);
+      fill_writes(t, task, t.report.tasks[task.place]);
+    }
+    return;
   }
+  // Not every task: an event tick must not take long.
   std::vector<const TaskState*> some;
   auto add = [&](CgroupId id) {
     if (const auto found = t.state.tasks.find(id); found != t.state.tasks.end())
@@ -123,10 +131,11 @@ std::vector<const TaskState*> told(const Tick& t) {
   for (const auto& w : t.plan.writes) add(w.id);
   std::sort(some.begin(), some.end(), [](const auto* a, const auto* b) { return a->place < b->place; });
   some.erase(std::unique(some.begin(), some.end()), some.end());
-  return some;
+  t.report.tasks.reserve(some.size());
+  const auto context = t.context();
+  for (const TaskState* task : some)
+    fill_task(t, *task, bounds_of(*task, context), t.report.tasks.emplace_back());
 }
-
-}  // namespace
 
 void fill_report(Tick& t) {
   Report& r = t.report;
@@ -148,12 +157,6 @@ void fill_report(Tick& t) {
     r.node.memory_allocated = t.state.memory_allocated;
     r.node.memory_missing = t.state.memory_missing;
   }
-
-  const auto context = t.context();
-  r.whole = t.full() || !t.input.commands.empty();
-  const auto tasks = told(t);
-  r.tasks.reserve(tasks.size());
-  for (const TaskState* task : tasks) fill_task(t, *task, context, r.tasks.emplace_back());
 
   // A sliver is rounding, not saturation. And a moment without a wish is not its end.
   constexpr double kCoresMin = 0.01;

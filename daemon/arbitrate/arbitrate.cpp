@@ -94,6 +94,8 @@ Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
   std::vector<Wanted> want(claims.size());
   std::vector<std::size_t> sharing;
   std::vector<Claim> sums;
+  sharing.reserve(claims.size());
+  sums.reserve(claims.size());
   for (std::size_t i = 0; i < claims.size(); ++i) {
     want[i] = wanted(claims[i]);
     if (std::isinf(want[i].value)) continue;

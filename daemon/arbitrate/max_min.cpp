@@ -35,6 +35,14 @@ double fill(std::span<const Claim> claims, std::span<std::size_t> group, double 
 
 std::vector<double> max_min_share(std::span<const Claim> claims, double capacity) {
   std::vector<double> grants(claims.size());
+  // Enough for all, as it mostly is, calls for no order. Only where that is beyond rounding.
+  constexpr double kRounding = 1e-9;
+  double all = 0;
+  for (const auto& c : claims) all += c.wanted;
+  if (all < capacity * (1 - kRounding)) {
+    for (std::size_t i = 0; i < claims.size(); ++i) grants[i] = claims[i].wanted;
+    return grants;
+  }
   double left = capacity;
   for (std::size_t i = 0; i < claims.size(); ++i) {
     grants[i] = claims[i].guaranteed;
