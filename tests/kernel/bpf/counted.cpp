@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace sluice::kernel_test {
 
 bpf::Options nothing() {
@@ -11,11 +13,28 @@ bpf::Options nothing() {
   return options;
 }
 
+bpf::Options only_walk() {
+  bpf::Options options = nothing();
+  options.iterator = true;
+  return options;
+}
+
+bpf::Options only_throttle() {
+  bpf::Options options = nothing();
+  options.throttle = true;
+  return options;
+}
+
 sluice_counters counted(bpf::Source& source, const Cgroup& cgroup) {
   for (const sluice_counters& counters : source.counters())
     if (counters.cgroup_id == cgroup.id()) return counters;
   ADD_FAILURE() << cgroup.path() << " is not counted for";
   return {};
+}
+
+std::size_t processes(const Cgroup& cgroup) {
+  const std::string pids = read_text(cgroup / "cgroup.procs");
+  return static_cast<std::size_t>(std::count(pids.begin(), pids.end(), '\n'));
 }
 
 Inside::Inside(const Cgroup& cgroup) {

@@ -56,25 +56,30 @@ TEST(ThrottleTime, IsThatOfTheKernelsOwnAccount) {
   cgroup.run(burn_cpu, 0);  // on one CPU: one run queue, so wall time is the sum over CPUs
   cgroup.run(burn_cpu, 0);
   cgroup.run(burn_cpu, 0);
-  std::uint64_t last = 0;
-  for (int i = 0; i < 300; ++i) {
-    std::this_thread::sleep_for(20ms);
-    const std::uint64_t now = counted(source, cgroup).throttle.stopped_ns;
-    EXPECT_GE(now, last) << "a total that goes back";
-    last = now;
-  }
+  // A timer that comes late counts all the periods that it missed, for one throttle.
+  std::uint64_t last = 0, looked_at = before.at("nr_throttled"), missed = 0;
+  const auto look = [&] {
+    const sluice_throttle_totals now = counted(source, cgroup).throttle;
+    EXPECT_GE(now.stopped_ns, last) << "a total that goes back";
+    last = now.stopped_ns;
+    const std::uint64_t periods = read_keyed(cgroup / "cpu.stat").at("nr_throttled");
+    if (periods > looked_at + 1) missed += periods - looked_at - 1;
+    looked_at = periods;
+    return now.count >= 30;
+  };
+  wait_until(look, "it is throttled");
   write_text(cgroup / "cpu.max", "max 100000");  // ends the stretch that goes on
   const auto after = read_keyed(cgroup / "cpu.stat");
   const sluice_counters counters = counted(source, cgroup);
   ASSERT_TRUE(counters.valid & SLUICE_COUNTS_THROTTLE);
   const std::uint64_t kernel_ns = (after.at("throttled_usec") - before.at("throttled_usec")) * 1000;
   const std::uint64_t kernel_count = after.at("nr_throttled") - before.at("nr_throttled");
-  ASSERT_GT(kernel_count, 20u);
   const double ratio = ms(counters.throttle.stopped_ns) / ms(kernel_ns);
   testing::Test::RecordProperty("to_cpu_stat_ratio", std::to_string(ratio));
   EXPECT_NEAR(ratio, 1.0, 0.02) << ms(counters.throttle.stopped_ns) << " ms, cpu.stat " << ms(kernel_ns);
-  EXPECT_NEAR(static_cast<double>(counters.throttle.count), static_cast<double>(kernel_count),
-              2.0 + static_cast<double>(kernel_count) / 8);
+  testing::Test::RecordProperty("missed_periods", std::to_string(missed));
+  EXPECT_LE(counters.throttle.count, kernel_count + kernel_count / 8 + 2);
+  EXPECT_GE(counters.throttle.count + missed + kernel_count / 8 + 2, kernel_count);
   // Three tasks want the CPU, and all of them are stopped each time.
   const double each =
       static_cast<double>(counters.throttle.stopped_tasks) / static_cast<double>(counters.throttle.count);
@@ -93,10 +98,12 @@ TEST(ThrottleTime, TwoRunQueuesStandStillAtOnceAndCountOnce) {
   write_text(cgroup / "cpu.max", "40000 100000");
   cgroup.run(burn_cpu, 0);
   cgroup.run(burn_cpu, 1);
+  wait_until([&] { return counted(source, cgroup).throttle.count > 4; }, "it is throttled");
   const std::uint64_t at_first = counted(source, cgroup).throttle.stopped_ns;
   const auto began = std::chrono::steady_clock::now();
   const auto before = read_keyed(cgroup / "cpu.stat").at("throttled_usec");
-  std::this_thread::sleep_for(5s);
+  std::this_thread::sleep_for(2500ms);
+  write_text(cgroup / "cpu.max", "max 100000");  // the kernel adds a stretch when it ends
   const std::uint64_t wall_ns = counted(source, cgroup).throttle.stopped_ns - at_first;
   const auto elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   const double summed =
@@ -116,32 +123,48 @@ TEST(RunQueue, WaitIsThatOfTheTasksOwnAccount) {
   ASSERT_EQ(source.why_not(), "");
   for (int i = 0; i < 3; ++i) crowded.run(burn_cpu, 0);  // three for one CPU
   alone.run([] { usleep(2000); }, 1);
-  std::this_thread::sleep_for(500ms);
+  const auto waits = [&](const Cgroup& cgroup) {
+    const auto& counts = counted(source, cgroup).run_queue.log2_usec;
+    return std::accumulate(std::begin(counts), std::end(counts), std::uint64_t{0});
+  };
+  wait_until([&] { return waits(crowded) > 20 && waits(alone) > 20 && processes(crowded) == 3; }, "they run");
 
-  const auto now = [&] { return std::pair(counted(source, crowded), run_delay_ns(crowded)); };
-  const auto [before, kernel_before] = now();
-  std::this_thread::sleep_for(6s);
-  const auto [after, kernel_after] = now();
+  // Between two reads of the tasks' account, for a busy host may stop us between one and the other.
+  struct Look {
+    std::uint64_t low_ns;
+    sluice_counters ours;
+    std::uint64_t high_ns;
+  };
+  const auto look = [&] {
+    const std::uint64_t low_ns = run_delay_ns(crowded);
+    const sluice_counters ours = counted(source, crowded);
+    return Look{low_ns, ours, run_delay_ns(crowded)};
+  };
+  const Look before = look();
+  wait_until([&] { return run_delay_ns(crowded) > before.high_ns + 6'000'000'000u && waits(alone) > 100; },
+             "two of three wait at any time");
+  const Look last = look();
+  const sluice_counters& after = last.ours;
   ASSERT_TRUE(after.valid & SLUICE_COUNTS_RUN_QUEUE);
-  const double ratio =
-      ms(after.run_queue.total_ns - before.run_queue.total_ns) / ms(kernel_after - kernel_before);
-  testing::Test::RecordProperty("to_schedstat_ratio", std::to_string(ratio));
-  EXPECT_GT(kernel_after - kernel_before, 8'000'000'000u) << "two of three wait at any time";
-  EXPECT_NEAR(ratio, 1.0, 0.02);
+  const std::uint64_t waited_ns = after.run_queue.total_ns - before.ours.run_queue.total_ns;
+  const double least_ms = ms(last.low_ns - before.high_ns), most_ms = ms(last.high_ns - before.low_ns);
+  testing::Test::RecordProperty("to_schedstat_ratio",
+                                std::to_string(2 * ms(waited_ns) / (least_ms + most_ms)));
+  EXPECT_GE(ms(waited_ns), 0.98 * least_ms);
+  EXPECT_LE(ms(waited_ns), 1.02 * most_ms);
 
   // The sum lies within what the histogram's edges allow.
   double least = 0, most = 0;
   for (std::size_t i = 0; i < SLUICE_WAIT_BUCKETS; ++i) {
-    const auto waits = static_cast<double>(after.run_queue.log2_usec[i]);
-    least += i ? waits * std::ldexp(1.0, static_cast<int>(i)) : 0;
-    most += waits * std::ldexp(1.0, static_cast<int>(i) + 1);
+    const auto count = static_cast<double>(after.run_queue.log2_usec[i]);
+    least += i ? count * std::ldexp(1.0, static_cast<int>(i)) : 0;
+    most += count * std::ldexp(1.0, static_cast<int>(i) + 1);
   }
   const double total_usec = static_cast<double>(after.run_queue.total_ns) / 1e3;
   EXPECT_LE(least, total_usec);
   EXPECT_GE(most, total_usec);
-  const sluice_run_queue_wait quiet = counted(source, alone).run_queue;
-  EXPECT_LT(quiet.total_ns, after.run_queue.total_ns / 10) << "another cgroup's waits";
-  EXPECT_GT(std::accumulate(std::begin(quiet.log2_usec), std::end(quiet.log2_usec), std::uint64_t{0}), 100u);
+  EXPECT_LT(counted(source, alone).run_queue.total_ns, after.run_queue.total_ns / 10)
+      << "another cgroup's waits";
 }
 
 TEST(RunQueue, DescendantsCountForTheirNearestGovernedAncestor) {
@@ -154,16 +177,16 @@ TEST(RunQueue, DescendantsCountForTheirNearestGovernedAncestor) {
   options.run_queue = true;
   Source source = open_source(options, {outer.id()});
   for (int i = 0; i < 2; ++i) leaf.run(burn_cpu, 0);
-  std::this_thread::sleep_for(1s);
-  const std::uint64_t by_outer = counted(source, outer).run_queue.total_ns;
-  EXPECT_GT(by_outer, 500'000'000u);
+  const auto waited_ns = [&](const Cgroup& cgroup) { return counted(source, cgroup).run_queue.total_ns; };
+  constexpr std::uint64_t kEnoughNs = 500'000'000;
+  wait_until([&] { return waited_ns(outer) > kEnoughNs; }, "waits are the outer's");
+  const std::uint64_t by_outer = waited_ns(outer);
   const std::uint64_t both[] = {outer.id(), inner.id()};
   ASSERT_TRUE(source.set_governed(both));  // what was remembered of the leaf is void
-  const std::uint64_t frozen = counted(source, outer).run_queue.total_ns;
+  const std::uint64_t frozen = waited_ns(outer);
   EXPECT_GE(frozen, by_outer) << "who stays keeps its counters";
-  std::this_thread::sleep_for(1s);
-  EXPECT_GT(counted(source, inner).run_queue.total_ns, 500'000'000u);
-  EXPECT_LT(counted(source, outer).run_queue.total_ns - frozen, 50'000'000u);
+  wait_until([&] { return waited_ns(inner) > kEnoughNs; }, "waits are the inner's");
+  EXPECT_LT(waited_ns(outer) - frozen, kEnoughNs / 10);
 }
 
 TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
@@ -184,20 +207,22 @@ TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
         read_through(file);  // which does not fit
       },
       0);
-  std::this_thread::sleep_for(8s);
+  const auto enough = [&] {
+    const sluice_memory_stall& memory = counted(source, cgroup).memory;
+    return memory.stalled_ns > 700'000'000u && memory.high_throttled_ns > 100'000'000u;
+  };
+  wait_until(enough, "it stalls");
   write_text(cgroup / "cgroup.kill", "1");
-  std::this_thread::sleep_for(500ms);
+  wait_until([&] { return processes(cgroup) == 0; }, "it is gone");
   const sluice_counters counters = counted(source, cgroup);
   const std::uint64_t some_ns = (read_pressure(cgroup / "memory.pressure").at("some") - some_before) * 1000;
   std::filesystem::remove(file);
   ASSERT_TRUE(counters.valid & SLUICE_COUNTS_MEMORY_STALL);
   ASSERT_TRUE(counters.valid & SLUICE_COUNTS_HIGH);
-  ASSERT_GT(some_ns, 200'000'000u) << "no stall to look at";
   const double ratio = ms(counters.memory.stalled_ns) / ms(some_ns);
   testing::Test::RecordProperty("to_memory_pressure_ratio", std::to_string(ratio));
   testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
   EXPECT_NEAR(ratio, 1.0, 0.05) << ms(counters.memory.stalled_ns) << " ms, memory.pressure " << ms(some_ns);
-  EXPECT_GT(counters.memory.high_throttled_ns, 0u);
 }
 
 TEST(MemoryStall, GrowingAboveHighIsMostlyPenalty) {
@@ -210,11 +235,14 @@ TEST(MemoryStall, GrowingAboveHighIsMostlyPenalty) {
     touch_anonymous(1 << 20);  // no swap: reclaim finds nothing, and each step costs a sleep
     usleep(1000);
   });
-  std::this_thread::sleep_for(8s);
-  const sluice_counters counters = counted(source, cgroup);
-  testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
+  wait_until([&] { return counted(source, cgroup).memory.high_throttled_ns > 0; }, "it is throttled");
+  const auto began = std::chrono::steady_clock::now();
+  wait_until([&] { return counted(source, cgroup).memory.high_throttled_ns > 2'000'000'000u; }, "and again");
+  const auto elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const double share = ms(counted(source, cgroup).memory.high_throttled_ns) / 1e3 / elapsed;
+  testing::Test::RecordProperty("high_throttled_ratio", std::to_string(share));
   EXPECT_GT(read_keyed(cgroup / "memory.events").at("high"), 0u);
-  EXPECT_GT(counters.memory.high_throttled_ns, 1'000'000'000u);
+  EXPECT_GT(share, 0.25);
 }
 
 TEST(Oom, AKillIsAnEventAtOnce) {
@@ -225,15 +253,15 @@ TEST(Oom, AKillIsAnEventAtOnce) {
   write_text(cgroup / "memory.max", std::to_string(16 << 20));
   cgroup.run([] { touch_anonymous(1 << 20); });
   std::vector<sluice_event> heard;
-  for (int i = 0; i < 100 && heard.empty(); ++i) {
-    pollfd wait{source.events_fd(), POLLIN, 0};
-    poll(&wait, 1, 100);
-    ASSERT_TRUE(source.drain([&](const sluice_event& event) { heard.push_back(event); }));
-  }
+  const auto drain = [&] {
+    EXPECT_TRUE(source.drain([&](const sluice_event& event) { heard.push_back(event); }));
+    return !heard.empty();
+  };
+  wait_until(drain, "somebody is killed");
   ASSERT_EQ(heard.size(), 1u);
   EXPECT_EQ(heard[0].kind, SLUICE_EVENT_OOM_KILL);
   EXPECT_EQ(heard[0].cgroup_id, cgroup.id());
-  std::this_thread::sleep_for(200ms);
+  wait_until([&] { return processes(cgroup) == 0; }, "it is gone");
   EXPECT_EQ(counted(source, cgroup).memory.oom_kills, 1u);
   EXPECT_EQ(read_keyed(cgroup / "memory.events").at("oom_kill"), 1u);
 }

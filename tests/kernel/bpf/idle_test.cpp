@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <functional>
 #include <new>
 #include <set>
 #include <sstream>
@@ -29,9 +30,9 @@ constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kStart =
     1'300 * kMs;  // nothing is told for a second; then a stretch must begin and end
 
-std::uint64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
+std::uint64_t now_ns() {
   timespec now = {};
-  clock_gettime(clock, &now);
+  clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
@@ -41,8 +42,8 @@ void sleep_until(std::uint64_t ns) {
   }
 }
 
-void burn(std::uint64_t ns, clockid_t clock = CLOCK_MONOTONIC) {
-  for (const std::uint64_t end = now_ns(clock) + ns; now_ns(clock) < end;) asm volatile("");
+void burn(std::uint64_t ns) {
+  for (const std::uint64_t end = now_ns() + ns; now_ns() < end;) asm volatile("");
 }
 
 // What a child notes and the test reads.
@@ -68,7 +69,8 @@ class Notes {
     shared_->pauses[at] = {before, now_ns()};
     shared_->count.store(at + 1);
   }
-  std::vector<Pause> pauses() const { return {shared_->pauses, shared_->pauses + shared_->count.load()}; }
+  std::size_t count() const { return shared_->count.load(); }
+  std::vector<Pause> pauses() const { return {shared_->pauses, shared_->pauses + count()}; }
 
  private:
   static constexpr std::size_t kRoom = 1 << 14;
@@ -79,8 +81,28 @@ class Notes {
   Shared* shared_;
 };
 
+void pin(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu), &cpus);
+  if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) throw std::runtime_error("sched_setaffinity");
+}
+
+// Where a thread is counted is seen when it leaves its CPU. One that has a CPU for itself, which may take
+// seconds, leaves it for somebody of a higher class.
+void interrupt(int cpu) {
+  std::thread([cpu] {
+    pin(cpu);
+    const sched_param least{1};
+    if (sched_setscheduler(0, SCHED_FIFO, &least) != 0) std::terminate();
+    for (int wake = 0; wake < 3; ++wake) std::this_thread::sleep_for(5ms);
+  }).join();
+}
+
 class Idle : public testing::Test {
  protected:
+  using Values = std::set<std::uint64_t>;
+
   static Options only_run_queue() {
     Options options = nothing();
     options.run_queue = true;
@@ -96,26 +118,41 @@ class Idle : public testing::Test {
   static void govern(Source& source, const std::vector<std::uint64_t>& ids) {
     if (const auto set = source.set_governed(ids); !set) throw std::runtime_error(set.error().sentence);
   }
-  // Each value of the cgroup's idle_until in that time, without the one it began with.
-  static std::set<std::uint64_t> told(Source& source, const Cgroup& cgroup, std::chrono::milliseconds time) {
-    std::set<std::uint64_t> values;
+  // Each value of the cgroup's idle_until that is met before it is enough, without the one it began with.
+  static Values told(Source& source, const Cgroup& cgroup, const std::function<bool(const Values&)>& enough) {
+    Values values;
     std::uint64_t last = counted(source, cgroup).idle.until_ns;
-    for (const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(time.count()) * kMs;
-         now_ns() < end;) {
-      std::this_thread::sleep_for(10ms);
+    const auto look = [&] {
       const sluice_counters counters = counted(source, cgroup);
       EXPECT_TRUE(counters.valid & SLUICE_COUNTS_IDLE);
       EXPECT_GE(counters.idle.until_ns, last) << "it goes back";
       EXPECT_TRUE(counters.idle.since_ns == 0 || counters.idle.since_ns > counters.idle.until_ns);
       if (counters.idle.until_ns != last) values.insert(last = counters.idle.until_ns);
-    }
+      return enough(values);
+    };
+    wait_until(look, "enough is told");
     return values;
   }
-  // In a pause that was noted, and that long.
-  static bool within(const std::vector<Notes::Pause>& pauses, std::uint64_t until) {
-    return std::any_of(pauses.begin(), pauses.end(), [&](const Notes::Pause& pause) {
-      return until >= pause.before + SLUICE_IDLE_MIN_NS && until <= pause.after;
-    });
+  static Values some_told(Source& source, const Cgroup& cgroup) {
+    return told(source, cgroup, [](const Values& values) { return values.size() > 2; });
+  }
+  // While so many more pauses are made, by somebody of this cgroup.
+  static Values told_during(Source& source, const Cgroup& cgroup, const Notes& notes, std::size_t pauses) {
+    const std::size_t until = notes.count() + pauses;
+    return told(source, cgroup, [&notes, until](const Values&) { return notes.count() >= until; });
+  }
+  // Those that may have ended by now: who woke is told of before he has noted it.
+  static std::vector<Notes::Pause> settled(const Notes& notes) {
+    const std::size_t until = notes.count() + 1;
+    wait_until([&] { return notes.count() >= until; }, "pauses");
+    return notes.pauses();
+  }
+  // In a pause that was noted, not before the one of that number, and that long.
+  static bool within(const std::vector<Notes::Pause>& pauses, std::uint64_t until, std::size_t from = 0) {
+    return std::any_of(pauses.begin() + static_cast<std::ptrdiff_t>(from), pauses.end(),
+                       [&](const Notes::Pause& pause) {
+                         return until >= pause.before + SLUICE_IDLE_MIN_NS && until <= pause.after;
+                       });
   }
   static void warm_up() { std::this_thread::sleep_for(std::chrono::nanoseconds(kStart)); }
 };
@@ -130,50 +167,64 @@ TEST_F(Idle, UntilTheEndOfEachPause) {
         burn(20 * kMs);
       },
       0);
-  warm_up();
-  const std::size_t first = notes.pauses().size();
-  const auto values = told(source, cgroup, 4s);
-  const auto pauses = notes.pauses();
-  for (const std::uint64_t until : values) EXPECT_TRUE(within(pauses, until)) << until;
-  const std::size_t made = pauses.size() - first;
-  RecordProperty("pauses", std::to_string(made));
+  some_told(source, cgroup);
+  struct Look {
+    std::size_t noted;  // pauses, before it
+    std::uint64_t until_ns;
+  };
+  std::vector<Look> looks;
+  const std::size_t first = notes.count();
+  const auto look = [&] {
+    const std::size_t noted = notes.count();
+    looks.push_back({noted, counted(source, cgroup).idle.until_ns});
+    return noted >= first + 40;
+  };
+  wait_until(look, "pauses");
+  const auto pauses = settled(notes);
+  Values values;
+  for (const Look& one : looks) {
+    EXPECT_TRUE(within(pauses, one.until_ns, one.noted - 1))
+        << one.until_ns << " was told after pause " << one.noted << ", which ended at "
+        << pauses[one.noted - 1].after;
+    values.insert(one.until_ns);
+  }
+  RecordProperty("pauses", std::to_string(looks.back().noted - first));
   RecordProperty("told", std::to_string(values.size()));
-  ASSERT_GT(made, 20u);
-  EXPECT_GE(values.size(), made * 3 / 4) << "of " << made << " pauses";
-  EXPECT_LE(values.size(), made + 2);
 }
 
 // A parent sleeps uninterruptibly until the child that it lent its memory ends: work in its hands, not rest.
 TEST_F(Idle, NotWhileAThreadSleepsUninterruptibly) {
   Cgroup cgroup(root() / "uninterruptible");
   Source source = open_source(only_run_queue(), {cgroup.id()});
-  const auto child = [](void*) {
-    sleep_until(now_ns() + 20 * kMs);
+  Notes notes;
+  const auto child = [](void* lent) {
+    static_cast<Notes*>(lent)->pause(20 * kMs);
     _exit(0);
     return 0;
   };
   alignas(16) static char stack[64 * 1024];
   cgroup.run(
       [&] {
-        const int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+        const int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &notes);
         if (pid < 0) _exit(1);
         waitpid(pid, nullptr, 0);
         burn(5 * kMs);
       },
       0);
   warm_up();
-  EXPECT_TRUE(told(source, cgroup, 2s).empty());
+  EXPECT_EQ(told_during(source, cgroup, notes, 40).size(), 0u);
 }
 
 TEST_F(Idle, NeverWhileOneThreadBurns) {
   Cgroup cgroup(root() / "burning");
-  Source source = open_source(only_run_queue(), {cgroup.id()});
   Notes notes;
   cgroup.run([&] { notes.pause(20 * kMs), burn(5 * kMs); }, 0);
   cgroup.run(burn_cpu, 1);
+  wait_until([&] { return processes(cgroup) == 2 && notes.count() > 0; }, "both are there");
+  Source source = open_source(only_run_queue(), {cgroup.id()});
+  interrupt(1);
   warm_up();
-  EXPECT_EQ(told(source, cgroup, 3s).size(), 0u);
-  EXPECT_GT(notes.pauses().size(), 20u);
+  EXPECT_EQ(told_during(source, cgroup, notes, 40).size(), 0u);
   const sluice_idle idle = counted(source, cgroup).idle;
   EXPECT_EQ(idle.until_ns, 0u);
   EXPECT_EQ(idle.since_ns, 0u);
@@ -190,16 +241,19 @@ TEST_F(Idle, NotForAPauseTooShort) {
       },
       0);
   warm_up();
-  const auto values = told(source, cgroup, 3s);
-  const auto pauses = notes.pauses();
-  const auto brief = std::count_if(pauses.begin(), pauses.end(), [](const Notes::Pause& pause) {
-    return pause.after - pause.before < SLUICE_IDLE_MIN_NS;
-  });
-  RecordProperty("pauses", std::to_string(pauses.size()));
-  RecordProperty("brief", std::to_string(brief));
-  EXPECT_GT(brief, 50) << "of " << pauses.size() << " pauses";
-  for (const std::uint64_t until : values)  // emulation may have stretched a pause
-    EXPECT_TRUE(within(pauses, until)) << until;
+  const std::size_t first = notes.count();
+  // Emulation, and a host that is busy, stretch many a pause.
+  const auto brief = [&] {
+    const auto pauses = notes.pauses();
+    return std::count_if(
+        pauses.begin() + static_cast<std::ptrdiff_t>(first), pauses.end(),
+        [](const Notes::Pause& pause) { return pause.after - pause.before < SLUICE_IDLE_MIN_NS; });
+  };
+  const auto values = told(source, cgroup, [&](const Values&) { return brief() >= 100; });
+  const auto pauses = settled(notes);
+  RecordProperty("pauses", std::to_string(pauses.size() - first));
+  RecordProperty("brief", std::to_string(brief()));
+  for (const std::uint64_t until : values) EXPECT_TRUE(within(pauses, until)) << until;
 }
 
 TEST_F(Idle, ASlotThatIsReusedKnowsNothing) {
@@ -211,132 +265,123 @@ TEST_F(Idle, ASlotThatIsReusedKnowsNothing) {
   const auto body = [&] { notes.pause(20 * kMs), burn(5 * kMs); };
   pausing.run(body, 0);
   burning.run(burn_cpu, 1);
-  warm_up();
-  EXPECT_GT(told(source, pausing, 500ms).size(), 2u);
+  some_told(source, pausing);
   govern(source, {burning.id()});
+  interrupt(1);
   EXPECT_EQ(counted(source, burning).idle.until_ns, 0u);
-  EXPECT_EQ(told(source, burning, 2500ms).size(), 0u);
+  warm_up();
+  EXPECT_EQ(told_during(source, burning, notes, 10).size(), 0u);
+  EXPECT_EQ(counted(source, burning).idle.until_ns, 0u);
   govern(source, {pausing.id()});
   const std::uint64_t again = now_ns();
   EXPECT_EQ(counted(source, pausing).idle.until_ns, 0u);
-  warm_up();
-  const auto values = told(source, pausing, 1s);
-  ASSERT_GT(values.size(), 2u);
+  const auto values = some_told(source, pausing);
   EXPECT_GT(*values.begin(), again);
-  const auto pauses = notes.pauses();
+  const auto pauses = settled(notes);
   for (const std::uint64_t until : values) EXPECT_TRUE(within(pauses, until)) << until;
 }
 
 TEST_F(Idle, AThreadThatMovesTakesItsCountAlong) {
   Cgroup left(root() / "left"), right(root() / "right"), outside(root() / "outside");
-  Source source = open_source(only_run_queue(), {left.id(), right.id()});
   Notes lefts, rights;
   left.run([&] { lefts.pause(20 * kMs), burn(5 * kMs); }, 0);
   right.run([&] { rights.pause(20 * kMs), burn(5 * kMs); }, 0);
+  wait_until([&] { return lefts.count() > 0; }, "pauses");
+  std::string pauser = read_text(left / "cgroup.procs"), burner;
   left.run(burn_cpu, 1);
-  warm_up();
+  wait_until([&] { return processes(left) == 2; }, "it is there");
   std::istringstream pids(read_text(left / "cgroup.procs"));
-  std::string pauser, burner;
-  ASSERT_TRUE(pids >> pauser >> burner);
-  // The younger has the greater number.
-  if (std::stoi(burner) < std::stoi(pauser)) std::swap(pauser, burner);
-  EXPECT_EQ(told(source, left, 500ms).size(), 0u);
-  EXPECT_GT(told(source, right, 500ms).size(), 2u);
-  // Where a thread is counted is seen when it leaves the CPU, and when it runs again: on a CPU of its own
-  // that may take seconds. Somebody who wakes there takes it away for a moment.
-  const auto settle = [] {
-    std::thread disturb([] {
-      cpu_set_t cpus;
-      CPU_ZERO(&cpus);
-      CPU_SET(1, &cpus);
-      ASSERT_EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
-      for (int wake = 0; wake < 20; ++wake) std::this_thread::sleep_for(20ms), burn(kMs);
-    });
-    disturb.join();
-    std::this_thread::sleep_for(300ms);
+  while (pids >> burner && burner + "\n" == pauser) {
+  }
+  Source source = open_source(only_run_queue(), {left.id(), right.id()});
+  const auto move = [&](const Cgroup& to) {
+    write_text(to / "cgroup.procs", burner);
+    interrupt(1);
   };
-  write_text(right / "cgroup.procs", burner);
-  settle();
-  EXPECT_GT(told(source, left, 500ms).size(), 2u);
-  EXPECT_EQ(told(source, right, 500ms).size(), 0u);
-  write_text(outside / "cgroup.procs", burner);
-  settle();
-  EXPECT_GT(told(source, left, 500ms).size(), 2u);
-  EXPECT_GT(told(source, right, 500ms).size(), 2u);
-  write_text(left / "cgroup.procs", burner);
-  settle();
-  EXPECT_EQ(told(source, left, 500ms).size(), 0u);
+  interrupt(1);
+  warm_up();
+  EXPECT_EQ(told_during(source, left, lefts, 15).size(), 0u);
+  some_told(source, right);
+  move(right);
+  some_told(source, left);
+  EXPECT_EQ(told_during(source, right, rights, 15).size(), 0u);
+  move(outside);
+  some_told(source, left);
+  some_told(source, right);
+  move(left);
+  EXPECT_EQ(told_during(source, left, lefts, 15).size(), 0u);
   kill(std::stoi(burner), SIGKILL);
-  settle();
-  EXPECT_GT(told(source, left, 500ms).size(), 2u);
+  some_told(source, left);
 }
 
-// One task spends the quota and sleeps. The other wakes on another CPU, which stops it at once.
+// Made outside, and moved while it sleeps: so it has spent nothing before its time, and its CPU has no quota
+// in stock.
+int sleeper_until(Notes& notes, std::uint64_t due_ns, int cpu) {
+  const int pid = fork();
+  if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pin(cpu);
+  notes.pause(due_ns - now_ns());
+  for (;;) notes.pause(10'000 * kMs);
+}
+
+// One task takes all of the quota and sleeps. The other wakes on another CPU, which stops it at once.
 struct Wake {
   std::uint64_t due_ns;                   // when it wakes
   std::uint64_t stopped_ns = 0;           // when the kernel told that it stopped the cgroup
+  std::uint64_t ran_ns = 0;               // when it had quota again
   std::uint64_t told_then = 0, told = 0;  // for that time; and when it had run
 };
-Wake wake_under_spent_quota() {
-  constexpr std::uint64_t kQuota = 20 * kMs, kOfIt = 19'400'000;  // less than 1 ms left is not given back
+Wake wake_under_spent_quota(Source& source) {
   Cgroup cgroup(root() / "spent");
-  write_text(cgroup / "cpu.max", std::to_string(kQuota / 1000) + " 1000000");
-  Options options = nothing();
-  options.run_queue = options.throttle = true;
-  auto source = Source::open(options);
-  if (!source) throw std::runtime_error(source.error().sentence);
+  // Whoever runs takes all of it, and gives nothing back: less than 1 ms stays with the CPU.
+  write_text(cgroup / "cpu.max", "1000 1000000");
   const std::uint64_t id = cgroup.id();
-  EXPECT_TRUE(source->set_governed({&id, 1}));
-  const std::uint64_t began = now_ns();
-  Wake wake{began + kStart + 200 * kMs};
+  EXPECT_TRUE(source.set_governed({&id, 1}));
+  Wake wake{now_ns() + kStart + 200 * kMs};
   Notes spends, wakes;
-  const int pid = fork();  // outside; it is moved while it sleeps, so that its CPU has no quota in stock
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(1, &cpus);
-    sched_setaffinity(0, sizeof(cpus), &cpus);
-    wakes.pause(wake.due_ns - now_ns());
-    for (;;) wakes.pause(1'000 * kMs);
-  }
-  cgroup.run(
-      [&] {
-        sleep_until(began + kStart);
-        burn(kOfIt, CLOCK_PROCESS_CPUTIME_ID);
-        for (;;) spends.pause(10'000 * kMs);
-      },
-      0);
+  const int pids[] = {sleeper_until(spends, wake.due_ns - 20 * kMs, 0), sleeper_until(wakes, wake.due_ns, 1)};
   std::this_thread::sleep_for(300ms);
-  write_text(cgroup / "cgroup.procs", std::to_string(pid));
-  while (wakes.pauses().empty() && now_ns() < wake.due_ns + 3'000 * kMs) {
-    std::this_thread::sleep_for(5ms);
-    EXPECT_TRUE(source->drain([&](const sluice_event& event) {
+  for (const int pid : pids) write_text(cgroup / "cgroup.procs", std::to_string(pid));
+  const auto look = [&] {
+    EXPECT_TRUE(source.drain([&](const sluice_event& event) {
       if (wake.stopped_ns != 0) return;
       wake.stopped_ns = event.at_ktime_ns;
-      wake.told_then = source->idle_until(id, event.at_ktime_ns);
+      wake.told_then = source.idle_until(id, event.at_ktime_ns);
     }));
+    return wakes.count() > 0 || wake.stopped_ns != 0;
+  };
+  wait_until(look, "it wakes");
+  std::this_thread::sleep_for(200ms);
+  write_text(cgroup / "cpu.max", "max 1000000");
+  wait_until([&] { return wakes.count() > 0; }, "it runs");
+  wake.ran_ns = wakes.pauses().front().after;
+  wake.told = counted(source, cgroup).idle.until_ns;
+  for (const int pid : pids) {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
   }
-  std::this_thread::sleep_for(20ms);
-  wake.told = counted(*source, cgroup).idle.until_ns;
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
   return wake;
 }
 
 TEST_F(Idle, EndsWithTheWakeThoughTheQuotaIsSpent) {
-  constexpr int kAttempts = 12, kEnough = 3;  // how much of the quota the first one uses is not exact
-  int met = 0;
-  for (int attempt = 0; attempt < kAttempts && met < kEnough; ++attempt) {
-    const Wake wake = wake_under_spent_quota();
-    if (wake.stopped_ns < wake.due_ns) continue;  // some quota was left, or too much was spent
+  // Some meet the end of a period, and on a busy host the first one's run may take longer than the quota.
+  constexpr int kAttempts = 30, kEnough = 3;
+  Options options = only_run_queue();
+  options.throttle = true;
+  Source source = open_source(options, {});
+  int met = 0, attempts = 0;
+  for (; attempts < kAttempts && met < kEnough; ++attempts) {
+    const Wake wake = wake_under_spent_quota(source);
+    if (wake.stopped_ns < wake.due_ns || wake.ran_ns < wake.stopped_ns + 100 * kMs) continue;
     ++met;
     EXPECT_GE(wake.told_then, wake.due_ns);
     EXPECT_LE(wake.told_then, wake.stopped_ns);
     EXPECT_GE(wake.told, wake.due_ns);
-    EXPECT_LT(wake.told, wake.due_ns + 20 * kMs) << "not when it ran at last";
+    EXPECT_LT(wake.told, wake.stopped_ns + (wake.ran_ns - wake.stopped_ns) / 2) << "not when it ran at last";
   }
   RecordProperty("met", std::to_string(met));
+  RecordProperty("attempts", std::to_string(attempts));
   EXPECT_EQ(met, kEnough);
 }
 

