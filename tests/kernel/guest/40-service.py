@@ -33,7 +33,7 @@ cpu.mni = 1
 def starts() -> None:
     check("service.active", sluice.show("sluiced", "ActiveState") == "active", sluice.show("sluiced", "StatusText"))
     check("service.notify", sluice.show("sluiced", "Type") == "notify" and sluice.daemon_pid() > 0)
-    fed = sluice.wait_for(lambda: sluice.show("sluiced", "WatchdogTimestampMonotonic") not in ("", "0"), 15)
+    fed = sluice.wait_for(lambda: sluice.show("sluiced", "WatchdogTimestampMonotonic") not in ("", "0"))
     check("service.watchdog-fed", fed, sluice.show("sluiced", "WatchdogUSec"))
 
 
@@ -53,9 +53,9 @@ def on_the_bus() -> None:
     check("service.properties", facts == wanted_facts, str(facts))
     group = sluice.bus_get(sluice.TASK, "ControlGroup", "worker")
     check("service.task-cgroup", group == "/system.slice/worker.service", str(group))
-    ticks = sluice.bus_get(sluice.MANAGER, "TicksTotal")
+    ticks, began = sluice.bus_get(sluice.MANAGER, "TicksTotal"), time.monotonic()
     time.sleep(3)
-    rate = (sluice.bus_get(sluice.MANAGER, "TicksTotal") - ticks) / 3
+    rate = (sluice.bus_get(sluice.MANAGER, "TicksTotal") - ticks) / (time.monotonic() - began)
     figure("service.ticks", "ticks_per_second", rate)
     check("service.ticks", 3 < rate < 60, f"{rate:.1f} a second, of 10 and those that events add")
 
@@ -73,7 +73,7 @@ def strangers() -> None:
 def pins(unit: sluice.Unit) -> None:
     before = unit.quota()
     sluice.bus_call(sluice.TASK, "Pin", "a{sv}ts", 1, "CPUQuotaPerSecUSec", "t", 730000, sluice.INFINITY, "a test", task="worker")
-    held = sluice.wait_for(lambda: unit.quota() == 0.73, 5)
+    held = sluice.wait_for(lambda: unit.quota() == 0.73)
     check("service.pin", held, f"{before} -> {unit.quota()} cores")
     sluice.bus_call(sluice.TASK, "Unpin", task="worker")
     text = sluice.bus_call(sluice.TASK, "Explain", task="worker")[0]["Text"]["data"]
@@ -84,7 +84,7 @@ def bad_reload() -> None:
     sluice.configure(BAD_CONFIG)
     before = sluice.daemon_pid()
     sluice.systemctl("reload", "sluiced")
-    said = sluice.wait_for(lambda: sluice.bus_get(sluice.MANAGER, "LastError"), 10)
+    said = sluice.wait_for(lambda: sluice.bus_get(sluice.MANAGER, "LastError"))
     error = str(sluice.bus_get(sluice.MANAGER, "LastError"))
     check("service.bad-reload-names-the-place", said and re.search(r"/etc/sluice/sluice\.toml:3:\d+: ", error) is not None, error)
     kept = sluice.has_task("worker") and sluice.bus_get(sluice.MANAGER, "Mode") == "enforce" and sluice.daemon_pid() == before
@@ -95,7 +95,7 @@ def bad_reload() -> None:
           f"exit status {done.returncode}: {done.stderr.strip()}")  # fmt: skip
     sluice.configure(CONFIG.replace('"enforce"', '"observe"'))
     sluice.systemctl("reload", "sluiced")
-    taken = sluice.wait_for(lambda: sluice.bus_get(sluice.MANAGER, "Mode") == "observe", 10)
+    taken = sluice.wait_for(lambda: sluice.bus_get(sluice.MANAGER, "Mode") == "observe")
     check("service.good-reload-is-taken", taken and sluice.bus_get(sluice.MANAGER, "LastError") == "")
 
 

@@ -40,7 +40,7 @@ def limits(unit: sluice.Unit) -> str:
 
 
 def takes_over(name: str, unit: sluice.Unit) -> None:
-    check(name, sluice.wait_for(lambda: governed(unit), 30), limits(unit))
+    check(name, sluice.wait_for(lambda: governed(unit), 60), limits(unit))
 
 
 def killed(unit: sluice.Unit) -> None:
@@ -50,10 +50,10 @@ def killed(unit: sluice.Unit) -> None:
     started = time.monotonic()
     sluice.systemctl("kill", "--kill-whom=main", "--signal=KILL", "sluiced")
     # ExecStopPost comes before the restart, which RestartSec= holds back for two seconds.
-    restored = sluice.wait_for(lambda: at_baseline(unit), 10, every=0.02)
+    restored = sluice.wait_for(lambda: at_baseline(unit), every=0.02)
     figure("safety.kill-restores", "restore_seconds", time.monotonic() - started)
     check("safety.kill-restores", restored, limits(unit))
-    again = sluice.wait_for(lambda: sluice.daemon_pid() not in (0, pid) and sluice.show("sluiced", "ActiveState") == "active", 30)
+    again = sluice.wait_for(lambda: sluice.daemon_pid() not in (0, pid) and sluice.show("sluiced", "ActiveState") == "active", 60)
     check("safety.kill-is-restarted", again, f"pid {pid} -> {sluice.daemon_pid()}")
     takes_over("safety.governs-after-kill", unit)
 
@@ -62,7 +62,7 @@ def killed_without_stop_post(unit: sluice.Unit) -> None:
     """As when the machine's owner kills everything: the next start must find the lease and give back first."""
     sluice.systemctl("stop", "sluiced")
     process = sluice.subprocess.Popen(["sluiced", "--log=stderr", "--bus=none"], stderr=sluice.subprocess.PIPE, text=True)
-    taken = sluice.wait_for(lambda: governed(unit), 30)
+    taken = sluice.wait_for(lambda: governed(unit), 60)
     process.kill()
     process.wait()
     stuck = not at_baseline(unit)
@@ -89,14 +89,17 @@ def churn() -> None:
                         "KillSignal=SIGKILL\nSuccessExitStatus=KILL\n", encoding="utf-8")  # fmt: skip
     sluice.systemctl("daemon-reload")
     names = [f"churn-@{i}.service" for i in range(4)]
-    rounds = 12
-    writes = sluice.bus_get(sluice.MANAGER, "WritesTotal")
-    for i in range(rounds):
+    least_rounds, rounds, written = 10, 0, 0
+    writes = int(sluice.bus_get(sluice.MANAGER, "WritesTotal"))
+    # On a busy host it may take longer lives for a quota to be written in any of them.
+    while rounds < least_rounds or (written == 0 and rounds < 40):
         sluice.systemctl("start", *names)
-        time.sleep(0.2 + 0.07 * i)
+        time.sleep(0.2 + 0.08 * rounds)
         sluice.systemctl("stop", *names)
-    written = int(sluice.bus_get(sluice.MANAGER, "WritesTotal")) - int(writes)
-    gone = sluice.wait_for(lambda: "churn" not in sluice.run("busctl", "--list", "tree", sluice.NAME), 10)
+        rounds += 1
+        if rounds >= least_rounds:
+            written = int(sluice.bus_get(sluice.MANAGER, "WritesTotal")) - writes
+    gone = sluice.wait_for(lambda: "churn" not in sluice.run("busctl", "--list", "tree", sluice.NAME))
     template.unlink()
     sluice.systemctl("daemon-reload")
     figure("safety.vanishing", "cgroups", rounds * len(names))
@@ -104,7 +107,7 @@ def churn() -> None:
     check("safety.vanishing", sluice.daemon_pid() == pid and gone and written > 0, f"{written} writes to {rounds * len(names)} cgroups")
     errors = sluice.daemon_log(since, priority="err")
     check("safety.vanishing-is-no-error", errors == "", errors[:500])
-    kept = sluice.wait_for(lambda: "churn" not in sluice.LEASE.read_text(), 5)
+    kept = sluice.wait_for(lambda: "churn" not in sluice.LEASE.read_text())
     left = [line for line in sluice.LEASE.read_text().splitlines() if "churn" in line]
     check("safety.vanishing-leaves-no-lease", kept, f"{len(left)} entries, such as {left[:1]}")
 
