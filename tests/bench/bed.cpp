@@ -19,7 +19,11 @@ simhost::TaskSpec task_spec(const Trace& trace, const Conditions& conditions, co
   spec.work.load = simhost::Load({.shape = simhost::Load::Shape::csv}, std::move(points));
   spec.work.cost_usec = conditions.cost_usec;
   spec.work.cost_sigma = conditions.cost_sigma;
-  spec.work.threads = static_cast<unsigned>(kCapCores);
+  spec.work.threads = conditions.threads;
+  spec.work.background_cores = conditions.background_cores;
+  spec.work.gc_period = conditions.gc_period;
+  spec.work.gc_usec = conditions.gc_usec;
+  if (conditions.gc_period.count() > 0) spec.work.gc_threads = static_cast<unsigned>(kCapCores);
   spec.work.bytes_per_record = 1'000;
   spec.memory.churn_per_record = 0;
   return spec;
@@ -28,7 +32,8 @@ simhost::TaskSpec task_spec(const Trace& trace, const Conditions& conditions, co
 }  // namespace
 
 Bed::Bed(const Trace& trace, const Conditions& conditions)
-    : host_({.cpus = kCapCores, .seed = conditions.seed, .step = kPeriod}),
+    : step_cores_(conditions.step_cores),
+      host_({.cpus = kCapCores, .seed = conditions.seed, .step = kPeriod}),
       id_(host_.add_task(task_spec(trace, conditions, cgroup_)).value()),
       seconds_(trace.cores.size()),
       // Where the kernel's periods begin between our ticks is not ours to choose.
@@ -66,7 +71,8 @@ Receipt Bed::write(const Write& write) {
 void Bed::write_cores(double cores) {
   Write w;
   w.id = id_;
-  w.value = cpu_max_of(std::clamp(cores, kFewestCores, kCapCores), kPeriod);
+  const double whole = config::whole_steps_up(cores, step_cores_);
+  w.value = cpu_max_of(std::clamp(whole, kFewestCores, kCapCores), kPeriod);
   if (std::abs(number_of(w.value) - quota_) < 1e-9) return;
   write(w);
 }

@@ -18,6 +18,11 @@ struct Conditions {
   double cost_usec = 5'000;
   double cost_sigma = 0;  // of the lognormal's logarithm; 0: every record costs the same
   std::uint64_t seed = 1;
+  unsigned threads = static_cast<unsigned>(kCapCores);
+  double background_cores = 0;
+  Usec gc_period{};  // each of its threads wants gc_usec then
+  double gc_usec = 0;
+  double step_cores = 0;  // > 0: write_cores rounds up to multiples
 };
 
 // Of one run, its warm-up left out.
@@ -67,6 +72,7 @@ class Bed {
   void finish();
 
   std::string cgroup_ = "/bench.slice/task.service";
+  double step_cores_;
   simhost::Host host_;
   CgroupId id_;
   std::size_t seconds_ = 0;

@@ -11,6 +11,7 @@
 #include "tests/bench/memory/study.hpp"
 #include "tests/bench/nodes/study.hpp"
 #include "tests/bench/peer.hpp"
+#include "tests/bench/shapes/study.hpp"
 #include "tests/bench/table.hpp"
 
 namespace {
@@ -125,6 +126,7 @@ class Judge {
     const auto began = std::chrono::steady_clock::now();
     if (wants("cpu") && !loads_.empty()) judge_cpu();
     if (wants("nodes") && !loads_.empty()) judge_nodes();
+    if (wants("shapes") && !loads_.empty()) judge_shapes();
     if (wants("memory") && !memories_.empty()) judge_memory();
     if (!goals_.empty()) print_goals(stdout, goals_);
     if (!a_.json.empty() && !write_file(a_.json, json_.done() + "\n")) {
@@ -157,7 +159,7 @@ class Judge {
     const auto other = [&](const auto& t) { return t.name.find(a_.only) == std::string::npos; };
     std::erase_if(loads_, other);
     std::erase_if(memories_, other);
-    const bool loads = (wants("cpu") || wants("nodes")) && !loads_.empty();
+    const bool loads = (wants("cpu") || wants("nodes") || wants("shapes")) && !loads_.empty();
     const bool memories = wants("memory") && !memories_.empty();
     std::string out;
     if (!loads && !memories) {
@@ -221,6 +223,14 @@ class Judge {
     json_.raw("nodes", nodes_json(rows));
   }
 
+  void judge_shapes() {
+    a_.study.conditions.seed = a_.seed;
+    const auto lines = run_shapes(loads_, a_.study);
+    runs_ += lines.size() * loads_.size();
+    print_shapes(stdout, lines);
+    json_.raw("shapes", shapes_json(lines));
+  }
+
   void judge_memory() {
     const auto rows = of_all_seeds([&](std::uint64_t seed) {
       return run_memory_study(memories_, seed, a_.study.jobs, a_.policies.empty());
@@ -251,10 +261,11 @@ int main(int argc, char** argv) {
       "policy", "CPU quotas, contended nodes and memory: ours, the peers and the oracle on the same traces");
   auto* memory = app.add_subcommand("memory", "Of that, memory only");
   auto* node = app.add_subcommand("node", "Of that, contended nodes only");
-  for (auto* command : {policy, memory, node}) add_options(*command, a);
-  policy->add_option("--parts", a.parts, "Of cpu, nodes, memory; default: all")
+  auto* shapes = app.add_subcommand("shapes", "Of that, tasks of a kind that quotas are wrong for");
+  for (auto* command : {policy, memory, node, shapes}) add_options(*command, a);
+  policy->add_option("--parts", a.parts, "Of cpu, nodes, shapes, memory; default: all")
       ->delimiter(',')
-      ->check(CLI::IsMember({"cpu", "nodes", "memory"}));
+      ->check(CLI::IsMember({"cpu", "nodes", "shapes", "memory"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -262,8 +273,9 @@ int main(int argc, char** argv) {
   }
   if (*memory) a.parts = {"memory"};
   if (*node) a.parts = {"nodes"};
+  if (*shapes) a.parts = {"shapes"};
   if (a.parts.empty())
-    a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "memory"}
+    a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "shapes", "memory"}
                                  : std::vector<std::string>{"cpu"};
   try {
     return Judge(a).run();

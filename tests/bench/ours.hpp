@@ -11,6 +11,8 @@ struct OursSpec {
   std::uint32_t writes_per_minute = 60;
   Visibility visibility = Visibility::kernel;
   double burst_ratio = 0;
+  double max_cores = kCapCores;
+  double step_cores = 0;
 };
 
 // Runs the trace; returns how many plans broke an invariant of the daemon's own (0, or it is broken).

@@ -19,18 +19,20 @@ def verdicts(result: dict) -> list[tuple[str, list[Run], str, int]]:
     ours = [run for run in result["runs"] if run["policy"] == "ours"]
     nodes = [run for run in result["nodes"] if run["policy"] == "ours"]
     memory = [run for run in result["memory"]["runs"] if run["policy"] == "ours"]
-    return [("cpu", ours, "trace", 0), ("nodes", nodes, "tasks", 60), ("memory", memory, "trace", 60)]
+    shapes = [run for run in result["shapes"] if run["policy"].startswith("ours")]
+    return [("cpu", ours, "trace", 0), ("nodes", nodes, "tasks", 60), ("shapes", shapes, "shape", 60),
+            ("memory", memory, "trace", 60)]
 
 
 def main() -> int:
     bench, output = sys.argv[1], pathlib.Path(sys.argv[2])
-    command = [bench, "policy", "--quick", "--policies", "ours", "--parts", "cpu,nodes,memory", "--json", str(output)]
+    command = [bench, "policy", "--quick", "--policies", "ours", "--parts", "cpu,nodes,shapes,memory", "--json", str(output)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
     passed = failed = 0
     for name, runs, label, budget in verdicts(json.loads(output.read_text(encoding="utf-8"))):
         problems = [] if runs else ["nothing ran"]
         for run in runs:
-            where = f"{run[label]} {run.get('visibility', '')} d={run.get('deadline_s', '')} seed={run['seed']}"
+            where = f"{run[label]} {run.get('visibility', '')} d={run.get('deadline_s', '')} seed={run.get('seed', '')}"
             most = budget or run["writes_budget"]
             if run["plan_violations"]:
                 problems.append(f"{where}: {run['plan_violations']} plans broke an invariant")

@@ -122,7 +122,7 @@ class Study {
       }
     }
     for (auto& setting : peer_settings(references_[t].hindsight)) {
-      if (!wants(setting.peer)) continue;
+      if (!wants(setting.peer) || (options_.published_only && !setting.published)) continue;
       add([=, this](auto& out) {
         Bed bed(traces_[t], options_.conditions);
         run_peer(bed, *setting.start());
@@ -143,7 +143,9 @@ class Study {
     const auto violations = run_ours(bed, {.deadline_s = options_.deadlines[d],
                                            .writes_per_minute = budget,
                                            .visibility = visibility,
-                                           .burst_ratio = burst});
+                                           .burst_ratio = burst,
+                                           .max_cores = options_.max_cores,
+                                           .step_cores = options_.step_cores});
     Row out = row(t, bed, d);
     out.policy = "ours";
     out.budget = budget;

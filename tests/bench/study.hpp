@@ -16,6 +16,9 @@ struct StudyOptions {
   std::vector<std::uint32_t> budgets{20, 60};
   std::vector<Visibility> visibilities{Visibility::kernel, Visibility::bytes, Visibility::lag};
   std::vector<double> bursts{0};   // ours, with cpu.burst as this ratio of the quota
+  double max_cores = kCapCores;    // ours
+  double step_cores = 0;           // likewise
+  bool published_only = false;     // peers at their defaults, without the search for their best
   std::set<std::string> policies;  // empty: all; "ours", "oracle", or a peer's name
   unsigned jobs = 2;
 };

@@ -13,8 +13,14 @@ constexpr double kEpsilon =
 
 Work::Work(const WorkSpec& spec, std::uint64_t seed, double start)
     : spec_(spec), rng_(seed), last_idle_(start) {
-  if (spec_.background_cores > 0) next_background_ = start + kBackgroundSpacing;
+  plan_housekeeping(start);
   plan_arrival(start);
+}
+
+void Work::plan_housekeeping(double after) {
+  next_background_ = spec_.background_cores > 0 ? after + kBackgroundSpacing : Bandwidth::kForever;
+  next_gc_ = spec_.gc_period.count() > 0 ? after + static_cast<double>(spec_.gc_period.count())
+                                         : Bandwidth::kForever;
 }
 
 void Work::set_spec(const WorkSpec& spec, double now) {
@@ -22,7 +28,7 @@ void Work::set_spec(const WorkSpec& spec, double now) {
   if (spec.records != spec_.records) next_listed_ = 0;
   spec_ = spec;
   rate_end_ = -1;
-  next_background_ = spec_.background_cores > 0 ? now + kBackgroundSpacing : Bandwidth::kForever;
+  plan_housekeeping(now);
   plan_arrival(now);
 }
 
@@ -85,6 +91,10 @@ void Work::take_arrivals(double until) {
     background_left_ += spec_.background_cores * kBackgroundSpacing;
     next_background_ += kBackgroundSpacing;
   }
+  while (next_gc_ <= until + kEpsilon) {
+    gc_left_ += spec_.gc_usec;
+    next_gc_ += static_cast<double>(spec_.gc_period.count());
+  }
   while (serving_.size() < spec_.threads && !queue_.empty()) {
     serving_.push_back(queue_.front());
     queued_cpu_ -= queue_.front().cost;
@@ -93,10 +103,12 @@ void Work::take_arrivals(double until) {
 }
 
 void Work::place_threads(unsigned cpus, bool stalled, bool throttled) {
-  cpus = std::min(cpus, spec_.threads + spec_.spin_threads + 1);
+  cpus = std::min(cpus, spec_.threads + spec_.spin_threads + 1 + spec_.gc_threads);
   run_queues_.resize(cpus);
   for (unsigned i = 0; i < spec_.spin_threads; ++i) run_queues_.add(i, true);
   if (background_left_ > 0) run_queues_.add(spec_.spin_threads, true);
+  for (unsigned i = 0; gc_left_ > 0 && i < spec_.gc_threads; ++i)
+    run_queues_.add(spec_.spin_threads + 1 + i, true);
   std::size_t placed = 0;
   for (Record& record : serving_) {
     if (record.cpu >= cpus) continue;
@@ -122,6 +134,10 @@ void Work::progress(double now, double per_thread, SliceUse& use) {
     background_left_ -= per_thread;
     if (background_left_ < kEpsilon) background_left_ = 0;
   }
+  if (gc_left_ > 0) {
+    gc_left_ -= per_thread;
+    if (gc_left_ < kEpsilon) gc_left_ = 0;
+  }
   if (now - kEpsilon <= stall_until_) return;
   for (std::size_t i = 0; i < serving_.size();) {
     serving_[i].cost -= per_thread;
@@ -146,7 +162,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
     take_arrivals(t);
     const bool stalled = stall_until_ > t + kEpsilon;
     const unsigned threads = runnable() - (stalled ? static_cast<unsigned>(serving_.size()) : 0U);
-    double next = std::min({slice.to, bandwidth.next_boundary(), next_background_});
+    double next = std::min({slice.to, bandwidth.next_boundary(), next_background_, next_gc_});
     if (serving_.size() < spec_.threads) next = std::min(next, std::abs(next_arrival_));
     if (stalled) next = std::min(next, stall_until_);
 
@@ -179,6 +195,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
       const double rate = running / threads;
       if (rate > 0) {
         double least = background_left_ > 0 ? background_left_ : Bandwidth::kForever;
+        if (gc_left_ > 0) least = std::min(least, gc_left_);
         if (!stalled) {
           for (const Record& record : serving_) least = std::min(least, record.cost);
         }
@@ -272,12 +289,13 @@ void Work::restart(double now) {
   }
   serving_.clear();
   resting_.clear();
-  background_left_ = 0;
+  background_left_ = gc_left_ = 0;
   stall_until_ = now;
 }
 
 unsigned Work::runnable() const {
-  return static_cast<unsigned>(serving_.size()) + spec_.spin_threads + (background_left_ > 0 ? 1U : 0U);
+  return static_cast<unsigned>(serving_.size()) + spec_.spin_threads + (background_left_ > 0 ? 1U : 0U) +
+         (gc_left_ > 0 ? spec_.gc_threads : 0U);
 }
 
 double Work::demand_cores() const {

@@ -25,10 +25,13 @@ struct WorkSpec {
   Load load;                                                 // records per second over model time
   std::shared_ptr<const std::vector<ListedRecord>> records;  // in order of time; instead of load and cost
   double cost_usec = 1'000;                                  // CPU a record needs, on average
-  double cost_sigma = 0;             // of the lognormal's logarithm; 0: every record costs the same
-  unsigned threads = 4;              // records in service at once; each uses one core at most
-  bool poisson = true;               // false: evenly spaced arrivals
-  double background_cores = 0;       // housekeeping, in jobs of 50 ms spacing; belongs to no record
+  double cost_sigma = 0;        // of the lognormal's logarithm; 0: every record costs the same
+  unsigned threads = 4;         // records in service at once; each uses one core at most
+  bool poisson = true;          // false: evenly spaced arrivals
+  double background_cores = 0;  // housekeeping, in jobs of 50 ms spacing; belongs to no record
+  Usec gc_period{};             // each time gc_threads want gc_usec of CPU each, beside the records; 0: never
+  unsigned gc_threads = 0;
+  double gc_usec = 0;
   unsigned spin_threads = 0;         // threads that run whenever they may (and never allocate)
   Usec max_delay{1'000'000};         // the deadline that `late` counts against
   Bytes bytes_per_record = 0;        // of payload, over one TCP connection; 0: its records come by no socket
@@ -110,6 +113,7 @@ class Work {
   void plan_arrival(double after);
   double rate_at(double t);
   void take_arrivals(double until);
+  void plan_housekeeping(double after);
   void place_threads(unsigned cpus, bool stalled, bool throttled);
   void progress(double now, double per_thread, SliceUse& use);
   void account_waits(double elapsed, bool throttled, double waiting);
@@ -128,6 +132,8 @@ class Work {
   double rate_end_ = -1;
   double next_background_ = Bandwidth::kForever;
   double background_left_ = 0;
+  double next_gc_ = Bandwidth::kForever;
+  double gc_left_ = 0;  // of each of its threads
   double stall_until_ = 0;
   double last_idle_ = 0;
   double idle_began_ = -1;  // of the stretch that goes on

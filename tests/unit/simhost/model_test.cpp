@@ -56,6 +56,22 @@ TEST(Model, ManyThreadsDoNotHelpOneRecord) {
   EXPECT_NEAR(host.stats(id).delay_p50_usec, 50'000, 1'000) << "a record uses one core";
 }
 
+TEST(Model, GarbageIsCollectedByManyThreadsBesideTheRecords) {
+  TaskSpec spec = task("/a.service", 0, 1'000, 1);
+  spec.work.gc_period = seconds(1);
+  spec.work.gc_threads = 4;
+  spec.work.gc_usec = 50'000;
+  Host host({.cpus = 8});
+  const CgroupId id = host.add_task(spec).value();
+  host.advance(milliseconds(1'049));
+  EXPECT_EQ(host.sample(id).runnable_threads, 4U);
+  host.advance(milliseconds(8'951));
+  EXPECT_NEAR(host.stats(id).usage_usec, 9 * 4 * 50'000, 1) << "the tenth begins";
+  EXPECT_EQ(host.sample(id).runnable_threads, 4U);
+  host.advance(milliseconds(51));
+  EXPECT_EQ(host.sample(id).runnable_threads, 0U);
+}
+
 TEST(Model, AQuotaAddsTheWaitForItsPeriods) {
   // One record a second of 50 ms at 20 ms per 100 ms: two full waits of 80 ms, then 10 ms.
   TaskSpec spec = task("/a.service", 1, 50'000, 1);

@@ -1,0 +1,27 @@
+// Tasks of a kind that quotas are often wrong for: ours with and without what their owner could say of them,
+// and the peers at their published defaults. One second of deadline, sixty writes a minute.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "tests/bench/study.hpp"
+
+namespace sluice::bench {
+
+struct ShapeLine {
+  std::string shape;
+  std::string policy;  // "ours", "ours, cpu.max = 1", or a peer
+  std::string visibility;
+  double quota = 0, q10 = 0;  // geometric means of the ratio to usage
+  double worst_late = 0;      // above the cap's own, of the worst trace
+  double writes_per_minute = 0;
+  std::size_t writes_worst_minute = 0, violations = 0;
+};
+
+std::vector<ShapeLine> run_shapes(const std::vector<Trace>& traces, const StudyOptions& options);
+void print_shapes(std::FILE* out, const std::vector<ShapeLine>& lines);
+std::string shapes_json(const std::vector<ShapeLine>& lines);
+
+}  // namespace sluice::bench
