@@ -116,19 +116,24 @@ Intent raise(Rule rule, double demand, double target, const CpuInput& in, const 
   return intent;
 }
 
+// A thread uses one core at most. A whole step must be of use to the end.
+double usable_cores(const CpuInput& in, const CpuState& s) {
+  if (s.threads_most <= 0) return kUnlimited;
+  const double cores = std::max(1.0, kThreadRoom * s.threads_most);
+  return in.step_cores > 0 ? std::max(1.0, std::floor(cores / in.step_cores)) * in.step_cores : cores;
+}
+
 // Geometric steps to the bound: a quota that is a little short is mended by a little, and a flood whose size
 // nothing tells gets there while the deadline can still be kept.
-Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival) {
+Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, double usable) {
   const int stage = due_stage(in, s);
   const bool again = stage == kStages &&
                      seconds(in.now - s.raised_at) > kAgainDelays * in.max_delay_seconds + in.period_seconds;
   if (stage == 0 || (stage <= s.stage && !again)) return {};
-  // A thread uses one core at most: a flood through two threads needs no whole node, which others want too.
-  // With some of them at rest nothing waits for a thread.
-  const bool all_busy = s.threads_now > kBusyShare * s.threads_most;
-  const double threads = s.threads_most <= 0 ? in.node_cores
-                         : all_busy          ? std::max(1.0, kThreadRoom * s.threads_most)
-                                             : std::max(1.0, s.threads_now);
+  // A flood through two threads needs no whole node, which others want too. With some of them at rest nothing
+  // waits for a thread.
+  const bool all_busy = s.threads_most <= 0 || s.threads_now > kBusyShare * s.threads_most;
+  const double threads = all_busy ? usable : std::max(1.0, s.threads_now);
   const double top = std::min({in.max_cores, in.node_cores, std::max(threads, kRaiseMin * in.quota_cores)});
   const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
   const double target =
@@ -149,21 +154,26 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   const double pace = s.backlog_known
                           ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
                           : arrival * (1 + s.margin);
-  const double fit = std::max({pace, s.backlog_known ? need : 0, kFloorCores});
+  const double usable = usable_cores(in, s);
+  const double fit = std::clamp(std::max(pace, s.backlog_known ? need : 0), kFloorCores, usable);
+  // More would be of no use, whatever waits; a limit that binds says that there are more threads.
+  const bool enough =
+      unlimited || quota >= in.max_cores || (quota >= usable && (in.step_cores > 0 || !s.binding_since));
+  const double top = std::max(usable, kRaiseMin * quota);
 
-  if (!unlimited && need > quota) {
+  if (!enough && need > quota) {
     // The write of a raise fills the pool beyond its quota, as far as the burst goes.
     const double lasting = earliest_deadline_need(in, s, kBurstShare * in.burst_ratio * in.period_seconds);
     const double target = lasting * (kOver + kOverSpent * in.budget_spent_ratio);
-    return raise(Rule::cpu_deadline, need, std::max({pace, target, kFloorCores}), in, s);
+    return raise(Rule::cpu_deadline, need, std::clamp(std::max(pace, target), kFloorCores, top), in, s);
   }
-  if (!unlimited && !s.backlog_known && quota < in.max_cores) {
-    const Intent up = raise_by_stage(in, s, arrival);
+  if (!enough && !s.backlog_known) {
+    const Intent up = raise_by_stage(in, s, arrival, usable);
     if (up.changes()) return up;
   }
 
-  if (!unlimited && quota < in.max_cores && !in.memory_stalled && quota_is_used_up(in, s))
-    return raise(Rule::cpu_throttled, s.last_usage_cores, kUsedUpRaise * quota, in, s);
+  if (!enough && !in.memory_stalled && quota_is_used_up(in, s))
+    return raise(Rule::cpu_throttled, s.last_usage_cores, std::min(kUsedUpRaise * quota, top), in, s);
 
   // Downwards: only on a fresh sample, never on missing signals, and without a known backlog only when
   // nothing is bound. An unlimited cgroup has the bandwidth counters too, at rest: where they are missing,
@@ -174,7 +184,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   if (!evidence || !observed || (!s.backlog_known && s.binding_since) || in.writes_left <= reserve) return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   // With whole steps what is left must have room: its quota would not be a little short, but a step.
-  const double room = in.step_cores > 0 ? fit / kShrinkMax : fit;
+  const double room = in.step_cores > 0 ? std::min(fit / kShrinkMax, usable) : fit;
   const double left = std::max(config::whole_steps_up(room, in.step_cores), in.min_cores);
   if (left >= kShrinkMax * quota) return {};
   if (s.spared_core_seconds < std::max(price(in), kStepSeconds * in.step_cores)) return {};

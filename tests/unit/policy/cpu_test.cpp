@@ -65,6 +65,32 @@ TEST(Cpu, AFloodThroughTwoThreadsIsNotGivenTheWholeNode) {
   EXPECT_LT(most, 3) << "the node has more, which they could not use";
 }
 
+// A backlog that only grows, through one thread as far as samples tell.
+double quota_for_one_thread(bool binds_all_the_same, double step) {
+  auto config = one_task_config();
+  config.tasks[0].policy.cpu.step_cores = step;
+  Bench b(config);
+  b.add(1, cores(0.5));
+  b.sample().runnable_threads = 1;
+  b.full();
+  for (int i = 0; i < 100; ++i) {
+    const bool binds = b.quota() < 1 || binds_all_the_same;
+    b.run_cpu(1, 100ms, binds ? b.quota() : 1, binds, binds ? 0.5 : 0);
+    LoadReport load;
+    load.backlog_cpu_seconds = 1 + 0.1 * i;
+    b.commands.emplace_back(ReportLoadCommand{"t1", load, b.now + 1s});
+    b.full();
+  }
+  return b.quota();
+}
+
+TEST(Cpu, WhatWaitsForOneThreadIsNotGivenCoresThatItCannotUse) {
+  EXPECT_GE(quota_for_one_thread(false, 0), 1);
+  EXPECT_LE(quota_for_one_thread(false, 0), 1.4);
+  EXPECT_EQ(quota_for_one_thread(false, 1), 1);
+  EXPECT_GT(quota_for_one_thread(true, 0), 3.5) << "where the limit binds there are threads that nobody saw";
+}
+
 TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   Bench b;
   b.add(1, cores(0.2));
