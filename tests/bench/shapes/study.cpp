@@ -20,7 +20,7 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {"one thread, work of 0.8 cores at the peak", 0.25,
+    {"one thread, work of 1.2 cores at the peak", 0.375,
      [](Conditions c) {
        c.threads = 1;
        return c;
