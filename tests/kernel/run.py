@@ -16,6 +16,7 @@ import vm
 GUEST = vm.HERE / "guest"
 CHECK_NAME = re.compile(r"\d\d-[a-z0-9-]+\.(sh|py)")
 DEFAULT_LIMIT_S = 120
+BOOTS = 3  # at most, for each kernel
 
 
 def say(text: str) -> None:
@@ -131,10 +132,7 @@ def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scri
     if elsewhere := [path.stem for path in scripts if not meant_for(path, kernel.line)]:
         say(f"{kernel.line}: {' '.join(elsewhere)}: for another kernel")
     scripts = [path for path in scripts if meant_for(path, kernel.line)]
-    payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in scripts])
-    disk_in = payload_disk(folder, kernel)
     plan = [path.stem for path in scripts]
-    deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in scripts)
     logs = vm.BUILD / kernel.release
 
     def take(record: dict) -> None:
@@ -143,28 +141,41 @@ def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scri
         if record["kind"] == "end":
             say(f"{kernel.line}: {record['script']} {record['status'] or 'ran'} ({record['seconds']:.1f} s)")
 
+    # A guest that dies is booted again, for the check in which it died and those after it.
     failures: list[str] = []
-    for attempt in (1, 2):
+    records: list[dict] = []
+    ran_in: dict[str, pathlib.Path] = {}
+    total_s = 0.0
+    for attempt in range(1, BOOTS + 1):
+        left = [path for path in scripts if path.stem not in ran_in]
+        payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in left])
+        deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in left)
         say(f"{kernel.line}: booting (at most {deadline_s:.0f} s; log {logs}/boot-{attempt}/console.log)")
         log = logs / f"boot-{attempt}"
-        result = vm.boot(disk, kernel, disk_in, log, deadline_s, take, lambda line: None)
-        if not result.ended:
+        result = vm.boot(disk, kernel, payload_disk(folder, kernel), log, deadline_s, take, lambda line: None)
+        total_s += result.total_s
+        ran_in |= {record["script"]: log for record in result.records if record["kind"] == "end"}
+        last = not result.ended or attempt == BOOTS or len(ran_in) == len(plan)
+        records += [record for record in result.records if last or record.get("script") in ran_in]
+        if result.ended:
+            failures.append(result.ended)
+            say(f"{kernel.line}: boot {attempt} of {BOOTS} failed: {result.ended}")
+        if last:
             break
-        failures.append(result.ended)
-        say(f"{kernel.line}: boot {attempt} of 2 failed: {result.ended}")
 
-    checks = report.clock_check(result.clock_ratio) + report.checks_of(result.records, plan, result.ended)
-    retried = f"; SECOND boot, the first: {failures[0]}" if attempt == 2 else ""
+    checks = report.clock_check(result.clock_ratio) + report.checks_of(records, plan, result.ended)
+    retried = f"; boot {attempt} of {BOOTS}, before it: {'; '.join(failures[:attempt - 1])}" if attempt > 1 else ""
     entry = f"{result.entry_s:.1f}" if result.entry_s is not None else "-"
-    print(f"\n{kernel.release}: to the checks {entry} s, all {result.total_s:.1f} s{retried}")
+    print(f"\n{kernel.release}: to the checks {entry} s, all {total_s:.1f} s{retried}")
     print(report.table(checks))
     for script in dict.fromkeys(c["script"] for c in checks if report.status(c) == "FAIL"):
-        if printed := report.output_of(script, log / "output.log", 40):
-            print(f"  --- the last lines of {script} ({log / 'output.log'})")
+        output = ran_in.get(script, log) / "output.log"
+        if printed := report.output_of(script, output, 40):
+            print(f"  --- the last lines of {script} ({output})")
             print("\n".join(f"  | {line}" for line in printed))
     return {
         "release": kernel.release, "kernel": kernel.line, "boots": attempt, "failed_boots": failures,
-        "to_entry_s": result.entry_s, "total_s": result.total_s, "logs": str(log), "checks": checks,
+        "to_entry_s": result.entry_s, "total_s": total_s, "logs": str(log), "checks": checks,
     }  # fmt: skip
 
 

@@ -74,9 +74,9 @@ def run(kernel: str, scripts: list[str], expected: dict[str, tuple[str, str]], b
 
 def main() -> int:
     kernel = sys.argv[1] if len(sys.argv) > 1 else "6.12"
-    wrong = run(kernel, ["[12]*"], EXPECTED, boots=1) + run(kernel, ["90-panic", "91-after-panic"], PANIC, boots=2)
+    wrong = run(kernel, ["[12]*"], EXPECTED, boots=1) + run(kernel, ["90-panic", "91-after-panic"], PANIC, boots=3)
     if os.environ.get("SELFTEST_HANG"):
-        wrong += run(kernel, ["92-hang"], HANG, boots=2)
+        wrong += run(kernel, ["92-hang"], HANG, boots=3)
     print("\n".join(wrong) or "the lane tells good from bad")
     return 1 if wrong else 0
 
