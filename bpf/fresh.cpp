@@ -59,6 +59,7 @@ void Freshener::fold(Known& known, std::span<const sluice_psi_cpu> cpus) {
   std::uint64_t weights = 0;
   for (std::size_t cpu = 0; cpu < cpus.size(); ++cpu) {
     auto& before = known.per_cpu_ns[cpu];
+    if (std::equal(before.begin(), before.end(), cpus[cpu].ns)) continue;
     std::array<std::uint32_t, SLUICE_PSI_STATES> grown{};
     for (std::size_t state = 0; state < SLUICE_PSI_STATES; ++state) {
       const std::uint32_t difference = cpus[cpu].ns[state] - before[state];
@@ -87,17 +88,17 @@ Freshener::Known& Freshener::known_of(std::uint64_t cgroup_id) {
   return *known;
 }
 
-sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const sluice_psi_cpu> cpus) {
-  sluice_record record = entry.record;
-  if (!(record.valid & (SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE))) return record;
+void Freshener::finish(sluice_record& record, const sluice_walk_tail& tail,
+                       std::span<const sluice_psi_cpu> cpus) {
+  if (!(record.valid & (SLUICE_HAS_USAGE | SLUICE_HAS_CPU_PRESSURE))) return;
   Known& known = known_of(record.cgroup_id);
 
   if (record.valid & SLUICE_HAS_USAGE) {
     // Floors: at first what cpu.stat last said, from then on what was said here. Never a mix, or they exceed
     // the sum.
     const bool seen = known.user_ns + known.system_ns > 0;
-    const CpuSplit shown = seen ? CpuSplit{known.user_ns, known.system_ns}
-                                : CpuSplit{entry.shown_user_ns, entry.shown_system_ns};
+    const CpuSplit shown =
+        seen ? CpuSplit{known.user_ns, known.system_ns} : CpuSplit{tail.shown_user_ns, tail.shown_system_ns};
     const CpuSplit split = split_runtime(record.usage_ns, {record.user_ns, record.system_ns}, shown);
     record.user_ns = known.user_ns = split.user_ns;
     record.system_ns = known.system_ns = split.system_ns;
@@ -126,7 +127,6 @@ sluice_record Freshener::finish(const sluice_walk_entry& entry, std::span<const 
     }
     put_totals(known.totals_ns, record);
   }
-  return record;
 }
 
 void Freshener::end_walk() {

@@ -18,8 +18,8 @@ namespace sluice::bpf {
 
 class Freshener {
  public:
-  // Turns one entry of the walk into the record that userspace sees. `cpus` is the entry's tail.
-  sluice_record finish(const sluice_walk_entry& entry, std::span<const sluice_psi_cpu> cpus);
+  // Turns what the walk left into the record that userspace sees. `cpus` follow the tail.
+  void finish(sluice_record& record, const sluice_walk_tail& tail, std::span<const sluice_psi_cpu> cpus);
 
   // After each walk: forgets the cgroups that it did not meet.
   void end_walk();

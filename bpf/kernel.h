@@ -40,6 +40,7 @@ struct kernfs_open_file {
 
 struct cgroup_subsys_state {
   struct cgroup* cgroup;
+  uint64_t serial_nr;
   struct cgroup_subsys_state* parent;
 };
 
@@ -312,6 +313,14 @@ static __always_inline bool kernel_percpu_offset(uint32_t cpu, uint64_t* offset)
   barrier_var(distance); /* or the compiler adds to the pointer first, which the verifier forbids */
   *offset = distance;
   return true;
+}
+
+/* The verifier forbids arithmetic with what it takes for a typed pointer; read from memory, it is a number.
+ */
+static __always_inline uint64_t kernel_address(const void* typed) {
+  static const void* volatile memory;
+  memory = typed;
+  return *(volatile uint64_t*)&memory;
 }
 
 /* 0: it runs or wants to. Typed for the verifier, as the task is: a plain load. */

@@ -1,6 +1,6 @@
-/* Between walk.bpf.c and the loader only: a record as the kernel program leaves it, with what userspace needs
- * to finish it. The pressure totals in it are the kernel's own, up to two seconds old; user and system time
- * are tick samples. */
+/* Between walk.bpf.c and the loader only: what userspace needs to finish a record in place. As the kernel
+ * program leaves it, the pressure totals in it are the kernel's own, up to two seconds old; user and system
+ * time are tick samples. */
 #pragma once
 
 #include "bpf/record.h"
@@ -52,8 +52,9 @@ enum sluice_stat {
 /* Where a CPU's variables lie, from the template; the walk sees as many CPUs. */
 #define SLUICE_CPUS_MAX 1024
 
-struct sluice_walk_entry {
-  struct sluice_record record;
+/* Beside the record of the same index. */
+struct sluice_walk_tail {
+  uint64_t cgroup_serial; /* the kernel's, of which each is given once: whose id the record holds */
   uint64_t shown_user_ns; /* what cpu.stat last said: it never goes back below */
   uint64_t shown_system_ns;
 #ifndef __cplusplus
@@ -64,10 +65,10 @@ struct sluice_walk_entry {
 /* .bss of the walk program. */
 struct sluice_walk_state {
   uint64_t cgroups; /* met so far, whether or not the map had room; userspace sets 0 before each walk */
+  uint64_t now_ns;  /* CLOCK_MONOTONIC, a few cgroups ago */
   int64_t clock_offset_ns;
   uint64_t clock_offset_at_ns; /* 0: not known yet */
 };
 
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_psi_cpu) == 32, "one CPU's tail");
-SLUICE_STATIC_ASSERT(sizeof(struct sluice_walk_entry) == sizeof(struct sluice_record) + 16,
-                     "the tail follows");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_walk_tail) == 24, "the CPUs follow");

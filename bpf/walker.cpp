@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "bpf/shared_memory.hpp"
 #include "bpf/walk.skel.h"
 #include "bpf/walk_css.skel.h"
 #include "bpf/walk_css_seq.skel.h"
@@ -47,7 +48,7 @@ Walker::Walker(const Options& options, const KernelFacts& facts)
     : facts_(facts),
       root_fd_(options.root_fd),
       cpus_(static_cast<std::uint32_t>(std::max(1, libbpf_num_possible_cpus()))),
-      stride_(sizeof(sluice_walk_entry) + cpus_ * sizeof(sluice_psi_cpu)) {}
+      tail_bytes_(sizeof(sluice_walk_tail) + cpus_ * sizeof(sluice_psi_cpu)) {}
 
 Walker::~Walker() = default;
 
@@ -101,9 +102,10 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
   bpf_program* program = with_pressure ? fresh->progs.walk_with_pressure : fresh->progs.walk_without_pressure;
   bpf_program__set_autoload(
       with_pressure ? fresh->progs.walk_without_pressure : fresh->progs.walk_with_pressure, false);
-  int failure = bpf_map__set_max_entries(fresh->maps.entries, capacity);
+  int failure = bpf_map__set_max_entries(fresh->maps.records, capacity);
+  if (failure == 0) failure = bpf_map__set_max_entries(fresh->maps.tails, capacity);
   if (failure == 0)
-    failure = bpf_map__set_value_size(fresh->maps.entries, static_cast<std::uint32_t>(stride_));
+    failure = bpf_map__set_value_size(fresh->maps.tails, static_cast<std::uint32_t>(tail_bytes_));
   if (failure == 0) failure = walk_bpf::load(fresh.get());
   if (failure != 0) return fail("loading the cgroup walk", -failure);
 
@@ -115,11 +117,13 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
   Link link(bpf_program__attach_iter(program, &attach));
   if (!link) return fail("attaching the cgroup walk", errno);
 
-  Mapping entries(bpf_map__fd(fresh->maps.entries), stride_ * capacity);
-  if (!entries) return fail("mapping the cgroup walk's records", errno);
+  Mapping records = map_array<sluice_record>(fresh->maps.records);
+  Mapping tails(bpf_map__fd(fresh->maps.tails), tail_bytes_ * capacity);
+  if (!records || !tails) return fail("mapping the cgroup walk's records", errno);
 
   link_ = std::move(link);
-  entries_ = std::move(entries);
+  records_ = std::move(records);
+  tails_ = std::move(tails);
   skeleton_ = std::move(fresh);
   capacity_ = capacity;
   with_pressure_ = with_pressure;
@@ -153,16 +157,14 @@ tl::expected<std::span<const sluice_record>, Error> Walker::walk() {
     ++reloads_;
   }
 
-  records_.clear();
-  records_.reserve(cgroups);
+  auto* records = reinterpret_cast<sluice_record*>(records_.writable());
   for (std::uint64_t i = 0; i < cgroups; ++i) {
-    const std::byte* at = entries_.data() + i * stride_;
-    const auto* entry = reinterpret_cast<const sluice_walk_entry*>(at);
-    const auto* tail = reinterpret_cast<const sluice_psi_cpu*>(at + sizeof(sluice_walk_entry));
-    records_.push_back(freshener_.finish(*entry, {tail, cpus_}));
+    const std::byte* at = tails_.data() + i * tail_bytes_;
+    const auto* cpus = reinterpret_cast<const sluice_psi_cpu*>(at + sizeof(sluice_walk_tail));
+    freshener_.finish(records[i], *reinterpret_cast<const sluice_walk_tail*>(at), {cpus, cpus_});
   }
   freshener_.end_walk();
-  return std::span<const sluice_record>(records_);
+  return std::span<const sluice_record>(records, cgroups);
 }
 
 }  // namespace sluice::bpf

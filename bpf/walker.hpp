@@ -40,16 +40,16 @@ class Walker {
   std::vector<Program> programs_at_start_;
   int root_fd_;
   std::uint32_t cpus_;
-  std::size_t stride_;
+  std::size_t tail_bytes_;
   std::uint32_t capacity_ = 0;
   bool with_pressure_ = true;
   std::uint64_t reloads_ = 0;
 
   std::unique_ptr<walk_bpf, SkeletonDeleter> skeleton_;
-  Mapping entries_;
+  Mapping records_;  // finished where the program left them
+  Mapping tails_;
   Link link_;
   Freshener freshener_;
-  std::vector<sluice_record> records_;
 };
 
 }  // namespace sluice::bpf

@@ -24,18 +24,18 @@ struct Cgroup {
 
   sluice_record walk(const std::vector<Times>& cpus, std::uint64_t after_ns = kTick) {
     now_ns += after_ns;
-    sluice_walk_entry entry = {};
-    entry.record.cgroup_id = kId;
-    entry.record.at_ktime_ns = now_ns;
-    entry.record.valid = SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE;
-    entry.record.pressure[SLUICE_CPU].some_ns = kernel_total_ns;
+    sluice_record record = {};
+    record.cgroup_id = kId;
+    record.at_ktime_ns = now_ns;
+    record.valid = SLUICE_HAS_CPU_PRESSURE | SLUICE_HAS_MEMORY_PRESSURE | SLUICE_HAS_IO_PRESSURE;
+    record.pressure[SLUICE_CPU].some_ns = kernel_total_ns;
     std::vector<sluice_psi_cpu> tail(cpus.size());
     for (std::size_t i = 0; i < cpus.size(); ++i) {
       tail[i].ns[SLUICE_PSI_CPU_SOME] = cpus[i].stalled_ns;
       tail[i].ns[SLUICE_PSI_NONIDLE] = cpus[i].busy_ns;
       tail[i].consistent = cpus[i].consistent;
     }
-    const sluice_record record = freshener.finish(entry, tail);
+    freshener.finish(record, {}, tail);
     freshener.end_walk();
     return record;
   }
@@ -131,17 +131,18 @@ RC_GTEST_PROP(FreshPressure, CgroupsAreNotMixedUp, ()) {
     ++walked;
     std::map<std::uint64_t, std::uint64_t> met_ns;
     for (const std::uint64_t id : ids) {
-      sluice_walk_entry entry = {};
-      entry.record.cgroup_id = id;
-      entry.record.at_ktime_ns = walked * kTick;
-      entry.record.valid = SLUICE_HAS_CPU_PRESSURE;
+      sluice_record record = {};
+      record.cgroup_id = id;
+      record.at_ktime_ns = walked * kTick;
+      record.valid = SLUICE_HAS_CPU_PRESSURE;
       sluice_psi_cpu cpu = {};
       cpu.ns[SLUICE_PSI_CPU_SOME] = walked * 1'000'000 * static_cast<std::uint32_t>(id);
       cpu.ns[SLUICE_PSI_NONIDLE] = walked * kTick;
       cpu.consistent = 1;
       // Who is new starts at the kernel's total, here zero; who stayed grows by its own millisecond.
       met_ns[id] = expected_ns.contains(id) ? expected_ns[id] + id * 1'000'000 : 0;
-      RC_ASSERT(freshener.finish(entry, {&cpu, 1}).pressure[SLUICE_CPU].some_ns == met_ns[id]);
+      freshener.finish(record, {}, {&cpu, 1});
+      RC_ASSERT(record.pressure[SLUICE_CPU].some_ns == met_ns[id]);
     }
     freshener.end_walk();
     RC_ASSERT(freshener.known() == ids.size());
@@ -151,11 +152,12 @@ RC_GTEST_PROP(FreshPressure, CgroupsAreNotMixedUp, ()) {
 
 TEST(FreshPressure, ARecordWithoutPressurePassesUntouched) {
   Freshener freshener;
-  sluice_walk_entry entry = {};
-  entry.record.cgroup_id = kId;
-  entry.record.valid = SLUICE_HAS_MEMORY;
-  entry.record.memory_current_bytes = 42;
-  EXPECT_EQ(freshener.finish(entry, {}).memory_current_bytes, 42u);
+  sluice_record record = {};
+  record.cgroup_id = kId;
+  record.valid = SLUICE_HAS_MEMORY;
+  record.memory_current_bytes = 42;
+  freshener.finish(record, {}, {});
+  EXPECT_EQ(record.memory_current_bytes, 42u);
   EXPECT_EQ(freshener.known(), 0u);
 }
 
