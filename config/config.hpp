@@ -92,6 +92,28 @@ struct Memory {
   Scaling scaling{};
 };
 
+// When something begins, in the words of systemd.time(7): any moment whose every part is in its set. Bit n of
+// a set stands for n; weekdays begin with Monday.
+struct Calendar {
+  std::uint8_t weekdays = 0x7f;
+  std::vector<std::uint16_t> years{};  // none: any
+  std::uint16_t months = 0x1ffe;
+  std::uint32_t days = 0xffff'fffe;
+  std::uint32_t hours = 1;
+  std::uint64_t minutes = 1, seconds = 1;
+  bool utc = false;  // else the host's own time
+  bool operator==(const Calendar&) const = default;
+};
+
+// From each elapse of the calendar on, and for that long by the clock on the wall, these bounds of the quota
+// hold instead of the task's own.
+struct ScheduleEntry {
+  Calendar calendar;
+  std::chrono::seconds length{};  // "for", 1 s .. 31 days
+  std::optional<double> min_cores, max_cores;
+  bool operator==(const ScheduleEntry&) const = default;
+};
+
 // What a task may inherit from its class; each unset field falls back to the built-in default.
 struct TaskPolicy {
   double weight = 100;      // cgroup's scale, 1 .. 10000
@@ -99,6 +121,7 @@ struct TaskPolicy {
   Duration max_delay = 1s;  // how long a record may wait because of the limits, 10 ms .. 10 min
   Cpu cpu;
   Memory memory;
+  std::vector<ScheduleEntry> schedule{};  // at most 64
 };
 
 struct Task {

@@ -69,12 +69,19 @@ struct RawMemory {
   RawScaling scaling;
 };
 
+struct RawScheduleEntry {
+  Slot<Calendar> calendar;
+  Slot<Duration> length;
+  Slot<double> min, max;
+};
+
 struct RawPolicy {
   Slot<double> weight;
   Slot<std::int64_t> priority;
   Slot<Duration> max_delay;
   RawCpu cpu;
   RawMemory memory;
+  Slot<std::vector<RawScheduleEntry>> schedule;
 };
 
 struct RawTask {

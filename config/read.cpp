@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "config/calendar.hpp"
 #include "config/raw.hpp"
 #include "config/rules.hpp"
+#include "config/section.hpp"
 
 namespace sluice::config {
 namespace {
@@ -12,11 +14,6 @@ namespace {
 constexpr double kMostCores = 8192;             // the kernel's own limit on processors
 constexpr std::int64_t kMostBytes = 1LL << 50;  // 1 PiB
 constexpr std::int64_t kMiB = 1LL << 20;
-
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("_-.:@").find(c) != std::string_view::npos;
-}
 
 std::string name_fault(std::string_view name) {
   constexpr std::size_t kLongest = 128;
@@ -50,91 +47,6 @@ std::string cgroup_fault(std::string_view path) {
   }
   return {};
 }
-
-std::string path_of(std::string_view parent, std::string_view key) {
-  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
-    return is_name_char(c) && c != '.' && c != ':' && c != '@';
-  });
-  const std::string last = bare && key.size() <= 60 ? std::string(key) : in_quotes(key);
-  return parent.empty() ? last : fmt::format("{}.{}", parent, last);
-}
-
-// "task[2].cpu" as its header is written: "task.cpu"
-std::string header(std::string path) {
-  if (const auto open = path.find('['); open != std::string::npos)
-    path.erase(open, path.find(']') - open + 1);
-  return path;
-}
-
-// Where and to whom a source reports.
-struct Reader {
-  std::uint32_t source;
-  Report& report;
-
-  [[nodiscard]] Where where(const toml::source_region& region) const {
-    return {source, region.begin.line, region.begin.column};
-  }
-  void wrong(const toml::node& node, std::string key, std::string_view must) const {
-    report.add(where(node.source()), std::move(key), fmt::format("found {}, {}", found(node), must));
-  }
-};
-
-// One table while it is read.
-class Section {
- public:
-  // Has `read` ask for the keys it knows, then names those that nobody asked for.
-  template <class Read>
-  static void read(const Reader& reader, const toml::table& table, std::string path, const Read& read) {
-    Section section(reader, table, std::move(path));
-    read(section);
-    for (const auto& [key, node] : table) {
-      const auto& known = section.known_;
-      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-      reader.report.add(reader.where(key.source()), path_of(section.path_, key.str()),
-                        "unknown; " + suggestion(key.str(), known, '\''));
-    }
-  }
-
-  template <class T, class Rule>
-  void value(std::string_view name, Slot<T>& slot, const Rule& rule) {
-    const auto* node = get(name);
-    if (node == nullptr) return;
-    auto [value, must] = rule(*node);
-    slot = {true, std::move(value), reader_.where(node->source()), path_of(path_, name)};
-    if (!slot.value) reader_.wrong(*node, slot.key, must);
-  }
-
-  // Reads the table of that name. False: it is there, but no table.
-  template <class Read>
-  bool table(std::string_view name, const Read& read) {
-    const auto* node = get(name);
-    if (node == nullptr) return true;
-    if (const auto* inner = node->as_table()) {
-      Section::read(reader_, *inner, path_of(path_, name), read);
-      return true;
-    }
-    reader_.wrong(*node, path_of(path_, name),
-                  fmt::format("must be a table: write [{}]", header(path_of(path_, name))));
-    return false;
-  }
-
-  const toml::node* get(std::string_view name) {
-    known_.push_back(name);
-    return table_.get(name);
-  }
-  [[nodiscard]] const Reader& reader() const { return reader_; }
-  [[nodiscard]] const toml::table& all() const { return table_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  Section(const Reader& reader, const toml::table& table, std::string path)
-      : reader_(reader), table_(table), path_(std::move(path)) {}
-
-  const Reader& reader_;
-  const toml::table& table_;
-  std::string path_;
-  std::vector<std::string_view> known_;
-};
 
 void read_node(Section& in, RawNode& node) {
   in.value("mode", node.mode,
@@ -264,12 +176,65 @@ void read_memory(Section& in, RawMemory& memory) {
   read_scaling(in, memory.scaling, kOfMemory);
 }
 
+Ruled<Calendar> calendar(const toml::node& node) {
+  const auto* v = node.as_string();
+  if (v == nullptr) return {std::nullopt, R"(must be a string in quotes, such as "Mon..Fri 08:55")"};
+  auto parsed = parse_calendar(v->get());
+  if (!parsed) return {std::nullopt, std::move(parsed.error())};
+  return {std::move(*parsed), {}};
+}
+
+RawScheduleEntry read_schedule_entry(const toml::node& node, const std::string& key, const Reader& reader) {
+  RawScheduleEntry entry;
+  const auto* table = node.as_table();
+  if (table == nullptr) {
+    reader.wrong(node, key, fmt::format("must be a table: write [[{}]]", header(key)));
+    return entry;
+  }
+  const InRange<double> cores{kCores, 0.01, kMostCores};
+  Section::read(reader, *table, key, [&](Section& in) {
+    in.value("calendar", entry.calendar, calendar);
+    in.value("for", entry.length, InRange<Duration>{kDuration, 1s, 31 * 24h});
+    in.value("min", entry.min, cores);
+    in.value("max", entry.max, cores);
+  });
+  const auto missing = [&](std::string_view name, std::string_view cure) {
+    reader.report.add(reader.where(node.source()), path_of(key, name), fmt::format("missing; add {}", cure));
+  };
+  if (!entry.calendar.given) missing("calendar", R"(calendar = "Mon..Fri 08:55")");
+  if (!entry.length.given) missing("for", R"(for = "2h")");
+  if (!entry.min.given && !entry.max.given)
+    missing("min", "min = 2, or max = 2: cores of the quota meanwhile");
+  return entry;
+}
+
+void read_schedule(Section& in, Slot<std::vector<RawScheduleEntry>>& slot) {
+  constexpr std::size_t kMostEntries = 64;
+  const auto* node = in.get("schedule");
+  if (node == nullptr) return;
+  slot = {true, std::nullopt, in.reader().where(node->source()), path_of(in.path(), "schedule")};
+  const auto* list = node->as_array();
+  if (list == nullptr) {
+    in.reader().wrong(
+        *node, slot.key,
+        fmt::format("must be an array of tables: write [[{}]], in two brackets", header(slot.key)));
+  } else if (list->size() > kMostEntries) {
+    in.reader().report.add(slot.where, slot.key,
+                           fmt::format("found {} entries, must be at most {}", list->size(), kMostEntries));
+  } else {
+    auto& entries = slot.value.emplace();
+    for (std::size_t i = 0; i < list->size(); ++i)
+      entries.push_back(read_schedule_entry((*list)[i], fmt::format("{}[{}]", slot.key, i), in.reader()));
+  }
+}
+
 void read_policy(Section& in, RawPolicy& policy) {
   in.value("weight", policy.weight, InRange<double>{kNumber, 1, 10000});
   in.value("priority", policy.priority, InRange<std::int64_t>{kWhole, -1000, 1000});
   in.value("max_delay", policy.max_delay, InRange<Duration>{kDuration, 10ms, 10min});
   in.table("cpu", [&](Section& cpu) { read_cpu(cpu, policy.cpu); });
   in.table("memory", [&](Section& memory) { read_memory(memory, policy.memory); });
+  read_schedule(in, policy.schedule);
 }
 
 void read_task(Section& in, RawTask& task) {

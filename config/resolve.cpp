@@ -116,6 +116,29 @@ Memory resolve_memory(const Layers<RawMemory>& in, Report& report) {
   return out;
 }
 
+// The list is one key: a task's own takes the place of its class's.
+std::vector<ScheduleEntry> resolve_schedule(const Layers<RawPolicy>& in, Report& report) {
+  const bool own = in.own.schedule.given;
+  const auto* slot = own ? &in.own.schedule : in.inherited != nullptr ? &in.inherited->schedule : nullptr;
+  std::vector<ScheduleEntry> out;
+  if (slot == nullptr || !slot->value) return out;
+  Cpu bounds;
+  const auto min = in.part(&RawPolicy::cpu).take(bounds.min_cores, &RawCpu::min);
+  const auto max = in.part(&RawPolicy::cpu).take(bounds.max_cores, &RawCpu::max);
+  for (const auto& entry : *slot->value) {
+    out.push_back({entry.calendar.value.value_or(Calendar{}),
+                   std::chrono::duration_cast<std::chrono::seconds>(entry.length.value.value_or(Duration{})),
+                   entry.min.value, entry.max.value});
+    const auto held = [&](const Slot<double>& here, const Held<double>& else_) {
+      return here.given ? Held<double>{here.value, &here, own} : else_;
+    };
+    must_not_exceed(held(entry.min, min), entry.min.given ? "its schedule's min" : "cpu.min",
+                    held(entry.max, max), entry.max.given ? "its schedule's max" : "cpu.max", show_cores,
+                    report);
+  }
+  return out;
+}
+
 TaskPolicy resolve_policy(const Layers<RawPolicy>& in, Report& report) {
   TaskPolicy out;
   in.take(out.weight, &RawPolicy::weight);
@@ -123,6 +146,7 @@ TaskPolicy resolve_policy(const Layers<RawPolicy>& in, Report& report) {
   in.take(out.max_delay, &RawPolicy::max_delay);
   out.cpu = resolve_cpu(in.part(&RawPolicy::cpu), report);
   out.memory = resolve_memory(in.part(&RawPolicy::memory), report);
+  out.schedule = resolve_schedule(in, report);
   return out;
 }
 

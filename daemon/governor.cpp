@@ -203,6 +203,8 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
     c.movable = governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
   }
   c.step = cpu.step_cores;
+  c.min_scheduled = task.scheduled.min && !task.bounds.cpu_min_cores;
+  c.max_scheduled = task.scheduled.max && !task.bounds.cpu_max_cores;
   limit_rate(t, cpu.scaling, concerned, task.cpu, c);
   if (t.full() && c.movable && other_burst(t, task)) lane.bursts.push_back(lane.claims.size());
   lane.add(c, task);
@@ -340,6 +342,7 @@ void govern(Tick& t) {
   for (const auto& each : t.tasks) {
     TaskState& task = *each.task;
     expire(t, task);
+    if (t.full()) follow_schedule(t, task);
     if (each.seen) take_sample(t, task, *each.seen);
     const Bounds bounds = bounds_of(task, context);
     if (t.full()) watch_harm(t, task, bounds);

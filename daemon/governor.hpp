@@ -26,6 +26,7 @@ struct Input {
   enum class Kind : std::uint8_t { full, event };
   Kind kind = Kind::full;
   MonotonicTime now{};
+  WallClock wall{};  // for schedules only; all else goes by `now`
   NodeFacts node;
   std::vector<Observation> tasks;
   std::vector<ThrottleEvent> events;

@@ -197,7 +197,11 @@ struct Check {
 
 void config_reloaded(State& state) {
   state.mode.reset();
-  for (auto& [id, task] : state.tasks) task.bounds = {};
+  for (auto& [id, task] : state.tasks) {
+    task.bounds = {};
+    task.scheduled = {};
+    task.scheduled_at.reset();
+  }
 }
 
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/decide/schedule.hpp"
 #include "daemon/governor_parts.hpp"
 
 namespace sluice::parts {
@@ -154,6 +155,13 @@ void settle_tasks(Tick& t) {
 void list_tasks(Tick& t) {
   t.tasks.reserve(t.state.tasks.size());
   for (auto& [id, task] : t.state.tasks) t.tasks.push_back({&task, nullptr});
+}
+
+void follow_schedule(const Tick& t, TaskState& task) {
+  const auto& schedule = t.policy_of(task).schedule;
+  if (schedule.empty() || task.scheduled_at == t.input.wall.since_epoch) return;
+  task.scheduled = scheduled(schedule, t.input.wall);
+  task.scheduled_at = t.input.wall.since_epoch;
 }
 
 void take_sample(Tick& t, TaskState& task, const Observation& seen) {

@@ -44,6 +44,7 @@ struct Tick {
 
 void settle_tasks(Tick& t);
 void list_tasks(Tick& t);
+void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
 void take_receipts(Tick& t);
 bool governable(const Tick& t, const TaskState& task);

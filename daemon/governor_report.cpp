@@ -95,6 +95,9 @@ void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskR
   r.memory_baseline = std::get<MemoryLimit>(task.memory.baseline);
   r.cpu_min_cores = bounds.cpu_min;
   r.cpu_max_cores = bounds.cpu_max;
+  r.scheduled = task.scheduled;
+  if (task.bounds.cpu_min_cores) r.scheduled.min.reset();
+  if (task.bounds.cpu_max_cores) r.scheduled.max.reset();
   r.memory_min = static_cast<Bytes>(bounds.memory_min);
   r.memory_max = static_cast<Bytes>(bounds.memory_max);
   r.cpu_reason = task.cpu.reason;

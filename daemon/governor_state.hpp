@@ -86,7 +86,9 @@ struct TaskState {
   std::optional<PinCommand> pin;
   bool suspended = false;
   std::string suspend_reason;
-  SetBoundsCommand bounds;          // overrides
+  SetBoundsCommand bounds;                           // overrides
+  Scheduled scheduled;                               // the bounds that its schedule sets now
+  std::optional<std::chrono::seconds> scheduled_at;  // the wall clock's second that this is of
   std::optional<Intent> cpu_unmet;  // wanted and not given for lack of capacity: given when there is some
   std::optional<LoadReport> load;
   MonotonicTime load_until{};

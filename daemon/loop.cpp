@@ -143,6 +143,7 @@ void Loop::full_tick() {
   input.tasks = observe();
   react();
   input.now = now();  // after sampling: no sample is from the future
+  input.wall = sample::wall_clock();
   run_tick(std::move(input));
   react();
   publish_reports();

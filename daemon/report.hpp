@@ -90,6 +90,7 @@ struct TaskReport {
   CpuMax cpu_max, cpu_baseline;
   MemoryLimit memory_high, memory_baseline;
   double cpu_min_cores = 0, cpu_max_cores = 0;
+  Scheduled scheduled;  // what of them its schedule has set
   Bytes memory_min = 0, memory_max = 0;
 
   Reason cpu_reason, memory_reason;  // of the last change of each knob

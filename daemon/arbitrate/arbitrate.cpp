@@ -33,7 +33,9 @@ Wanted wanted(const KnobClaim& c) {
   w.reason.clamped_max = bounded < std::min(stepped, w.value);
   w.reason.clamped_step = !w.reason.clamped_min && bounded > w.value * (1 + kEpsilon);
   if (!c.intent.changes() && std::abs(bounded - c.current) > kEpsilon * c.current) {
-    w.reason.rule = Rule::bound;
+    const bool by_schedule =
+        (w.reason.clamped_min && c.min_scheduled) || (w.reason.clamped_max && c.max_scheduled);
+    w.reason.rule = by_schedule ? Rule::schedule : Rule::bound;
     w.reason.wanted = c.current;
   }
   w.value = w.unrated = bounded;

@@ -16,9 +16,10 @@ struct KnobClaim {
   double current =
       0;  // in force; infinity: no limit, and then it takes no part in the sharing until it has one
   Intent intent;
-  double min = 0, max = 0;  // min <= max; min is whole steps, or max
-  RateLimits rate;          // around `current`; the bounds go first
-  bool rate_free = false;   // the intent is none that a rate policy may hold up
+  double min = 0, max = 0;                            // min <= max; min is whole steps, or max
+  bool min_scheduled = false, max_scheduled = false;  // for now, by the task's schedule
+  RateLimits rate;                                    // around `current`; the bounds go first
+  bool rate_free = false;                             // the intent is none that a rate policy may hold up
   double weight = 100;
   int priority = 0;        // lower ones give back first
   double tolerance = 0.1;  // no write for a smaller relative change

@@ -176,8 +176,12 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
                                                    static_cast<double>(c.config->node.memory_reserve_bytes));
   Bounds b;
   b.cpu_max =
-      std::min(t.bounds.cpu_max_cores.value_or(policy.cpu.max_cores.value_or(cpu_capacity)), cpu_capacity);
-  b.cpu_min = policy.cpu.least_cores(t.bounds.cpu_min_cores.value_or(policy.cpu.min_cores), b.cpu_max);
+      std::min(t.bounds.cpu_max_cores.value_or(t.scheduled.max ? t.scheduled.max->cores
+                                                               : policy.cpu.max_cores.value_or(cpu_capacity)),
+               cpu_capacity);
+  b.cpu_min = policy.cpu.least_cores(
+      t.bounds.cpu_min_cores.value_or(t.scheduled.min ? t.scheduled.min->cores : policy.cpu.min_cores),
+      b.cpu_max);
   b.memory_max = memory_capacity;
   if (policy.memory.max_bytes)
     b.memory_max = std::min(b.memory_max, static_cast<double>(*policy.memory.max_bytes));

@@ -24,6 +24,7 @@ enum class Rule : std::uint8_t {
   memory_futile,    // lifted: reclaim frees nothing
   memory_floor,     // raised: below anon + unreclaimable
   bound,            // moved into [min, max]
+  schedule,         // likewise, into those of an open window of its schedule
   burst,            // the quota stays, its burst follows the configuration
   capacity,         // cut: the node has no more
   reasserted,       // written again: another hand undid it
@@ -64,6 +65,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "memory-floor";
     case Rule::bound:
       return "bound";
+    case Rule::schedule:
+      return "schedule";
     case Rule::burst:
       return "burst";
     case Rule::capacity:

@@ -1,5 +1,8 @@
 // The whole story of one task, in English.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <ctime>
 
 #include "daemon/publish/names.hpp"
 #include "daemon/publish/words.hpp"
@@ -15,6 +18,17 @@ string next_look(const char* what, const std::optional<MonotonicTime>& at, Monot
   if (!at) return " It stays until that is lifted.";
   if (*at <= now) return fmt::format(" {} at once.", what);
   return fmt::format(" {} within {}{}.", what, duration_words(*at - now), unless);
+}
+
+// " Until Tue 2026-03-31 18:00:00 its schedule sets the minimum to 2.00 cores."
+string schedule_words(const Scheduled& s) {
+  const auto bound = [&](const std::optional<Scheduled::Bound>& b, const char* which) {
+    if (!b) return string();
+    const std::time_t shown = (b->until + s.utc_offset).count();
+    return fmt::format(" Until {:%a %F %T} its schedule sets the {} to {}.", fmt::gmtime(shown), which,
+                       cores_words(b->cores));
+  };
+  return bound(s.min, "minimum") + bound(s.max, "maximum");
 }
 
 string share(const std::optional<double>& value) {
@@ -70,6 +84,7 @@ string explanation(const TaskReport& t, MonotonicTime now) {
       fmt::format(".\ncpu.max is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.cpu_max),
                   ago(t.cpu_changed_at), reason_words(Knob::cpu_max, t.cpu_reason),
                   cores_words(t.cpu_min_cores), cores_words(t.cpu_max_cores), value_words(t.cpu_baseline));
+  text += schedule_words(t.scheduled);
   if (t.cpu_usage_cores) text += fmt::format(" It uses {}", cores_words(*t.cpu_usage_cores));
   if (t.cpu_usage_cores && t.cpu_demand_cores)
     text += fmt::format(" and would use {}", cores_words(*t.cpu_demand_cores));

@@ -119,6 +119,21 @@ void add_stream(const Signals& g, const FlowEstimate& flow, Entries& e) {
   e.usec("DrainUSec", flow.drain_seconds);
 }
 
+// When it ends: as systemd's timestamps, microseconds since the epoch.
+void add_schedule(const Scheduled& s, Entries& e) {
+  const auto until = [](const Scheduled::Bound& b) {
+    return static_cast<uint64_t>(std::max(Usec{0}, Usec{b.until}).count());
+  };
+  if (s.min) {
+    e.add("ScheduledCPUMinPerSecUSec", usec_value(s.min->cores));
+    e.add("ScheduledCPUMinUntilUSec", until(*s.min));
+  }
+  if (s.max) {
+    e.add("ScheduledCPUMaxPerSecUSec", usec_value(s.max->cores));
+    e.add("ScheduledCPUMaxUntilUSec", until(*s.max));
+  }
+}
+
 }  // namespace
 
 compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now) {
@@ -151,6 +166,7 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
   e.add("CPUThrottledRatio", cpu.throttled_ratio);
   e.add("CPUPressureRatio", cpu.pressure_ratio);
   e.until("CPUNextLookUSec", task.cpu_looks_again_at, now);
+  add_schedule(task.scheduled, e);
 
   e.add("MemoryRule", string(to_string(memory.rule)));
   e.add("MemoryCause", string(to_string(memory.cause)));

@@ -234,6 +234,9 @@ string reason_words(Knob knob, const Reason& reason) {
       return "the first value, from the configuration" + clamps(reason, memory);
     case Rule::bound:
       return "moved into the bounds in force" + clamps(reason, memory);
+    case Rule::schedule:
+      return reason.clamped_min ? "its schedule sets a larger minimum for now"
+                                : "its schedule sets a smaller maximum for now";
     case Rule::burst:
       return "the quota stays, its burst follows the configuration";
     case Rule::capacity:

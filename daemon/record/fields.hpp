@@ -86,6 +86,10 @@ void fields(auto& archive, Is<NodeFacts> auto& v) {
   auto& [cpu_capacity_cores, memory_capacity] = v;
   archive(cpu_capacity_cores, memory_capacity);
 }
+void fields(auto& archive, Is<WallClock> auto& v) {
+  auto& [since_epoch, utc_offset] = v;
+  archive(since_epoch, utc_offset);
+}
 void fields(auto& archive, Is<Receipt> auto& v) {
   auto& [id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at] =
       v;
@@ -160,9 +164,17 @@ void fields(auto& archive, Is<config::Memory> auto& v) {
   auto& [enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute, scaling] = v;
   archive(enabled, min_bytes, max_bytes, pressure_target, interval, tolerance, writes_per_minute, scaling);
 }
+void fields(auto& archive, Is<config::Calendar> auto& v) {
+  auto& [weekdays, years, months, days, hours, minutes, seconds, utc] = v;
+  archive(weekdays, years, months, days, hours, minutes, seconds, utc);
+}
+void fields(auto& archive, Is<config::ScheduleEntry> auto& v) {
+  auto& [calendar, length, min_cores, max_cores] = v;
+  archive(calendar, length, min_cores, max_cores);
+}
 void fields(auto& archive, Is<config::TaskPolicy> auto& v) {
-  auto& [weight, priority, max_delay, cpu, memory] = v;
-  archive(weight, priority, max_delay, cpu, memory);
+  auto& [weight, priority, max_delay, cpu, memory, schedule] = v;
+  archive(weight, priority, max_delay, cpu, memory, schedule);
 }
 void fields(auto& archive, Is<config::Task> auto& v) {
   auto& [match_unit, match_cgroup, name, class_name, policy, origin] = v;

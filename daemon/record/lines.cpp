@@ -89,8 +89,8 @@ std::string LineWriter::line(const TickEntry& entry) {
   std::string line = "tick";
   Encoder out(line);
   // All of an input: a field that is added to it does not compile here.
-  const auto& [kind, now, node, observations, events, receipts, commands] = entry.input;
-  out(number_, kind, now, node, events, receipts, commands);
+  const auto& [kind, now, wall, node, observations, events, receipts, commands] = entry.input;
+  out(number_, kind, now, wall, node, events, receipts, commands);
   tasks(line, observations);
   out(entry.plan);
   forget_absent(known_, entry.input);
@@ -172,7 +172,7 @@ tl::expected<Entry, std::string> LineReader::entry(std::string_view line) {
   } else if (kind == "tick") {
     auto& tick = entry.emplace<TickEntry>();
     Input& input = tick.input;
-    in(input.kind, input.now, input.node, input.events, input.receipts, input.commands);
+    in(input.kind, input.now, input.wall, input.node, input.events, input.receipts, input.commands);
     tasks(in, input);
     in(tick.plan);
     if (in.good() && !config_seen_) in.fail("a tick before any configuration");

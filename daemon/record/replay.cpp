@@ -81,6 +81,7 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
   Input input;
   input.kind = entry.input.kind;
   input.now = entry.input.now;
+  input.wall = entry.input.wall;
   input.node = entry.input.node;
   input.commands = entry.input.commands;
   input.receipts = std::exchange(receipts_, {});

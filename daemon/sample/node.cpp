@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <limits>
 
 namespace sluice::sample {
@@ -100,6 +101,14 @@ Result<std::string> read_boot_id(int proc_fd) {
     return tl::unexpected(Error{EBADMSG, kName, "not a boot id in procfs's"});
   }
   return text;
+}
+
+WallClock wall_clock() {
+  ::tzset();  // localtime_r alone would stay in the zone that it met first
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  if (::localtime_r(&now, &local) == nullptr) local.tm_gmtoff = 0;
+  return {std::chrono::seconds{now}, std::chrono::seconds{local.tm_gmtoff}};
 }
 
 }  // namespace sluice::sample

@@ -1,5 +1,5 @@
-// What procfs says about the node. `proc_fd` is a directory fd of a procfs root: tests hand over another
-// tree.
+// What procfs says about the node, and what its clock shows. `proc_fd` is a directory fd of a procfs root:
+// tests hand over another tree.
 #pragma once
 
 #include <string>
@@ -16,6 +16,8 @@ cgroups::Result<cgroups::Fd> open_proc(const char* path = "/proc");
 cgroups::Result<NodeFacts> node_facts(int proc_fd);      // online CPUs, MemTotal
 cgroups::Result<Bytes> host_swap_free(int proc_fd);      // SwapFree
 cgroups::Result<std::string> read_boot_id(int proc_fd);  // sys/kernel/random/boot_id, 36 characters
+
+WallClock wall_clock();  // follows a change of the host's time zone
 
 // Pure halves of the above.
 cgroups::Result<Bytes> parse_meminfo(std::string_view text,

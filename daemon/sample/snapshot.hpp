@@ -54,4 +54,22 @@ struct NodeFacts {
   Bytes memory_capacity = 0;
 };
 
+// CLOCK_REALTIME and the host's time zone, for what goes by dates and hours. It may be set forth and back.
+struct WallClock {
+  std::chrono::seconds since_epoch{};
+  std::chrono::seconds utc_offset{};  // local time less UTC, at that moment
+};
+
+// What a task's schedule makes of its bounds at a moment; none: what they were.
+struct Scheduled {
+  struct Bound {
+    double cores = 0;
+    std::chrono::seconds until{};  // since the epoch: when the window that says so ends
+    bool operator==(const Bound&) const = default;
+  };
+  std::optional<Bound> min, max;
+  std::chrono::seconds utc_offset{};  // to tell `until` as the host's clocks will show it
+  bool operator==(const Scheduled&) const = default;
+};
+
 }  // namespace sluice

@@ -78,6 +78,7 @@ class GovernedHost {
   State state;
   Report report;
   std::vector<Command> commands;
+  std::chrono::seconds wall_at_start{};            // since the epoch, in UTC
   std::function<Receipt(const Write&)> intercept;  // faults
   std::function<void(Observation&)> distort;       // what the governor is told of a task
   std::function<void(const Input&, const Plan&)> on_tick;
@@ -90,6 +91,8 @@ class GovernedHost {
     in.kind = kind;
     in.now = host.now();
     in.node = host.facts();
+    if (kind == Input::Kind::full)
+      in.wall = {wall_at_start + std::chrono::floor<std::chrono::seconds>(host.now()), {}};
     in.events = std::exchange(events_, {});
     in.receipts = std::exchange(receipts_, {});
     in.commands = std::exchange(commands, {});

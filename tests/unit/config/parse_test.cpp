@@ -55,6 +55,7 @@ void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
   EXPECT_EQ(a.memory.tolerance, b.memory.tolerance);
   EXPECT_EQ(a.memory.writes_per_minute, b.memory.writes_per_minute);
   EXPECT_EQ(a.memory.scaling, b.memory.scaling);
+  EXPECT_EQ(a.schedule, b.schedule);
 }
 
 void expect_equal(const Node& a, const Node& b) {
@@ -117,6 +118,15 @@ TEST(Parse, EveryKeyArrives) {
     type = "percent"
     value = 2.5
     period = "30m"
+    [[task.schedule]]
+    calendar = "Mon..Fri 08:55"
+    for = "2h"
+    min = "1500m"
+    max = 9
+    [[task.schedule]]
+    calendar = "2027-1-1 0/6:30:15 UTC"
+    for = "90s"
+    max = 2
   )");
   expect_equal(config.node,
                {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
@@ -131,11 +141,23 @@ TEST(Parse, EveryKeyArrives) {
                     {.select_policy = SelectPolicy::disabled}};
   const Scaling memory{
       {}, {.policies = {{ChangeType::absolute, 64 << 20, 500ms}, {ChangeType::percent, 2.5, 30min}}}};
-  expect_equal(task.policy, {.weight = 250,
-                             .priority = -3,
-                             .max_delay = 90s,
-                             .cpu = {false, 0.5, 8.0, 1.5, 1, 0.4, 0.2, 20, cpu},
-                             .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6, memory}});
+  expect_equal(task.policy,
+               {.weight = 250,
+                .priority = -3,
+                .max_delay = 90s,
+                .cpu = {false, 0.5, 8.0, 1.5, 1, 0.4, 0.2, 20, cpu},
+                .memory = {false, 128ULL << 20, 4ULL << 30, 0.002, 60s, 0.05, 6, memory},
+                .schedule = {{{.weekdays = 0x1f, .hours = 1U << 8, .minutes = 1ULL << 55}, 2h, 1.5, 9},
+                             {{.years = {2027},
+                               .months = 2,
+                               .days = 2,
+                               .hours = 1 | 1U << 6 | 1U << 12 | 1U << 18,
+                               .minutes = 1ULL << 30,
+                               .seconds = 1ULL << 15,
+                               .utc = true},
+                              90s,
+                              {},
+                              2}}});
 }
 
 TEST(Parse, ATaskInheritsFromItsClassKeyByKey) {
@@ -179,6 +201,27 @@ TEST(Parse, OfScalingTheInnerKeysAreInheritedAndPoliciesAreOneOfThem) {
   EXPECT_EQ(config.tasks.at(1).policy.cpu.scaling, (Scaling{{}, {5min, {}, SelectPolicy::max}}));
   EXPECT_FALSE(config.tasks.at(1).policy.cpu.scaling.none());
   EXPECT_TRUE(config.tasks.at(1).policy.memory.scaling.none());
+}
+
+TEST(Parse, AScheduleIsOneKeyAndIsInheritedWhole) {
+  const auto config = good(R"(
+    [[class.stream.schedule]]
+    calendar = "daily"
+    for = "1h"
+    min = 1
+    [[task]]
+    match.unit = "a.service"
+    class = "stream"
+    [[task]]
+    match.unit = "b.service"
+    class = "stream"
+    schedule = [{calendar = "monthly", for = "1d", max = 3}, {calendar = "12:00", for = "1h", min = 2}]
+  )");
+  ASSERT_EQ(config.tasks.at(0).policy.schedule.size(), 1U);
+  EXPECT_EQ(config.tasks[0].policy.schedule[0].min_cores, 1);
+  ASSERT_EQ(config.tasks.at(1).policy.schedule.size(), 2U);
+  EXPECT_EQ(config.tasks[1].policy.schedule[0].length, 24h);
+  EXPECT_EQ(config.tasks[1].policy.schedule[0].min_cores, std::nullopt);
 }
 
 TEST(Parse, LaterSourcesWinKeyByKey) {
@@ -275,7 +318,7 @@ TEST(Shipped, DocumentsEveryKey) {
   const auto text = shipped();
   for (const auto* table :
        {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]", "[class.a.cpu.scale_up]",
-        "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
+        "[[class.a.schedule]]", "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
     const auto answers =
         problems(std::string(table) +
                  (std::string_view(table).ends_with("match") ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
@@ -285,7 +328,7 @@ TEST(Shipped, DocumentsEveryKey) {
     for (auto open = answer.find('\'', answer.find("known are")); open != std::string::npos; ++keys) {
       const auto close = answer.find('\'', open + 1);
       const auto key = answer.substr(open + 1, close - open - 1);
-      const bool is_table = key == "cpu" || key == "memory";
+      const bool is_table = key == "cpu" || key == "memory" || key == "schedule";
       EXPECT_NE(text.find(is_table ? "." + key + "]" : key + " = "), std::string::npos)
           << key << " in " << table;
       open = answer.find('\'', close + 1);
@@ -301,10 +344,11 @@ rc::Gen<std::string> some_toml() {
           "[node]\n", "[[task]]\n", "[task.cpu]\n", "[task.memory]\n", "[class.a]\n", "[class.a.cpu]\n",
           "tick = \"1s\"\n", "min = 1\n", "max = \"9\"\n", "min = \"1G\"\n",
           "scale_up = {policies = [{value = 1}, 2]}\n", "[[task.cpu.scale_up.policies]]\n",
-          "type = \"cores\"\n", "value = 1\n", "period = \"1s\"\n", "max = -1\n", "name = \"a\"\n",
-          "class = \"a\"\n", "class = \"b\"\n", "match.unit = \"a.service\"\n", "match.cgroup = \"/a\"\n",
-          "match = 1\n", "cpu = {min = inf}\n", "weight = nan\n", "x", "\"", "=", "[", "]", "{", "}", ".",
-          "\n", "#", "1", "'", "\xff", "\\u0000")),
+          "type = \"cores\"\n", "[[task.schedule]]\n", "[[class.a.schedule]]\n", "calendar = \"daily\"\n",
+          "calendar = \"Mon,Tue 1..2/3:4\"\n", "for = \"1h\"\n", "schedule = [1]\n", "value = 1\n",
+          "period = \"1s\"\n", "max = -1\n", "name = \"a\"\n", "class = \"a\"\n", "class = \"b\"\n",
+          "match.unit = \"a.service\"\n", "match.cgroup = \"/a\"\n", "match = 1\n", "cpu = {min = inf}\n",
+          "weight = nan\n", "x", "\"", "=", "[", "]", "{", "}", ".", "\n", "#", "1", "'", "\xff", "\\u0000")),
       [](const std::vector<std::string>& parts) {
         std::string text;
         for (const auto& part : parts) text += part;

@@ -33,6 +33,7 @@ class Bench {
   State state;
   Outcome last;
   MonotonicTime now = 1000s;
+  WallClock wall;
   NodeFacts node{8, Bytes{16} << 30};
   std::map<CgroupId, Observation> tasks;
   std::vector<ThrottleEvent> events;
@@ -107,6 +108,7 @@ class Bench {
     Input in;
     in.kind = kind;
     in.now = now;
+    in.wall = wall;
     in.node = node;
     in.events = std::exchange(events, {});
     in.receipts = std::exchange(receipts, {});

@@ -172,6 +172,20 @@ TEST(Words, AClampSaysWhatWasWanted) {
               HasSubstr("it wanted 1.00 cores, and its rate policy limits that"));
 }
 
+TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
+  TaskReport t;
+  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("schedule")));
+  // 2026-03-29 01:00 UTC, where it is 03:00.
+  t.scheduled.min = Scheduled::Bound{2, std::chrono::seconds{1'774'746'000}};
+  t.scheduled.utc_offset = 2h;
+  EXPECT_THAT(explanation(t, 20s),
+              HasSubstr(" Until Sun 2026-03-29 03:00:00 its schedule sets the minimum to 2.00 cores."));
+  const Reason up{.rule = Rule::schedule, .clamped_min = true};
+  EXPECT_EQ(reason_words(Knob::cpu_max, up), "its schedule sets a larger minimum for now");
+  const Reason down{.rule = Rule::schedule, .clamped_max = true};
+  EXPECT_EQ(reason_words(Knob::cpu_max, down), "its schedule sets a smaller maximum for now");
+}
+
 TEST(Words, EveryRuleHasItsOwnWords) {
   for (int i = 0; i <= static_cast<int>(Rule::released); ++i) {
     Reason reason;
