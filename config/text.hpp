@@ -1,4 +1,4 @@
-// Wording of messages: quoting what was found, naming what is near. Private to this room.
+// Wording of messages: quoting what was found, naming what is near.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// Quantities as people write them, and back. Private to this room.
+// Quantities as people write them, and back: in a configuration, and to sluicectl.
 // The parsers take negative and huge values (they saturate), so that the caller can name the allowed range
 // instead of calling them malformed. nullopt: not a quantity of this kind.
 #pragma once

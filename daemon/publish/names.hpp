@@ -1,4 +1,4 @@
-// The names and limits of the D-Bus interface, and its conventions for values: microseconds of CPU per
+// The limits of the D-Bus interface, and its conventions for values: microseconds of CPU per
 // second, bytes, UINT64_MAX for "infinity" and for "not known" (t), NaN for "not known" (d).
 #pragma once
 
@@ -11,15 +11,11 @@
 
 #include "cgroups/types.hpp"
 #include "config/config.hpp"
+#include "daemon/publish/bus_names.hpp"
+#include "daemon/publish/spelling.hpp"
 #include "daemon/sample/snapshot.hpp"
 
 namespace sluice::publish {
-
-inline constexpr const char* kServiceName = "org.sluice.Governor1";
-inline constexpr const char* kRootPath = "/org/sluice/Governor1";
-inline constexpr const char* kTaskPath = "/org/sluice/Governor1/task";
-inline constexpr const char* kManagerInterface = "org.sluice.Governor1.Manager";
-inline constexpr const char* kTaskInterface = "org.sluice.Governor1.Task";
 
 inline constexpr std::size_t kMaxStringBytes = 4096;
 inline constexpr std::size_t kMaxOptions = 64;
@@ -27,21 +23,6 @@ inline constexpr std::size_t kMaxHolds = 64;
 inline constexpr std::size_t kMaxPendingCalls = 128;
 inline constexpr double kCallsPerSecond = 20;
 inline constexpr std::size_t kHistoryPerTask = 128;
-
-namespace error_name {
-inline constexpr const char* no_such_task = "org.sluice.Governor1.Error.NoSuchTask";
-inline constexpr const char* pinned = "org.sluice.Governor1.Error.Pinned";
-inline constexpr const char* not_owner = "org.sluice.Governor1.Error.NotOwner";
-inline constexpr const char* limit_out_of_range = "org.sluice.Governor1.Error.LimitOutOfRange";
-inline constexpr const char* rate_limited = "org.sluice.Governor1.Error.RateLimited";
-inline constexpr const char* unsupported = "org.sluice.Governor1.Error.Unsupported";
-inline constexpr const char* invalid_config = "org.sluice.Governor1.Error.InvalidConfig";
-// The standard ones, where a standard one says it.
-inline constexpr const char* invalid_args = "org.freedesktop.DBus.Error.InvalidArgs";
-inline constexpr const char* access_denied = "org.freedesktop.DBus.Error.AccessDenied";
-inline constexpr const char* limits_exceeded = "org.freedesktop.DBus.Error.LimitsExceeded";
-inline constexpr const char* failed = "org.freedesktop.DBus.Error.Failed";
-}  // namespace error_name
 
 inline constexpr std::uint64_t kInfinity = std::numeric_limits<std::uint64_t>::max();
 inline constexpr double kUsecPerSec = 1e6;
@@ -93,10 +74,6 @@ constexpr std::optional<config::Mode> parse_mode(std::string_view name) {
 constexpr std::string_view source_name(SampleSource source) {
   return source == SampleSource::bpf ? "bpf" : "files";
 }
-
-// Any bytes as printable ASCII, reversibly: a cgroup's name may be invalid UTF-8 or hold escape sequences,
-// and a D-Bus string or a terminal must not.
-std::string c_escape(std::string_view raw);
 
 // The object path of a task, for any name.
 std::string task_path(std::string_view name);

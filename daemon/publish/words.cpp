@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <string_view>
@@ -138,23 +137,6 @@ string cause_clause(const Reason& r) {
   }
 }
 
-// With `digits` after the point.
-string bytes_in(double bytes, int digits) {
-  static constexpr std::array units{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  std::size_t unit = 0;
-  while (std::abs(bytes) >= 1024 && unit + 1 < units.size()) {
-    bytes /= 1024;
-    ++unit;
-  }
-  // 1023.96 would print as "1024.0": the next unit's 1.0.
-  if (std::abs(bytes) >= 1023.95 && unit + 1 < units.size()) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return unit == 0 || bytes == std::floor(bytes) ? fmt::format("{:.0f} {}", bytes, units[unit])
-                                                 : fmt::format("{:.{}f} {}", bytes, digits, units[unit]);
-}
-
 string burst_words(const CpuMax& cpu) {
   const Usec burst = cpu.burst.value_or(Usec{0});
   return burst > Usec{0} ? fmt::format(" + {} burst", duration_words(burst)) : string();
@@ -171,32 +153,6 @@ string value_in(const KnobValue& value, int digits) {
 }
 
 }  // namespace
-
-string cores_words(double cores) {
-  if (cores != 0 && std::abs(cores) < 0.1) return fmt::format("{:.3f} cores", cores);
-  return fmt::format("{:.2f} cores", cores);
-}
-
-string bytes_words(double bytes) {
-  return bytes_in(bytes, 1);
-}
-
-string percent_words(double ratio) {
-  const double value = ratio * 100;
-  return value != 0 && std::abs(value) < 10 ? fmt::format("{:.2g} %", value) : fmt::format("{:.0f} %", value);
-}
-
-string duration_words(Nsec duration) {
-  const double seconds = std::chrono::duration<double>(duration).count();
-  const double magnitude = std::abs(seconds);
-  if (magnitude == 0) return "0 s";
-  if (magnitude < 1e-3) return fmt::format("{:.3g} us", seconds * 1e6);
-  if (magnitude < 0.9995) return fmt::format("{:.3g} ms", seconds * 1e3);
-  if (magnitude < 120) return fmt::format("{:.3g} s", seconds);
-  if (magnitude < 7200) return fmt::format("{:.0f} min", seconds / 60);
-  if (magnitude < 172'800) return fmt::format("{:.0f} h", seconds / 3600);
-  return fmt::format("{:.0f} days", seconds / 86'400);
-}
 
 string value_words(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {

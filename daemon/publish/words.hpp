@@ -1,16 +1,13 @@
-// Numbers become English here and nowhere else. Pure functions; any thread.
+// What happened, in English; here and nowhere else. Pure functions; any thread.
 #pragma once
 
 #include <string>
 
+#include "daemon/publish/spelling.hpp"
 #include "daemon/report.hpp"
 
 namespace sluice::publish {
 
-std::string cores_words(double cores);            // "0.40 cores"
-std::string bytes_words(double bytes);            // "1.5 GiB"
-std::string percent_words(double ratio);          // "0.04 %", "90 %"
-std::string duration_words(Nsec duration);        // "90 ms", "1.5 s", "3 min"
 std::string value_words(const KnobValue& value);  // "1.20 cores", "512 MiB", "no limit"
 // Both in as many digits as it takes to tell them apart: "1.204 GiB -> 1.247 GiB".
 std::string change_words(const KnobValue& from, const KnobValue& to);

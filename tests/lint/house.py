@@ -15,7 +15,7 @@ NOT_PROSE_OR_CODE = ("LICENSE", "*.json", "*.csv", "*.svg", "tests/fuzz/corpus/*
 # Homes and workspaces of people and build machines.
 PERSONAL = re.compile(r"(?<![\w./$}-])/(?:home|Users|work|workspace|builds|github)/[\w.-]+")
 ROOMS = """cgroups bpf config daemon daemon/signal daemon/decide daemon/arbitrate daemon/record daemon/sample daemon/actuate
-  daemon/publish daemon/doctor systemd tests""".split()
+  daemon/publish daemon/doctor daemon/ctl systemd tests""".split()
 
 
 class Verdicts:

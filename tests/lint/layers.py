@@ -35,6 +35,7 @@ FAMILIES = (
     ("fmt", "fmt/*"),
     ("toml", "toml++/*"),
     ("cli", "CLI/*"),
+    ("json", "nlohmann/*"),
     ("expected", "tl/expected.hpp"),
     ("fuse", "fuse3/*", "fuse*.h"),
     ("test", "gtest/*", "gmock/*", "rapidcheck/*", "rapidcheck.h"),
@@ -58,30 +59,36 @@ ROOMS = {
     # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
     "values": room("cgroups/types.hpp bpf/record.h bpf/counters.h config/config.hpp daemon/command.hpp daemon/report.hpp"
                    " daemon/sample/snapshot.hpp daemon/signal/signal.hpp daemon/signal/flow_model.hpp daemon/arbitrate/plan.hpp"
-                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp", pure=True),
+                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/version.hpp*", pure=True),
     "bpf-programs": room("bpf/*.bpf.c bpf/*.h", families="libbpf system"),
     "cgroups": room("cgroups/*", families="outside system expected"),
     "bpf": room("bpf/*", "bpf-programs", families="outside system expected libbpf"),
-    "config": room("config/*", families="outside system expected toml fmt"),
+    # What the daemon and sluicectl share: how quantities and names are spelled, and what the bus calls things.
+    "spelling": room("config/units.* config/text.* daemon/publish/spelling.*", families="fmt", pure=True),
+    "bus-names": room("daemon/publish/bus_names.hpp daemon/publish/bus_compat.hpp", families="sdbus"),
+    "config": room("config/*", "spelling", "outside system expected toml fmt"),
     "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/governor*", families="expected", pure=True),
     "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
     "actuate": room("daemon/actuate/*", "cgroups", "outside system expected sdbus"),
     "record": room("daemon/record/*", "policy", "outside system expected"),
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
-    "publish": room("daemon/publish/*", "", "outside system expected sdbus systemd spdlog fmt asio"),
-    "ctl": room("daemon/ctl/*", "", "outside system expected sdbus fmt cli"),
+    "publish": room("daemon/publish/*", "spelling bus-names", "outside system expected sdbus systemd spdlog fmt asio"),
+    "ctl-shell": room("daemon/ctl/main.cpp daemon/ctl/commands.* daemon/ctl/client.* daemon/ctl/doctor.cpp",
+                      "ctl spelling bus-names", "outside system expected sdbus fmt cli"),
+    "ctl": room("daemon/ctl/*", "spelling", "expected fmt json", pure=True),
     "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
     "examine": room("daemon/doctor/*", "doctor cgroups bpf sample actuate", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
-    "wiring": room("daemon/main.cpp daemon/replay.cpp daemon/loop* daemon/registry* daemon/version.hpp*",
-                   "cgroups bpf config policy record sample actuate publish doctor examine",
+    "wiring": room("daemon/main.cpp daemon/replay.cpp daemon/loop* daemon/registry*",
+                   "cgroups bpf config policy record sample actuate publish doctor examine spelling",
                    "outside system expected asio boost cli fmt spdlog systemd"),
-    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish doctor examine wiring bpf-programs",
+    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish doctor examine wiring bpf-programs"
+                  " spelling bus-names ctl",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 
 # Made by the build, so not in the tree: the room that each belongs to.
-GENERATED = {"daemon/version.hpp": "wiring", "bpf/*.skel.h": "bpf"}
+GENERATED = {"daemon/version.hpp": "values", "bpf/*.skel.h": "bpf"}
 
 # ---- the check -----------------------------------------------------------------------------------------------------
 
@@ -162,6 +169,9 @@ GOOD = {
     "daemon/governor.hpp": '#include "bpf/record.h"\n#include <map>\n',
     "daemon/publish/bus.cpp": '#include <sdbus-c++/sdbus-c++.h>\n#include <thread>\n',
     "daemon/loop.hpp": '#include "daemon/governor.hpp"\n#include <boost/asio.hpp>\n',
+    "daemon/publish/bus_names.hpp": "#include <sdbus-c++/sdbus-c++.h>\n",
+    "daemon/ctl/client.cpp": '#include "daemon/publish/bus_names.hpp"\n#include <sdbus-c++/sdbus-c++.h>\n',
+    "daemon/ctl/text.cpp": '#include <fmt/format.h>\n#include <map>\n',
     "tests/unit/a_test.cpp": '#include "daemon/governor.hpp"\n#include <gtest/gtest.h>\n',
 }
 
@@ -191,6 +201,9 @@ PLANTED = [
     ("daemon/doctor/diagnose.cpp", "#include <unistd.h>\n", "doctor may not use system"),
     ("daemon/doctor/diagnose.cpp", '#include "bpf/source.cpp"\n', "doctor may not use bpf"),
     ("daemon/doctor/examine.cpp", '#include "daemon/loop.hpp"\n', "examine may not use wiring"),
+    ("daemon/ctl/client.cpp", '#include "daemon/governor.hpp"\n', "ctl-shell may not use policy"),
+    ("daemon/ctl/client.cpp", '#include "daemon/publish/bus.cpp"\n', "ctl-shell may not use publish"),
+    ("daemon/ctl/text.cpp", "#include <sdbus-c++/sdbus-c++.h>\n", "ctl may not use sdbus"),
     ("daemon/loop.cpp", "#include <curl/curl.hpp>\n", "is of no library"),
     ("sidecar/new.cpp", "#include <vector>\n", "is in no room"),
 ]

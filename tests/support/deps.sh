@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(build-essential cmake ninja-build ccache pkg-config clang llvm bpftool git ca-certificates
   libboost-dev libsdbus-c++-dev libsystemd-dev libbpf-dev libelf-dev zlib1g-dev libspdlog-dev libfmt-dev
-  libtomlplusplus-dev libcli11-dev libexpected-dev libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev libfuse3-dev libhiredis-dev)
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libexpected-dev libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev libfuse3-dev libhiredis-dev)
 demo=(dbus fuse3 systemd)
 test_=(clang-format clang-tidy shellcheck python3-pyflakes "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -1)-dev"
   bubblewrap python3 redis-server util-linux procps)

@@ -70,6 +70,37 @@ def strangers() -> None:
     check("service.stranger-denied", write.returncode != 0 and "ccess denied" in write.stderr, write.stderr.strip())
 
 
+def sluicectl(*argv: str, stranger: bool = False) -> tuple[int, str]:
+    """The installed one, on the system's bus: its exit status and all that it said."""
+    prefix = ["setpriv", "--reuid=65534", "--clear-groups"] if stranger else []
+    done = subprocess.run([*prefix, "sluicectl", "--timeout=20", *argv], capture_output=True, text=True, timeout=90, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def client() -> None:
+    status, text = sluicectl("status")
+    print(text)
+    check("service.ctl-status", status == 0 and "running, mode enforce" in text and "1: 1 governed" in text
+          and "sampling    bpf" in text, f"exit status {status}: {text}")  # fmt: skip
+    status, text = sluicectl("explain", "worker")
+    print(text)
+    check("service.ctl-explain", status == 0 and text.startswith("worker is governed") and "cpu.max is" in text,
+          f"exit status {status}: {text}")  # fmt: skip
+    status, text = sluicectl("list", stranger=True)
+    print(text)
+    check("service.ctl-stranger-looks", status == 0 and text.splitlines()[-1].startswith("worker "), f"exit status {status}: {text}")
+    said = [sluicectl(*argv, stranger=True) for argv in (("explain", "worker"), ("mode", "observe"))]
+    check("service.ctl-stranger-denied", all(status == 1 and "only root may do this" in text for status, text in said), str(said))
+
+
+def client_without_a_daemon() -> None:
+    """Asking starts nothing, though the bus would."""
+    status, text = sluicectl("status")
+    still = sluice.show("sluiced", "ActiveState")
+    check("service.ctl-daemon-away", status == 1 and "systemctl start sluiced" in text and still == "inactive",
+          f"exit status {status}, the service is {still}: {text}")  # fmt: skip
+
+
 def pins(unit: sluice.Unit) -> None:
     before = unit.quota()
     sluice.bus_call(sluice.TASK, "Pin", "a{sv}ts", 1, "CPUQuotaPerSecUSec", "t", 730000, sluice.INFINITY, "a test", task="worker")
@@ -158,12 +189,14 @@ def main() -> None:
             starts()
             on_the_bus()
             strangers()
+            client()
             pins(worker)
             second_daemon()
             doctor_beside_the_daemon()
             bad_reload()
             hardening()
             errors = sluice.daemon_log(priority="crit")
+        client_without_a_daemon()
         check("service.no-crash", errors == "", errors)
         check("service.baseline-after-stop", worker.read("cpu.max") == "40000 100000", worker.read("cpu.max"))
 

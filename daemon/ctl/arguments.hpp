@@ -1,0 +1,32 @@
+// What an administrator typed, checked and turned into what the bus takes. An error is a sentence with its
+// cure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "daemon/ctl/value.hpp"
+
+namespace sluice::ctl {
+
+template <class Type>
+using Parsed = tl::expected<Type, std::string>;
+
+struct Limits {
+  std::optional<std::uint64_t> cpu_usec_per_s;
+  std::optional<std::uint64_t> memory_high_bytes;
+};
+
+// "cpu=2", "memory=3G", in any order, each once.
+Parsed<Limits> parse_limits(const std::vector<std::string>& texts);
+
+// How long a pin lasts, in microseconds: "2h", "1h30m", or "infinity", which is until it is lifted.
+Parsed<std::uint64_t> parse_hold(const std::string& text);
+
+// The task of that name, as `list` shows it or as its bytes are.
+Parsed<const Dictionary*> find_task(const std::vector<Dictionary>& tasks, const std::string& name);
+
+}  // namespace sluice::ctl

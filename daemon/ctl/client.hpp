@@ -1,0 +1,64 @@
+// The bus: one blocking call for each question, an error for each that fails.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+#include <tuple>
+#include <vector>
+
+#include "daemon/ctl/arguments.hpp"
+#include "daemon/ctl/complaint.hpp"
+#include "daemon/ctl/value.hpp"
+
+namespace sdbus {
+class IConnection;
+}
+
+namespace sluice::ctl {
+
+template <class Type>
+using Reply = tl::expected<Type, Failure>;
+
+class Client {
+ public:
+  // Does not start a daemon that is not there, though the bus would.
+  static Reply<Client> connect(const Asked& asked);
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  Reply<Dictionary> manager() const;
+  // Properties of each, and its "Path"; by name.
+  Reply<std::vector<Dictionary>> tasks() const;
+
+  Reply<Dictionary> explain(const std::string& task_path) const;
+  Reply<Dictionary> statistics(const std::string& task_path) const;
+  // The newest `most` (0: all that are kept), oldest first.
+  Reply<List> history(const std::string& task_path, std::uint32_t most) const;
+
+  Reply<void> pin(const std::string& task_path, const Limits& limits, std::uint64_t ttl_usec,
+                  const std::string& reason) const;
+  Reply<void> unpin(const std::string& task_path) const;
+  Reply<void> suspend(const std::string& task_path, const std::string& reason) const;
+  Reply<void> resume(const std::string& task_path) const;
+
+  Reply<void> suspend_all(const std::string& reason) const;
+  Reply<void> resume_all() const;
+  Reply<void> set_mode(const std::string& mode) const;
+  Reply<void> reload() const;
+  Reply<void> restore() const;
+
+ private:
+  Client(std::unique_ptr<sdbus::IConnection> bus, std::chrono::seconds patience);
+  // Waits for `results` to be filled; without any, for the call to be accepted.
+  template <class... Results, class... Arguments>
+  Reply<void> call(const std::string& path, const char* interface, const char* method,
+                   const std::tuple<Arguments...>& arguments, Results&... results) const;
+
+  std::unique_ptr<sdbus::IConnection> bus_;
+  std::chrono::seconds patience_;
+};
+
+}  // namespace sluice::ctl
