@@ -114,6 +114,15 @@ struct ScheduleEntry {
   bool operator==(const ScheduleEntry&) const = default;
 };
 
+// What the task needed at this time of earlier seasons says what it will need: "on" raises the quota ahead of
+// it.
+enum class ForecastMode : std::uint8_t { off, forecast_only, on };
+struct Forecast {
+  ForecastMode mode = ForecastMode::off;
+  Duration season = 24h;  // after which the load repeats its shape, 10 min .. 7 days
+  bool operator==(const Forecast&) const = default;
+};
+
 // What a task may inherit from its class; each unset field falls back to the built-in default.
 struct TaskPolicy {
   double weight = 100;      // cgroup's scale, 1 .. 10000
@@ -122,6 +131,7 @@ struct TaskPolicy {
   Cpu cpu;
   Memory memory;
   std::vector<ScheduleEntry> schedule{};  // at most 64
+  Forecast forecast{};
 };
 
 struct Task {

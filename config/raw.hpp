@@ -75,6 +75,11 @@ struct RawScheduleEntry {
   Slot<double> min, max;
 };
 
+struct RawForecast {
+  Slot<ForecastMode> mode;
+  Slot<Duration> season;
+};
+
 struct RawPolicy {
   Slot<double> weight;
   Slot<std::int64_t> priority;
@@ -82,6 +87,7 @@ struct RawPolicy {
   RawCpu cpu;
   RawMemory memory;
   Slot<std::vector<RawScheduleEntry>> schedule;
+  RawForecast forecast;
 };
 
 struct RawTask {

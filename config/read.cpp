@@ -228,6 +228,14 @@ void read_schedule(Section& in, Slot<std::vector<RawScheduleEntry>>& slot) {
   }
 }
 
+void read_forecast(Section& in, RawForecast& forecast) {
+  in.value("mode", forecast.mode,
+           OneOf<ForecastMode>{{{"off", ForecastMode::off},
+                                {"forecast-only", ForecastMode::forecast_only},
+                                {"on", ForecastMode::on}}});
+  in.value("season", forecast.season, InRange<Duration>{kDuration, 10min, 7 * 24h});
+}
+
 void read_policy(Section& in, RawPolicy& policy) {
   in.value("weight", policy.weight, InRange<double>{kNumber, 1, 10000});
   in.value("priority", policy.priority, InRange<std::int64_t>{kWhole, -1000, 1000});
@@ -235,6 +243,7 @@ void read_policy(Section& in, RawPolicy& policy) {
   in.table("cpu", [&](Section& cpu) { read_cpu(cpu, policy.cpu); });
   in.table("memory", [&](Section& memory) { read_memory(memory, policy.memory); });
   read_schedule(in, policy.schedule);
+  in.table("forecast", [&](Section& forecast) { read_forecast(forecast, policy.forecast); });
 }
 
 void read_task(Section& in, RawTask& task) {

@@ -147,6 +147,9 @@ TaskPolicy resolve_policy(const Layers<RawPolicy>& in, Report& report) {
   out.cpu = resolve_cpu(in.part(&RawPolicy::cpu), report);
   out.memory = resolve_memory(in.part(&RawPolicy::memory), report);
   out.schedule = resolve_schedule(in, report);
+  const auto forecast = in.part(&RawPolicy::forecast);
+  forecast.take(out.forecast.mode, &RawForecast::mode);
+  forecast.take(out.forecast.season, &RawForecast::season);
   return out;
 }
 

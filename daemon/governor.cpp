@@ -44,6 +44,10 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   if (task.load_new && in.load_valid) in.new_load = &*task.load;
   in.memory_stalled = memory_is_the_cure(task.cause.now);
   in.flow = &task.flow;
+  if (task.forecaster && task.forecaster->latest.acts()) {
+    in.forecast_cores = task.forecaster->latest.cores;
+    in.forecast_floor_cores = task.forecaster->latest.floor_cores;
+  }
   return in;
 }
 
@@ -344,6 +348,7 @@ void govern(Tick& t) {
     expire(t, task);
     if (t.full()) follow_schedule(t, task);
     if (each.seen) take_sample(t, task, *each.seen);
+    if (t.full()) follow_forecast(t, task);
     const Bounds bounds = bounds_of(task, context);
     if (t.full()) watch_harm(t, task, bounds);
     if (enforcing) plan_release(t, task);
@@ -370,6 +375,7 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   t.state.events_total += input.events.size();
 
   take_receipts(t);
+  recall_profiles(t);
   if (t.full()) {
     settle_tasks(t);
   } else {

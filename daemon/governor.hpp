@@ -26,12 +26,13 @@ struct Input {
   enum class Kind : std::uint8_t { full, event };
   Kind kind = Kind::full;
   MonotonicTime now{};
-  WallClock wall{};  // for schedules only; all else goes by `now`
+  WallClock wall{};  // for schedules and forecasts only; all else goes by `now`
   NodeFacts node;
   std::vector<Observation> tasks;
   std::vector<ThrottleEvent> events;
   std::vector<Receipt> receipts;
   std::vector<Command> commands;
+  std::vector<NamedProfile> profiles{};  // what an earlier run of the daemon has learned; in the first tick
 };
 
 struct Outcome {
@@ -48,6 +49,9 @@ tl::expected<void, CommandError> check_command(const Command& command, const Rep
 // After a new configuration: overrides made over D-Bus (bounds, mode) give way to it; pins and suspensions
 // stay.
 void config_reloaded(State& state);
+
+// All that was learned for forecasts, of tasks that are there and that are not: to be kept on disk.
+std::vector<NamedProfile> profiles_of(const State& state);
 
 // The plan that gives every task its baseline back: on stop, and on Restore.
 Plan restore_plan(const State& state);

@@ -106,11 +106,14 @@ void follow_facts(const Tick& t, TaskState& task, const TaskFacts& facts) {
 }
 
 void drop_unlisted(Tick& t) {
-  std::erase_if(t.state.tasks, [&](const auto& entry) {
-    if (entry.second.listed_tick == t.state.ticks) return false;
-    t.notice(Notice::Kind::task_removed, entry.second);
-    return true;
-  });
+  auto& tasks = t.state.tasks;
+  for (auto next = tasks.begin(); next != tasks.end();) {
+    const auto task = next++;
+    if (task->second.listed_tick == t.state.ticks) continue;
+    keep_profile(t, task->second);
+    t.notice(Notice::Kind::task_removed, task->second);
+    tasks.erase(task);
+  }
 }
 
 void order_by_name(std::map<CgroupId, TaskState>& tasks) {

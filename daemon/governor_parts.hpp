@@ -47,6 +47,11 @@ void list_tasks(Tick& t);
 void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
 void take_receipts(Tick& t);
+
+// What earlier seasons say.
+void recall_profiles(Tick& t);
+void keep_profile(Tick& t, TaskState& task);
+void follow_forecast(Tick& t, TaskState& task);
 bool governable(const Tick& t, const TaskState& task);
 
 // The circuit breaker.

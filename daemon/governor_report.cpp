@@ -98,6 +98,7 @@ void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskR
   r.scheduled = task.scheduled;
   if (task.bounds.cpu_min_cores) r.scheduled.min.reset();
   if (task.bounds.cpu_max_cores) r.scheduled.max.reset();
+  if (task.forecaster) r.forecast = task.forecaster->latest;
   r.memory_min = static_cast<Bytes>(bounds.memory_min);
   r.memory_max = static_cast<Bytes>(bounds.memory_max);
   r.cpu_reason = task.cpu.reason;

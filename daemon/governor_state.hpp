@@ -11,6 +11,7 @@
 #include "daemon/command.hpp"
 #include "daemon/decide/cause.hpp"
 #include "daemon/decide/cpu.hpp"
+#include "daemon/decide/forecast.hpp"
 #include "daemon/decide/memory.hpp"
 #include "daemon/decide/ring.hpp"
 #include "daemon/report.hpp"
@@ -100,11 +101,13 @@ struct TaskState {
   MonotonicTime yield_until{};  // to a foreign writer
   Ring<MonotonicTime> resets;   // the baseline came back by another hand
   std::uint64_t writes_total = 0, drift_total = 0;
+  std::optional<Forecaster> forecaster;  // none: its policy wants none
 };
 
 struct State {
   std::map<CgroupId, TaskState> tasks;
-  std::optional<config::Mode> mode;  // by SetMode; none: the config's
+  std::map<std::string, SeasonProfile, std::less<>> profiles;  // of tasks that are not there, by name
+  std::optional<config::Mode> mode;                            // by SetMode; none: the config's
   config::Mode mode_before = config::Mode::enforce;
   bool suspended = false;
   std::string suspend_reason;

@@ -9,6 +9,7 @@
 #include "daemon/arbitrate/plan.hpp"
 #include "daemon/command.hpp"
 #include "daemon/decide/diagnosis.hpp"
+#include "daemon/decide/season.hpp"
 #include "daemon/sample/snapshot.hpp"
 #include "daemon/signal/flow_model.hpp"
 #include "daemon/signal/signal.hpp"
@@ -91,6 +92,7 @@ struct TaskReport {
   MemoryLimit memory_high, memory_baseline;
   double cpu_min_cores = 0, cpu_max_cores = 0;
   Scheduled scheduled;  // what of them its schedule has set
+  Forecast forecast;
   Bytes memory_min = 0, memory_max = 0;
 
   Reason cpu_reason, memory_reason;  // of the last change of each knob

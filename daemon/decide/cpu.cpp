@@ -92,6 +92,10 @@ double price(const CpuInput& in) {
   return kPrice * (std::exp(exponent) - 1) / std::max(1e-3, 1 - spent);
 }
 
+std::uint32_t kept_for_raises(const CpuInput& in) {
+  return std::max(1U, std::min(kWritesForRaises, in.writes_per_minute / 4));
+}
+
 Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand, double wanted) {
   Reason r;
   r.rule = rule;
@@ -144,9 +148,8 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
 }
 
-}  // namespace
-
-Intent decide_cpu(const CpuInput& in, const CpuState& s) {
+// By what is there now, whatever a forecast says.
+Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   const bool unlimited = std::isinf(in.quota_cores);
   const double quota = unlimited ? in.max_cores : in.quota_cores;
   const double arrival = mean_arrival(s);
@@ -180,8 +183,9 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   // nothing would tell later whether the quota is too small.
   const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
   const bool observed = seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
-  const auto reserve = std::max(1U, std::min(kWritesForRaises, in.writes_per_minute / 4));
-  if (!evidence || !observed || (!s.backlog_known && s.binding_since) || in.writes_left <= reserve) return {};
+  if (!evidence || !observed || (!s.backlog_known && s.binding_since) ||
+      in.writes_left <= kept_for_raises(in))
+    return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   // With whole steps what is left must have room: its quota would not be a little short, but a step.
   const double room = in.step_cores > 0 ? std::min(fit / kShrinkMax, usable) : fit;
@@ -192,6 +196,27 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
   return {room, reason_of(rule, in, s, arrival, room)};
+}
+
+// A forecast raises, and keeps from cuts. It is in no hurry: the last writes are for the load that is there.
+Intent with_forecast(const CpuInput& in, const CpuState& s, Intent intent) {
+  const double floor = std::min(in.forecast_floor_cores, in.max_cores);
+  const double quota = std::min(in.quota_cores, in.max_cores);
+  if (intent.changes()) {
+    if (intent.value >= floor) return intent;
+    if (intent.value < quota && floor >= kShrinkMax * quota) return {};
+    intent.value = floor;
+    intent.reason.clamped_forecast = true;
+    return intent;
+  }
+  if (floor <= kRaiseMin * quota || in.memory_stalled || in.writes_left <= kept_for_raises(in)) return {};
+  return {floor, reason_of(Rule::forecast, in, s, in.forecast_cores, floor)};
+}
+
+}  // namespace
+
+Intent decide_cpu(const CpuInput& in, const CpuState& s) {
+  return with_forecast(in, s, decide_by_present(in, s));
 }
 
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& s) {

@@ -105,6 +105,10 @@ struct CpuInput {
   // The task's time goes into memory stalls or reclaim: memory is the cure, so CPU is given no sooner than
   // the deadline demands.
   bool memory_stalled = false;
+  // What the quota is not to be cut below, and is raised to before the load is there; 0: no forecast that
+  // acts.
+  double forecast_floor_cores = 0;
+  double forecast_cores = 0;  // what is expected
   // Work per byte, and from it backlog and arrivals as work; none of it without sockets, or until learned.
   const FlowEstimate* flow = nullptr;
 };

@@ -17,6 +17,7 @@ enum class Rule : std::uint8_t {
   cpu_surplus,      // lowered: unused quota has paid for the write
   cpu_idle,         // lowered to the minimum: nothing ran
   cpu_undo,         // restored: a recent cut was wrong
+  forecast,         // raised: this time of earlier seasons needed more
   memory_probe,     // lowered: pressure under target
   memory_pressure,  // raised: pressure over target
   memory_refault,   // raised: the working set came back
@@ -51,6 +52,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "cpu-idle";
     case Rule::cpu_undo:
       return "cpu-undo";
+    case Rule::forecast:
+      return "forecast";
     case Rule::memory_probe:
       return "memory-probe";
     case Rule::memory_pressure:
@@ -97,8 +100,9 @@ struct Reason {
   bool clamped_min = false;
   bool clamped_max = false;
   bool clamped_capacity = false;
-  bool clamped_step = false;  // up to whole steps
-  bool clamped_rate = false;  // by the rate policies of its direction, or their stabilization
+  bool clamped_step = false;      // up to whole steps
+  bool clamped_forecast = false;  // up to what a forecast says
+  bool clamped_rate = false;      // by the rate policies of its direction, or their stabilization
   bool operator==(const Reason&) const = default;
 };
 

@@ -31,6 +31,19 @@ string schedule_words(const Scheduled& s) {
   return bound(s.min, "minimum") + bound(s.max, "maximum");
 }
 
+// " It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): the quota stays at 1.05 or more."
+string forecast_words(const Forecast& f) {
+  if (f.mode == config::ForecastMode::off) return {};
+  if (f.seasons == 0) return " This time of its season was not seen yet: no forecast.";
+  string text =
+      fmt::format(" It is expected to need {} ({} {} seen, off by {} of late)", cores_words(f.cores),
+                  f.seasons, f.seasons == 1 ? "season" : "seasons", percent_words(f.error_ratio));
+  if (f.acts()) return text + fmt::format(": its quota stays at {} at least.", cores_words(f.floor_cores));
+  if (f.trust == ForecastTrust::learning) return text + ", which is too little to go by yet.";
+  if (f.trust == ForecastTrust::inaccurate) return text + ", which is too far off to go by.";
+  return text + ", which is only told: forecast.mode is \"forecast-only\".";
+}
+
 string share(const std::optional<double>& value) {
   return value ? percent_words(*value) + " of the time" : "some of the time";
 }
@@ -84,7 +97,7 @@ string explanation(const TaskReport& t, MonotonicTime now) {
       fmt::format(".\ncpu.max is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.cpu_max),
                   ago(t.cpu_changed_at), reason_words(Knob::cpu_max, t.cpu_reason),
                   cores_words(t.cpu_min_cores), cores_words(t.cpu_max_cores), value_words(t.cpu_baseline));
-  text += schedule_words(t.scheduled);
+  text += schedule_words(t.scheduled) + forecast_words(t.forecast);
   if (t.cpu_usage_cores) text += fmt::format(" It uses {}", cores_words(*t.cpu_usage_cores));
   if (t.cpu_usage_cores && t.cpu_demand_cores)
     text += fmt::format(" and would use {}", cores_words(*t.cpu_demand_cores));

@@ -48,6 +48,7 @@ string clamp_names(const Reason& reason) {
   if (reason.clamped_max) names.push_back("max");
   if (reason.clamped_capacity) names.push_back("capacity");
   if (reason.clamped_step) names.push_back("step");
+  if (reason.clamped_forecast) names.push_back("forecast");
   if (reason.clamped_rate) names.push_back("rate");
   return fmt::format("{}", fmt::join(names, ","));
 }
@@ -134,6 +135,17 @@ void add_schedule(const Scheduled& s, Entries& e) {
   }
 }
 
+void add_forecast(const Forecast& f, Entries& e) {
+  if (f.mode == config::ForecastMode::off) return;
+  e.add("ForecastTrust", string(to_string(f.trust)));
+  e.add("ForecastActs", f.acts());
+  e.add("ForecastSeasons", f.seasons);
+  if (f.seasons == 0) return;
+  e.add("ForecastCPUPerSecUSec", usec_value(f.cores));
+  e.add("ForecastCPUFloorPerSecUSec", usec_value(f.floor_cores));
+  e.add("ForecastErrorRatio", f.error_ratio);
+}
+
 }  // namespace
 
 compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now) {
@@ -167,6 +179,7 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
   e.add("CPUPressureRatio", cpu.pressure_ratio);
   e.until("CPUNextLookUSec", task.cpu_looks_again_at, now);
   add_schedule(task.scheduled, e);
+  add_forecast(task.forecast, e);
 
   e.add("MemoryRule", string(to_string(memory.rule)));
   e.add("MemoryCause", string(to_string(memory.cause)));

@@ -26,6 +26,7 @@ string clamps(const Reason& reason, bool memory) {
   if (reason.clamped_min) by.push_back("the minimum");
   if (reason.clamped_max) by.push_back("the maximum");
   if (reason.clamped_capacity) by.push_back("the node's capacity");
+  if (reason.clamped_forecast) by.push_back("its forecast");
   if (reason.clamped_rate) by.push_back("its rate policy");
   if (by.empty() && !reason.clamped_step) return {};
   string text =
@@ -63,6 +64,8 @@ string why_cpu(const Reason& r) {
       return "nothing has run";
     case Rule::cpu_undo:
       return "the last cut was wrong: since then " + throttled_words(r) + demand;
+    case Rule::forecast:
+      return fmt::format("it will need {}, as at this time of earlier seasons", cores_words(r.demand_cores));
     default:
       return {};
   }

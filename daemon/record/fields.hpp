@@ -90,6 +90,18 @@ void fields(auto& archive, Is<WallClock> auto& v) {
   auto& [since_epoch, utc_offset] = v;
   archive(since_epoch, utc_offset);
 }
+void fields(auto& archive, Is<SeasonProfile::Bucket> auto& v) {
+  auto& [mean_cores, spread_cores, seasons] = v;
+  archive(mean_cores, spread_cores, seasons);
+}
+void fields(auto& archive, Is<SeasonProfile> auto& v) {
+  auto& [season, buckets, error_ratio, compared, seen_at] = v;
+  archive(season, buckets, error_ratio, compared, seen_at);
+}
+void fields(auto& archive, Is<NamedProfile> auto& v) {
+  auto& [task, profile] = v;
+  archive(task, profile);
+}
 void fields(auto& archive, Is<Receipt> auto& v) {
   auto& [id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at] =
       v;
@@ -172,9 +184,13 @@ void fields(auto& archive, Is<config::ScheduleEntry> auto& v) {
   auto& [calendar, length, min_cores, max_cores] = v;
   archive(calendar, length, min_cores, max_cores);
 }
+void fields(auto& archive, Is<config::Forecast> auto& v) {
+  auto& [mode, season] = v;
+  archive(mode, season);
+}
 void fields(auto& archive, Is<config::TaskPolicy> auto& v) {
-  auto& [weight, priority, max_delay, cpu, memory, schedule] = v;
-  archive(weight, priority, max_delay, cpu, memory, schedule);
+  auto& [weight, priority, max_delay, cpu, memory, schedule, forecast] = v;
+  archive(weight, priority, max_delay, cpu, memory, schedule, forecast);
 }
 void fields(auto& archive, Is<config::Task> auto& v) {
   auto& [match_unit, match_cgroup, name, class_name, policy, origin] = v;
@@ -190,10 +206,10 @@ void fields(auto& archive, Is<config::Config> auto& v) {
 void fields(auto& archive, Is<Reason> auto& v) {
   auto& [rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
          throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-         clamped_capacity, clamped_step, clamped_rate] = v;
+         clamped_capacity, clamped_step, clamped_forecast, clamped_rate] = v;
   archive(rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,
           throttled_ratio, pressure_ratio, refaults_per_second, steal_scan_ratio, clamped_min, clamped_max,
-          clamped_capacity, clamped_step, clamped_rate);
+          clamped_capacity, clamped_step, clamped_forecast, clamped_rate);
 }
 void fields(auto& archive, Is<Write> auto& v) {
   auto& [id, knob, value, reason, caused_at] = v;

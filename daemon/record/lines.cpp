@@ -63,12 +63,16 @@ std::string plan_bytes(const Plan& plan) {
   return bytes;
 }
 
+std::string sealed(std::string line) {
+  const std::string sum = checksum(line);
+  return std::move(line) + " #" + sum + "\n";
+}
+
 // ---- writing --------------------------------------------------------------------------------------------
 
 std::string LineWriter::finish(std::string line) {
   ++number_;
-  const std::string sum = checksum(line);
-  return std::move(line) + " #" + sum + "\n";
+  return sealed(std::move(line));
 }
 
 std::string LineWriter::header(const Header& header) {
@@ -89,8 +93,8 @@ std::string LineWriter::line(const TickEntry& entry) {
   std::string line = "tick";
   Encoder out(line);
   // All of an input: a field that is added to it does not compile here.
-  const auto& [kind, now, wall, node, observations, events, receipts, commands] = entry.input;
-  out(number_, kind, now, wall, node, events, receipts, commands);
+  const auto& [kind, now, wall, node, observations, events, receipts, commands, profiles] = entry.input;
+  out(number_, kind, now, wall, node, events, receipts, commands, profiles);
   tasks(line, observations);
   out(entry.plan);
   forget_absent(known_, entry.input);
@@ -126,7 +130,7 @@ std::string LineWriter::line(const EndEntry& entry) {
 
 // ---- reading --------------------------------------------------------------------------------------------
 
-tl::expected<std::string_view, std::string> LineReader::body(std::string_view line) {
+tl::expected<std::string_view, std::string> unsealed(std::string_view line) {
   if (line.size() < kSumDigits + 2 || line.substr(line.size() - kSumDigits - 2, 2) != " #")
     return tl::unexpected<std::string>("no checksum at the end of the line");
   const auto body = line.substr(0, line.size() - kSumDigits - 2);
@@ -138,7 +142,7 @@ tl::expected<std::string_view, std::string> LineReader::body(std::string_view li
 tl::expected<Header, std::string> LineReader::header(std::string_view line) {
   if (!line.starts_with(std::string(kMagic) + " "))
     return tl::unexpected<std::string>("this is no recording of Sluice");
-  const auto content = body(line);
+  const auto content = unsealed(line);
   if (!content) return tl::unexpected(content.error());
   Decoder in(content->substr(kMagic.size()));
   Header h;
@@ -151,7 +155,7 @@ tl::expected<Header, std::string> LineReader::header(std::string_view line) {
 }
 
 tl::expected<Entry, std::string> LineReader::entry(std::string_view line) {
-  const auto content = body(line);
+  const auto content = unsealed(line);
   if (!content) return tl::unexpected(content.error());
   const std::size_t space = std::min(content->find(' '), content->size());
   const auto kind = content->substr(0, space);
@@ -172,7 +176,8 @@ tl::expected<Entry, std::string> LineReader::entry(std::string_view line) {
   } else if (kind == "tick") {
     auto& tick = entry.emplace<TickEntry>();
     Input& input = tick.input;
-    in(input.kind, input.now, input.wall, input.node, input.events, input.receipts, input.commands);
+    in(input.kind, input.now, input.wall, input.node, input.events, input.receipts, input.commands,
+       input.profiles);
     tasks(in, input);
     in(tick.plan);
     if (in.good() && !config_seen_) in.fail("a tick before any configuration");

@@ -43,7 +43,6 @@ class LineReader {
   tl::expected<Entry, std::string> entry(std::string_view line);
 
  private:
-  tl::expected<std::string_view, std::string> body(std::string_view line);
   void tasks(Decoder& in, Input& input);
 
   std::uint64_t number_ = 0;
@@ -51,6 +50,11 @@ class LineReader {
   bool config_seen_ = false;
   std::map<CgroupId, Known> known_;
 };
+
+// A line with its checksum and newline; and what is before the checksum of one without its newline, if it
+// fits.
+std::string sealed(std::string line);
+tl::expected<std::string_view, std::string> unsealed(std::string_view line);
 
 // The same plan gives the same bytes.
 std::string plan_bytes(const Plan& plan);

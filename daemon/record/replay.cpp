@@ -84,6 +84,7 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
   input.wall = entry.input.wall;
   input.node = entry.input.node;
   input.commands = entry.input.commands;
+  input.profiles = entry.input.profiles;
   input.receipts = std::exchange(receipts_, {});
   for (const auto& e : entry.input.events) {
     if (!grants_more(e.id, then)) input.events.push_back(e);

@@ -59,7 +59,8 @@ ROOMS = {
     # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
     "values": room("cgroups/types.hpp bpf/record.h bpf/counters.h config/config.hpp daemon/command.hpp daemon/report.hpp"
                    " daemon/sample/snapshot.hpp daemon/signal/signal.hpp daemon/signal/flow_model.hpp daemon/arbitrate/plan.hpp"
-                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/version.hpp*", pure=True),
+                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/decide/season.hpp"
+                   " daemon/version.hpp*", pure=True),
     "bpf-programs": room("bpf/*.bpf.c bpf/*.h", families="libbpf system"),
     "cgroups": room("cgroups/*", families="outside system expected"),
     "bpf": room("bpf/*", "bpf-programs", families="outside system expected libbpf"),

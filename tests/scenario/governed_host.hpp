@@ -78,6 +78,7 @@ class GovernedHost {
   State state;
   Report report;
   std::vector<Command> commands;
+  std::vector<NamedProfile> profiles;
   std::chrono::seconds wall_at_start{};            // since the epoch, in UTC
   std::function<Receipt(const Write&)> intercept;  // faults
   std::function<void(Observation&)> distort;       // what the governor is told of a task
@@ -96,6 +97,7 @@ class GovernedHost {
     in.events = std::exchange(events_, {});
     in.receipts = std::exchange(receipts_, {});
     in.commands = std::exchange(commands, {});
+    in.profiles = std::exchange(profiles, {});
     if (kind == Input::Kind::full) {
       for (const auto& f : facts_) {
         in.tasks.push_back({f, host.sample(f.id)});

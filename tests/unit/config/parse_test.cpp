@@ -56,6 +56,7 @@ void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
   EXPECT_EQ(a.memory.writes_per_minute, b.memory.writes_per_minute);
   EXPECT_EQ(a.memory.scaling, b.memory.scaling);
   EXPECT_EQ(a.schedule, b.schedule);
+  EXPECT_EQ(a.forecast, b.forecast);
 }
 
 void expect_equal(const Node& a, const Node& b) {
@@ -127,6 +128,9 @@ TEST(Parse, EveryKeyArrives) {
     calendar = "2027-1-1 0/6:30:15 UTC"
     for = "90s"
     max = 2
+    [task.forecast]
+    mode = "forecast-only"
+    season = "7d"
   )");
   expect_equal(config.node,
                {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
@@ -157,7 +161,8 @@ TEST(Parse, EveryKeyArrives) {
                                .utc = true},
                               90s,
                               {},
-                              2}}});
+                              2}},
+                .forecast = {ForecastMode::forecast_only, 7 * 24h}});
 }
 
 TEST(Parse, ATaskInheritsFromItsClassKeyByKey) {
@@ -222,6 +227,20 @@ TEST(Parse, AScheduleIsOneKeyAndIsInheritedWhole) {
   ASSERT_EQ(config.tasks.at(1).policy.schedule.size(), 2U);
   EXPECT_EQ(config.tasks[1].policy.schedule[0].length, 24h);
   EXPECT_EQ(config.tasks[1].policy.schedule[0].min_cores, std::nullopt);
+}
+
+TEST(Parse, AForecastIsInheritedKeyByKey) {
+  const auto config = good(R"(
+    class.stream.forecast.mode = "on"
+    [[task]]
+    match.unit = "a.service"
+    class = "stream"
+    forecast.season = "10m"
+    [[task]]
+    match.unit = "b.service"
+  )");
+  EXPECT_EQ(config.tasks.at(0).policy.forecast, (Forecast{ForecastMode::on, 10min}));
+  EXPECT_EQ(config.tasks.at(1).policy.forecast, (Forecast{ForecastMode::off, 24h}));
 }
 
 TEST(Parse, LaterSourcesWinKeyByKey) {
@@ -316,9 +335,9 @@ TEST(Shipped, DocumentsTheDefaults) {
 // The keys that the parser lists when it meets a strange one are all explained in the shipped file.
 TEST(Shipped, DocumentsEveryKey) {
   const auto text = shipped();
-  for (const auto* table :
-       {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]", "[class.a.cpu.scale_up]",
-        "[[class.a.schedule]]", "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
+  for (const auto* table : {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]",
+                            "[class.a.cpu.scale_up]", "[[class.a.schedule]]", "[class.a.forecast]",
+                            "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
     const auto answers =
         problems(std::string(table) +
                  (std::string_view(table).ends_with("match") ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
@@ -328,7 +347,7 @@ TEST(Shipped, DocumentsEveryKey) {
     for (auto open = answer.find('\'', answer.find("known are")); open != std::string::npos; ++keys) {
       const auto close = answer.find('\'', open + 1);
       const auto key = answer.substr(open + 1, close - open - 1);
-      const bool is_table = key == "cpu" || key == "memory" || key == "schedule";
+      const bool is_table = key == "cpu" || key == "memory" || key == "schedule" || key == "forecast";
       EXPECT_NE(text.find(is_table ? "." + key + "]" : key + " = "), std::string::npos)
           << key << " in " << table;
       open = answer.find('\'', close + 1);

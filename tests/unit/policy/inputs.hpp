@@ -39,6 +39,7 @@ class Bench {
   std::vector<ThrottleEvent> events;
   std::vector<Receipt> receipts;
   std::vector<Command> commands;
+  std::vector<NamedProfile> profiles;
   bool auto_receipts = true;
 
   Sample& add(std::uint64_t id, CpuMax cpu = {}, MemoryLimit memory = {}, std::size_t config_index = 0) {
@@ -113,6 +114,7 @@ class Bench {
     in.events = std::exchange(events, {});
     in.receipts = std::exchange(receipts, {});
     in.commands = std::exchange(commands, {});
+    in.profiles = std::exchange(profiles, {});
     if (kind == Input::Kind::full) {
       for (auto& [id, o] : tasks) {
         if (o.sample) o.sample->read_at = now;

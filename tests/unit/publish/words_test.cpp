@@ -186,6 +186,31 @@ TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
   EXPECT_EQ(reason_words(Knob::cpu_max, down), "its schedule sets a smaller maximum for now");
 }
 
+TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
+  TaskReport t;
+  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("forecast")));
+  t.forecast.mode = config::ForecastMode::on;
+  EXPECT_THAT(explanation(t, 20s), HasSubstr(" This time of its season was not seen yet: no forecast."));
+  t.forecast = {config::ForecastMode::on, ForecastTrust::trusted, 1.2, 1.05, 0.08, 4};
+  EXPECT_THAT(explanation(t, 20s),
+              HasSubstr(" It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): its quota "
+                        "stays at 1.05 cores at least."));
+  t.forecast.mode = config::ForecastMode::forecast_only;
+  EXPECT_THAT(explanation(t, 20s),
+              HasSubstr("of late), which is only told: forecast.mode is \"forecast-only\"."));
+  t.forecast.trust = ForecastTrust::inaccurate;
+  t.forecast.seasons = 1;
+  EXPECT_THAT(explanation(t, 20s),
+              HasSubstr("(1 season seen, off by 8 % of late), which is too far off to go by."));
+  t.forecast.trust = ForecastTrust::learning;
+  EXPECT_THAT(explanation(t, 20s), HasSubstr("of late), which is too little to go by yet."));
+  const Reason up{.rule = Rule::forecast, .demand_cores = 1.2};
+  EXPECT_EQ(reason_words(Knob::cpu_max, up), "it will need 1.20 cores, as at this time of earlier seasons");
+  const Reason held{.rule = Rule::cpu_surplus, .wanted = 0.4, .clamped_forecast = true};
+  EXPECT_THAT(reason_words(Knob::cpu_max, held),
+              HasSubstr("it wanted 0.40 cores, and its forecast limits that"));
+}
+
 TEST(Words, EveryRuleHasItsOwnWords) {
   for (int i = 0; i <= static_cast<int>(Rule::released); ++i) {
     Reason reason;

@@ -83,7 +83,7 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
   };
   record::TickEntry e;
   Input& in = e.input;
-  filler(in.kind, in.now, in.wall, in.node, in.events, in.receipts, in.commands);
+  filler(in.kind, in.now, in.wall, in.node, in.events, in.receipts, in.commands, in.profiles);
   filler.fill(e.plan);
   for (std::uint64_t id = 1; id <= tasks; ++id) {
     if (filler.dice(5) == 0) continue;
@@ -118,7 +118,7 @@ std::string bytes_of(const T&... values) {
 }
 inline std::string bytes_of_tick(const record::TickEntry& e) {
   std::string bytes = bytes_of(e.input.kind, e.input.now, e.input.wall, e.input.node, e.input.events,
-                               e.input.receipts, e.input.commands, e.plan);
+                               e.input.receipts, e.input.commands, e.input.profiles, e.plan);
   for (const auto& o : e.input.tasks) bytes += bytes_of(o.facts, o.sample);
   return bytes;
 }

@@ -1,0 +1,290 @@
+#include "daemon/decide/forecast.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "daemon/decide/cpu.hpp"
+
+namespace sluice {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using namespace std::chrono_literals;
+
+// A task that is looked at once a second.
+struct Watched {
+  explicit Watched(seconds season) : profile(empty_profile(season)) {}
+
+  SeasonProfile profile;
+  SeasonWatch watch;
+  MonotonicTime at = 1h;
+  WallClock wall{};
+  double used_seconds = 0;
+  bool credible = true;
+
+  // `cores` of the time since the epoch, as UTC shows it.
+  void run(seconds length, const std::function<double(seconds)>& cores) {
+    for (seconds s{}; s < length; ++s) {
+      used_seconds += cores(wall.since_epoch);
+      ++wall.since_epoch;
+      at += 1s;
+      look();
+    }
+  }
+  void run(seconds length, double cores) {
+    run(length, [&](seconds) { return cores; });
+  }
+  void look() {
+    observe_season({at, wall, Usec{static_cast<std::int64_t>(used_seconds * 1e6)}, credible}, profile, watch);
+  }
+  Forecast soon(seconds ahead = 2s) const { return forecast(profile, watch, wall, ahead, true); }
+  std::size_t learned() const {
+    return static_cast<std::size_t>(std::count_if(profile.buckets.begin(), profile.buckets.end(),
+                                                  [](const auto& b) { return b.seasons > 0; }));
+  }
+};
+
+// Two cores from 9:00 to 17:00, else a tenth.
+double office(seconds since_epoch) {
+  const auto hour = since_epoch % 24h / 1h;
+  return hour >= 9 && hour < 17 ? 2 : 0.1;
+}
+
+TEST(Forecast, BucketsAreOfTenSecondsOrMore) {
+  EXPECT_EQ(bucket_count(24h), 288U);
+  EXPECT_EQ(bucket_count(7 * 24h), 288U);
+  EXPECT_EQ(bucket_count(10min), 60U);
+}
+
+TEST(Forecast, ADaySeenOnceTellsOfTheNext) {
+  Watched w(24h);
+  w.run(24h + 1s, office);
+  EXPECT_EQ(w.learned(), 288U);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::learning) << "nothing it said was compared yet";
+  w.run(9h - 3s, office);  // to 8:59:58
+  EXPECT_EQ(w.soon(1s).trust, ForecastTrust::trusted);
+  EXPECT_NEAR(w.soon(1s).cores, 0.1, 0.01);
+  EXPECT_NEAR(w.soon(2s).cores, 2, 0.05);
+  EXPECT_NEAR(w.soon(2s).floor_cores, 2, 0.2);
+  EXPECT_EQ(w.soon(2s).seasons, 1U);
+  EXPECT_LT(w.soon(2s).error_ratio, 0.05);
+  w.run(4h, office);
+  EXPECT_NEAR(w.soon(5min).cores, 2, 0.01);
+  w.run(4h + 3s, office);  // past 17:00
+  EXPECT_NEAR(w.soon().cores, 0.1, 0.01) << "the hour that is over is forgotten";
+}
+
+TEST(Forecast, ATimeOfTheSeasonThatWasNotSeenHasNone) {
+  Watched w(24h);
+  w.run(6h, 1);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::learning);
+  EXPECT_EQ(w.soon().cores, 0);
+  EXPECT_EQ(w.soon().seasons, 0U);
+}
+
+TEST(Forecast, AShapeThatDoesNotComeAgainIsNotTrustedAndANewOneIsLearned) {
+  Watched w(10min);
+  const auto odd = [](seconds s) { return s / 10s % 2 == 1 ? 2.0 : 0.1; };
+  const auto even = [&](seconds s) { return odd(s + 10s); };
+  w.run(20min, odd);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+  w.run(1min, even);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::inaccurate);
+  EXPECT_GT(w.soon().error_ratio, 0.3);
+  w.run(150min, even);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+}
+
+TEST(Forecast, ADayThatIsQuieterOrBusierMovesItWithinReason) {
+  Watched w(10min);
+  w.run(10min + 1s, 1);
+  w.run(1min, 0.7);
+  EXPECT_NEAR(w.soon().cores, 0.7, 0.05);
+  w.run(2min, 1.3);
+  EXPECT_NEAR(w.soon().cores, 1.3, 0.1);
+  w.run(2min, 40);
+  EXPECT_LE(w.soon().cores, 2.01) << "no more than twice what it was";
+}
+
+TEST(Forecast, WhatComesInBurstsIsNotNeededAllTheTime) {
+  Watched w(10min);
+  w.run(21min, [](seconds s) { return s % 10s == 0s ? 4.0 : 0.0; });
+  EXPECT_NEAR(w.soon().cores, 0.4, 0.05);
+  EXPECT_EQ(w.soon().floor_cores, 0) << "no floor is below nothing, and none is for a tenth of the time";
+}
+
+TEST(Forecast, AnIdleTaskIsForeseenToBeIdle) {
+  Watched w(10min);
+  w.run(20min, [](seconds s) { return s % 20s == 0s ? 0.01 : 0.0; });
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+  EXPECT_LT(w.soon().cores, 0.02);
+}
+
+TEST(Forecast, OnlyABucketThatWasSeenWholeIsLearned) {
+  Watched w(10min);
+  w.wall.since_epoch = 3s;
+  w.run(5s, 1);  // begins within a bucket
+  EXPECT_EQ(w.learned(), 0U);
+  w.run(33s, 1);  // to 41 s
+  EXPECT_EQ(w.learned(), 3U);
+  w.credible = false;
+  w.run(5s, 3);
+  w.credible = true;
+  w.run(5s, 1);
+  EXPECT_EQ(w.learned(), 3U) << "half of it is not what the task needed";
+  w.run(10s, 1);
+  EXPECT_EQ(w.learned(), 4U);
+  // A gap in the samples: its use is of an unknown time.
+  w.at += 4s;
+  w.wall.since_epoch += 4s;
+  w.used_seconds += 12;
+  w.look();
+  w.run(17s, 1);
+  EXPECT_EQ(w.learned(), 5U);
+  for (const auto& b : w.profile.buckets) EXPECT_LE(b.mean_cores, 1.01);
+}
+
+TEST(Forecast, AClockThatIsSetLearnsNothingWrong) {
+  for (const seconds by : {hours{3} + 5s, -hours{3} - 5s}) {
+    Watched w(24h);
+    w.run(48h, office);
+    const auto before = w.profile;
+    w.run(7min, office);
+    w.wall.since_epoch += by;  // the load does not move
+    w.look();
+    w.run(4min, 0.1);
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < before.buckets.size(); ++i)
+      changed += before.buckets[i] == w.profile.buckets[i] ? 0 : 1;
+    EXPECT_EQ(changed, 1U) << "the five minutes before it, and not those within which it was set";
+  }
+}
+
+TEST(Forecast, ADayIsThatOfTheWallAndAnotherSeasonIsNot) {
+  Watched w(24h);
+  w.wall.utc_offset = 1h;
+  w.run(48h, [](seconds s) { return office(s + 1h); });
+  w.run(7h, [](seconds s) { return office(s + 1h); });
+  // 8:00 in winter is 9:00 in summer.
+  EXPECT_NEAR(w.soon().cores, 0.1, 0.01);
+  w.wall.utc_offset = 2h;
+  EXPECT_NEAR(w.soon().cores, 2, 0.1);
+  w.run(6h, [](seconds s) { return office(s + 2h); });
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+  EXPECT_LT(w.soon().error_ratio, 0.05) << "people went along";
+
+  Watched h(1h);
+  h.run(2h, [](seconds s) { return s % 1h < 30min ? 1.0 : 0.1; });
+  h.wall.utc_offset = 30min;
+  EXPECT_NEAR(h.soon().cores, 1, 0.01);
+}
+
+TEST(Forecast, ACounterThatRunsBackwardsIsNoWork) {
+  Watched w(10min);
+  w.run(20min, 1);
+  const auto before = w.profile.buckets;
+  w.used_seconds = 0;
+  w.run(11s, 1);
+  w.run(10min, 1);
+  for (const auto& b : w.profile.buckets) EXPECT_NEAR(b.mean_cores, 1, 0.15);
+}
+
+TEST(Forecast, WhatIsNoProfileIsNotTaken) {
+  EXPECT_TRUE(plausible(empty_profile(24h)));
+  SeasonProfile p = empty_profile(24h);
+  p.buckets.pop_back();
+  EXPECT_FALSE(plausible(p));
+  p = empty_profile(24h);
+  p.season = 0s;
+  EXPECT_FALSE(plausible(p));
+  for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    p = empty_profile(24h);
+    p.buckets[7].mean_cores = bad;
+    EXPECT_FALSE(plausible(p)) << bad;
+    p = empty_profile(24h);
+    p.buckets[7].spread_cores = bad;
+    EXPECT_FALSE(plausible(p)) << bad;
+    p = empty_profile(24h);
+    p.error_ratio = bad;
+    EXPECT_FALSE(plausible(p)) << bad;
+  }
+}
+
+double quota_after(const Intent& intent, double quota) {
+  return intent.changes() ? intent.value : quota;
+}
+
+// Whatever is known of the task: a forecast leaves the quota where it was, or higher, and within the bounds.
+RC_GTEST_PROP(Forecast, NeverLowersAQuota, ()) {
+  const auto cores = [](double most) { return *rc::gen::inRange(0, 1000) * most / 1000; };
+  const auto now = MonotonicTime{1000s};
+  Signals signals;
+  signals.interval_seconds = 0.1;
+  signals.usage_cores = cores(3);
+  signals.throttled_cores = cores(1);
+  signals.periods = 1;
+  signals.throttled_periods = *rc::gen::inRange(0, 2);
+  CpuState s;
+  s.observed_since = 1s;
+  for (int i = 0; i < 5; ++i) s.arrivals.push_back({now, 0.1, cores(3)});
+  s.unused_core_seconds = s.spared_core_seconds = cores(10);
+  s.last_usage_cores = *signals.usage_cores;
+  if (*rc::gen::arbitrary<bool>()) s.binding_since = s.bound_since = now - MonotonicTime{700ms};
+  if (*rc::gen::arbitrary<bool>()) s.threads_most = s.threads_now = 1 + cores(7);
+  if (*rc::gen::arbitrary<bool>()) {
+    s.backlog_known = true;
+    s.backlog_cpu_seconds = cores(2);
+    s.waiting.push_back({now - MonotonicTime{300ms}, s.backlog_cpu_seconds});
+  }
+  CpuInput in;
+  in.now = now;
+  in.quota_cores = *rc::gen::arbitrary<bool>() ? 0.05 + cores(4) : kUnlimited;
+  in.max_cores = 4;
+  in.min_cores = 0.05;
+  in.node_cores = 8;
+  in.step_cores = *rc::gen::arbitrary<bool>() ? 1 : 0;
+  in.writes_left = static_cast<std::uint32_t>(*rc::gen::inRange(1, 60));
+  in.budget_spent_ratio = 1 - in.writes_left / 60.0;
+  in.memory_stalled = *rc::gen::arbitrary<bool>();
+  if (*rc::gen::arbitrary<bool>()) in.signals = &signals;
+  const double without = quota_after(decide_cpu(in, s), in.quota_cores);
+  in.forecast_cores = in.forecast_floor_cores = cores(6);
+  const Intent intent = decide_cpu(in, s);
+  const double with = quota_after(intent, in.quota_cores);
+  RC_ASSERT(with >= without);
+  RC_ASSERT(!intent.changes() || with <= std::max(without, in.max_cores));
+  if (intent.reason.rule == Rule::forecast)
+    RC_ASSERT(with == std::min(in.forecast_floor_cores, in.max_cores));
+}
+
+TEST(Forecast, LeavesTheLastWritesToTheLoadThatIsThere) {
+  CpuInput in;
+  in.now = 1000s;
+  in.quota_cores = 0.5;
+  in.max_cores = 4;
+  in.forecast_cores = 2.2;
+  in.forecast_floor_cores = 2;
+  in.writes_left = 4;
+  const CpuState s;
+  const Intent up = decide_cpu(in, s);
+  EXPECT_EQ(up.reason.rule, Rule::forecast);
+  EXPECT_EQ(up.value, 2);
+  EXPECT_EQ(up.reason.demand_cores, 2.2);
+  in.writes_left = 3;
+  EXPECT_FALSE(decide_cpu(in, s).changes());
+  in.writes_left = 60;
+  in.memory_stalled = true;
+  EXPECT_FALSE(decide_cpu(in, s).changes()) << "its work may wait for memory, and CPU would not help";
+  in.memory_stalled = false;
+  in.forecast_floor_cores = 0.54;
+  EXPECT_FALSE(decide_cpu(in, s).changes()) << "not worth a write";
+}
+
+}  // namespace
+}  // namespace sluice
