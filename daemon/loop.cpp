@@ -144,10 +144,12 @@ void Loop::full_tick() {
   react();
   input.now = now();  // after sampling: no sample is from the future
   input.wall = sample::wall_clock();
+  input.profiles = std::exchange(options_.profiles, {});
   run_tick(std::move(input));
   react();
   publish_reports();
   feed_watchdog(*report_);
+  if (at >= profiles_at_) save_profiles();
 }
 
 bool Loop::rescan_due(MonotonicTime at) const {
@@ -401,6 +403,7 @@ void Loop::stop(int status) {
   receipts_ready_.cancel();
   constexpr auto kDrain = std::chrono::seconds(2);
   actuator_.wait_idle(kDrain);
+  save_profiles();
 
   // Only what was touched: a knob that another hand has set since is its own.
   std::set<std::pair<CgroupId, Knob>> touched;

@@ -25,6 +25,7 @@
 #include "daemon/governor.hpp"
 #include "daemon/publish/bus_service.hpp"
 #include "daemon/publish/journal.hpp"
+#include "daemon/record/profile_store.hpp"
 #include "daemon/record/recorder.hpp"
 #include "daemon/registry.hpp"
 
@@ -37,7 +38,9 @@ struct LoopOptions {
   std::optional<bpf::Source> bpf;
   std::string sampling_reason;  // why not BPF; empty when it is
   cgroups::Fd proc;
-  std::unique_ptr<record::Recorder> recorder;  // none: nothing is recorded
+  std::unique_ptr<record::Recorder> recorder;           // none: nothing is recorded
+  std::unique_ptr<record::ProfileStore> profile_store;  // none: what is learned ends with the daemon
+  std::vector<NamedProfile> profiles;                   // what it held
 };
 
 class Loop {
@@ -76,6 +79,7 @@ class Loop {
   void collect_receipts();
   void refresh_facts();
   void feed_watchdog(const Report& report);
+  void save_profiles();
   void lose_bpf(const std::string& why);
   tl::expected<void, CommandError> submit(Command command);
 
@@ -114,7 +118,8 @@ class Loop {
   std::optional<Bytes> swap_free_;  // of the host
   // Which cgroups exist, as the last walk and the last rescan saw them; zero: not known.
   std::uint64_t cgroups_seen_ = 0, cgroups_scanned_ = 0;
-  MonotonicTime rescan_at_{}, rescan_anyway_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{};
+  MonotonicTime rescan_at_{}, rescan_anyway_at_{}, node_at_{}, swap_at_{}, watchdog_at_{}, status_at_{},
+      profiles_at_{};
   std::optional<MonotonicTime> watchdog_interval_;
   MonotonicTime ticked_at_{};
   bool oom_killed_ = false;  // since the last full tick

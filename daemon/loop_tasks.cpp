@@ -116,6 +116,17 @@ void Loop::journal_baselines(const std::vector<CgroupId>& ids) {
   }
 }
 
+// What is lost when the host goes down is at most so old. Not at the start: what is on disk is what is known.
+void Loop::save_profiles() {
+  constexpr auto kInterval = std::chrono::minutes(10);
+  const bool first = profiles_at_ == MonotonicTime{};
+  profiles_at_ = now() + kInterval;
+  if (!options_.profile_store || first) return;
+  if (const auto why = options_.profile_store->failed()) spdlog::error("{}", *why);
+  if (auto profiles = profiles_of(state_); !profiles.empty())
+    options_.profile_store->save(std::move(profiles));
+}
+
 // A task that left the config gets its baseline back; one that is gone needs none.
 void Loop::release(const Governed& task) {
   const auto state = state_.tasks.find(task.facts.id);

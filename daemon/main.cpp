@@ -189,6 +189,10 @@ int govern(const Options& o) {
     spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
   }
   if (!open_bpf(*loaded, *root, options)) return kHostLacks;
+  options.profile_store = std::make_unique<record::ProfileStore>(o.state_dir + "/forecasts");
+  auto learned = options.profile_store->load();
+  if (learned.notice) spdlog::warn("{}", *learned.notice);
+  options.profiles = std::move(learned.profiles);
   boost::asio::io_context io(1);
   Loop loop(io, std::move(*root), std::move(*loaded), std::move(*lease), std::move(options));
   return loop.run();
@@ -215,7 +219,8 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
   app.add_flag("--any-filesystem", o.any_filesystem, "The cgroup root need not be cgroup2: a simulated host");
   app.add_option("--proc-root", o.proc_root, "Where procfs is mounted")->capture_default_str();
-  app.add_option("--state-dir", o.state_dir, "Holds the lease journal")->capture_default_str();
+  app.add_option("--state-dir", o.state_dir, "Holds the lease journal, and what forecasts learned")
+      ->capture_default_str();
   app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock")->capture_default_str();
   app.add_option("--bus", o.bus, "D-Bus address, \"system\", or \"none\"")->capture_default_str();
   app.add_option("--log", o.log, "Where lines go")
