@@ -36,6 +36,7 @@ Bed::Bed(const Trace& trace, const Conditions& conditions)
       host_({.cpus = kCapCores, .seed = conditions.seed, .step = kPeriod}),
       id_(host_.add_task(task_spec(trace, conditions, cgroup_)).value()),
       seconds_(trace.cores.size()),
+      warm_up_seconds_(conditions.warm_up_seconds),
       // Where the kernel's periods begin between our ticks is not ours to choose.
       phase_(7'000 + static_cast<std::int64_t>(simhost::mix64(conditions.seed) % 86) * 1'000) {}
 
@@ -45,7 +46,7 @@ void Bed::run(const std::function<void()>& each_period) {
   host_.set_cpu_max(cgroup, static_cast<std::uint64_t>(quota_ * 1e8), 100'000'000);
   host_.advance(kPeriod - phase_);
   const auto end = Usec(static_cast<std::int64_t>(seconds_) * 1'000'000);
-  const auto warm = Usec(static_cast<std::int64_t>(kWarmUpSeconds) * 1'000'000);
+  const auto warm = Usec(static_cast<std::int64_t>(warm_up_seconds_) * 1'000'000);
   while (host_.now() < end) {
     each_period();
     if (host_.now() == warm) {

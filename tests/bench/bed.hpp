@@ -23,6 +23,7 @@ struct Conditions {
   Usec gc_period{};  // each of its threads wants gc_usec then
   double gc_usec = 0;
   double step_cores = 0;  // > 0: write_cores rounds up to multiples
+  std::size_t warm_up_seconds = kWarmUpSeconds;
 };
 
 // Of one run, its warm-up left out.
@@ -75,7 +76,7 @@ class Bed {
   double step_cores_;
   simhost::Host host_;
   CgroupId id_;
-  std::size_t seconds_ = 0;
+  std::size_t seconds_ = 0, warm_up_seconds_;
   Usec phase_{};
   double quota_ = kCapCores;
   double stopped_before_ = 0;

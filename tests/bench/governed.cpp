@@ -25,6 +25,7 @@ void Governed::add(CgroupId id, const std::string& cgroup, const config::TaskPol
 void Governed::full_tick() {
   Input in;
   in.kind = Input::Kind::full;
+  in.wall.since_epoch = std::chrono::floor<std::chrono::seconds>(host_.now());
   for (TaskFacts& facts : facts_) {
     Sample sample = host_.sample(facts.id);
     if (!known_) {

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "tests/bench/export.hpp"
+#include "tests/bench/forecast/study.hpp"
 #include "tests/bench/memory/study.hpp"
 #include "tests/bench/nodes/study.hpp"
 #include "tests/bench/peer.hpp"
@@ -127,6 +128,7 @@ class Judge {
     if (wants("cpu") && !loads_.empty()) judge_cpu();
     if (wants("nodes") && !loads_.empty()) judge_nodes();
     if (wants("shapes") && !loads_.empty()) judge_shapes();
+    if (wants("forecast") && !loads_.empty()) judge_forecasts();
     if (wants("memory") && !memories_.empty()) judge_memory();
     if (!goals_.empty()) print_goals(stdout, goals_);
     if (!a_.json.empty() && !write_file(a_.json, json_.done() + "\n")) {
@@ -159,7 +161,8 @@ class Judge {
     const auto other = [&](const auto& t) { return t.name.find(a_.only) == std::string::npos; };
     std::erase_if(loads_, other);
     std::erase_if(memories_, other);
-    const bool loads = (wants("cpu") || wants("nodes") || wants("shapes")) && !loads_.empty();
+    const bool loads =
+        (wants("cpu") || wants("nodes") || wants("shapes") || wants("forecast")) && !loads_.empty();
     const bool memories = wants("memory") && !memories_.empty();
     std::string out;
     if (!loads && !memories) {
@@ -231,6 +234,16 @@ class Judge {
     json_.raw("shapes", shapes_json(lines));
   }
 
+  void judge_forecasts() {
+    a_.study.conditions.seed = a_.seed;
+    std::vector<std::string> skipped;
+    const auto rows = run_forecasts(loads_, a_.study, skipped);
+    for (const auto& s : skipped) fmt::print("left out {}\n", s);
+    runs_ += rows.size();
+    print_forecasts(stdout, rows);
+    json_.raw("forecast", forecasts_json(rows));
+  }
+
   void judge_memory() {
     const auto rows = of_all_seeds([&](std::uint64_t seed) {
       return run_memory_study(memories_, seed, a_.study.jobs, a_.policies.empty());
@@ -262,10 +275,11 @@ int main(int argc, char** argv) {
   auto* memory = app.add_subcommand("memory", "Of that, memory only");
   auto* node = app.add_subcommand("node", "Of that, contended nodes only");
   auto* shapes = app.add_subcommand("shapes", "Of that, tasks of a kind that quotas are wrong for");
-  for (auto* command : {policy, memory, node, shapes}) add_options(*command, a);
-  policy->add_option("--parts", a.parts, "Of cpu, nodes, shapes, memory; default: all")
+  auto* forecast = app.add_subcommand("forecast", "Of that, loads that repeat themselves, with a forecast");
+  for (auto* command : {policy, memory, node, shapes, forecast}) add_options(*command, a);
+  policy->add_option("--parts", a.parts, "Of cpu, nodes, shapes, forecast, memory; default: all")
       ->delimiter(',')
-      ->check(CLI::IsMember({"cpu", "nodes", "shapes", "memory"}));
+      ->check(CLI::IsMember({"cpu", "nodes", "shapes", "forecast", "memory"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -274,8 +288,9 @@ int main(int argc, char** argv) {
   if (*memory) a.parts = {"memory"};
   if (*node) a.parts = {"nodes"};
   if (*shapes) a.parts = {"shapes"};
+  if (*forecast) a.parts = {"forecast"};
   if (a.parts.empty())
-    a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "shapes", "memory"}
+    a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "shapes", "forecast", "memory"}
                                  : std::vector<std::string>{"cpu"};
   try {
     return Judge(a).run();

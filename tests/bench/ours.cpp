@@ -11,6 +11,7 @@ std::size_t run_ours(Bed& bed, const OursSpec& spec) {
   policy.cpu.burst_ratio = spec.burst_ratio;
   policy.cpu.writes_per_minute = spec.writes_per_minute;
   policy.memory.enabled = false;
+  policy.forecast = spec.forecast;
   Governed governed(bed.host(), spec.visibility, [&](const Write& w) { return bed.write(w); });
   governed.add(bed.id(), bed.cgroup(), policy);
   bed.on_throttle([&](const ThrottleEvent& e) { governed.event_tick({e}, e.at); });

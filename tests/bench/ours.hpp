@@ -13,6 +13,7 @@ struct OursSpec {
   double burst_ratio = 0;
   double max_cores = kCapCores;
   double step_cores = 0;
+  config::Forecast forecast{};
 };
 
 // Runs the trace; returns how many plans broke an invariant of the daemon's own (0, or it is broken).

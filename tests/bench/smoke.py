@@ -21,12 +21,12 @@ def verdicts(result: dict) -> list[tuple[str, list[Run], str, int]]:
     memory = [run for run in result["memory"]["runs"] if run["policy"] == "ours"]
     shapes = [run for run in result["shapes"] if run["policy"].startswith("ours")]
     return [("cpu", ours, "trace", 0), ("nodes", nodes, "tasks", 60), ("shapes", shapes, "shape", 60),
-            ("memory", memory, "trace", 60)]
+            ("forecast", result["forecast"], "trace", 0), ("memory", memory, "trace", 60)]
 
 
 def main() -> int:
     bench, output = sys.argv[1], pathlib.Path(sys.argv[2])
-    command = [bench, "policy", "--quick", "--policies", "ours", "--parts", "cpu,nodes,shapes,memory", "--json", str(output)]
+    command = [bench, "policy", "--quick", "--policies", "ours", "--parts", "cpu,nodes,shapes,forecast,memory", "--json", str(output)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
     passed = failed = 0
     for name, runs, label, budget in verdicts(json.loads(output.read_text(encoding="utf-8"))):
