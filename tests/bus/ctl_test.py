@@ -12,7 +12,7 @@ import unittest
 from typing import Any
 
 from bus_case import ALPHA, BETA, BusCase
-from private_bus import MANAGER, REPO, ROOT, STRANGER, TASK, binary, eventually
+from private_bus import MANAGER, NAME, REPO, ROOT, STRANGER, TASK, binary, eventually
 
 DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
 HOSTILE = r"bad\xff\x1b[31m name"  # as it is shown
@@ -236,6 +236,22 @@ class Trouble(Ctl):
         eventually(lambda: not self.bus.has_name(), "the name is free")
         for arguments in (("status",), ("list",), ("explain", "alpha"), ("mode", "observe")):
             self.refuses(f"no sluiced is on the bus '{self.bus.address}'. Start it", *arguments)
+
+    def test_asking_starts_nothing(self) -> None:
+        self.daemon.close()
+        self.bus.stop()
+        folder, started, helper = self.bus.folder, self.bus.folder / "started", self.bus.folder / "helper"
+        helper.write_text(f"#!/bin/sh\ntouch {started}\n")
+        helper.chmod(0o755)
+        (folder / f"{NAME}.service").write_text(f"[D-BUS Service]\nName={NAME}\nExec=/bin/false\nUser=root\n")
+        activation = f"<servicedir>{folder}</servicedir><servicehelper>{helper}</servicehelper>"
+        self.bus.config.write_text(self.bus.config.read_text().replace("<policy", activation + "<policy", 1))
+        self.bus.start()
+        for arguments in (("status",), ("mode", "observe")):
+            self.refuses("no sluiced is on the bus", *arguments)
+        self.assertFalse(started.exists())
+        self.bus.busctl("--timeout=1", "get-property", NAME, ROOT, MANAGER, "State")
+        eventually(started.exists, "another client would have started it")
 
     def test_a_bus_that_is_away(self) -> None:
         self.bus.stop()
