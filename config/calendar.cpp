@@ -97,8 +97,9 @@ tl::expected<void, string> fill(Set& set, string_view text, const Part& part) {
   const auto values = values_of(text, part);
   if (!values) return tl::unexpected(values.error());
   set = 0;
-  for (int n = part.low; values->empty() && n <= part.high; ++n) set |= Set{1} << n;
-  for (const int n : *values) set |= Set{1} << n;
+  const auto add = [&set](int n) { set = static_cast<Set>(set | Set{1} << n); };
+  for (int n = part.low; values->empty() && n <= part.high; ++n) add(n);
+  for (const int n : *values) add(n);
   return {};
 }
 
