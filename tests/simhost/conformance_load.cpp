@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -32,6 +33,7 @@ class Rates {
     read(after_);
     elapsed_ = seconds_since(start_);
   }
+  double seconds() const { return elapsed_; }
   double cores() const { return rate(0) / 1e6; }
   double periods() const { return rate(1); }
   double throttled_periods() const { return rate(2); }
@@ -56,6 +58,13 @@ class Rates {
   double after_[6]{};
   double elapsed_ = 1;
 };
+
+// Of one that spins: 20 ms at each of so many writes. A busy machine writes more slowly than it is asked to.
+void expect_refilled(const Rates& rates, int writes) {
+  const double granted = std::min(1.0, writes * 0.02 / rates.seconds());
+  EXPECT_GT(rates.cores(), 0.6 * granted) << "of " << granted << " that the writes granted";
+  EXPECT_GT(rates.cores(), 0.3) << "a write every fifth of a period abolishes a limit of a fifth";
+}
 
 Rates watch(const std::string& cgroup, double seconds) {
   Rates rates(cgroup);
@@ -108,7 +117,7 @@ TEST_F(UnderLoad, AWriteRefillsTheQuota) {
     rest(0.02);
   }
   rates.finish();
-  EXPECT_GT(rates.cores(), 0.6) << "a write every fifth of a period abolishes a limit of a fifth";
+  expect_refilled(rates, 100);
 }
 
 TEST_F(UnderLoad, ABurstIsWhatWasLeftUnused) {
@@ -133,7 +142,7 @@ TEST_F(UnderLoad, AWriteOfTheBurstRefillsTheQuotaToo) {
     rest(0.02);
   }
   rates.finish();
-  EXPECT_GT(rates.cores(), 0.6);
+  expect_refilled(rates, 100);
 }
 
 TEST_F(UnderLoad, AParentsQuotaBindsItsChild) {
