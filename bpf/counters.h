@@ -42,7 +42,7 @@ struct sluice_idle {
 /* Summed over tasks; a stall counts when it ends. */
 struct sluice_memory_stall {
   uint64_t stalled_ns;
-  uint64_t high_throttled_ns;
+  uint64_t high_throttled_ns; /* the sleep for being above memory.high; reclaim for it is in stalled_ns */
   uint64_t oom_kills; /* events, not tasks */
 };
 

@@ -58,12 +58,8 @@ void learn_event_types(const btf* types, EventFacts& facts) {
   facts.has_memstall_hooks = has_function(types, "psi_memstall_enter", 1) &&
                              has_function(types, "psi_memstall_leave", 1) &&
                              has_field(types, "task_struct", "in_memstall");
-  facts.over_high_hook.clear();
-  if (has_field(types, "task_struct", "memcg_nr_pages_over_high")) {
-    // Newer kernels test for the excess in a wrapper that is inlined, and do the work in the second.
-    for (const char* name : {"mem_cgroup_handle_over_high", "__mem_cgroup_handle_over_high"})
-      if (arguments_of(types, name) >= 0) facts.over_high_hook = name;
-  }
+  facts.has_penalty_hook =
+      has_function(types, "schedule_timeout_killable", 1) && has_field(types, "task_struct", "in_memstall");
   facts.has_oom_hook =
       has_function(types, "oom_kill_process", 2) && has_field(types, "oom_control", "chosen");
   facts.has_tcp_iterator = has_function(types, "bpf_iter_tcp", 3) &&
@@ -85,7 +81,7 @@ std::vector<Gap> event_gaps(const EventFacts& facts) {
          "waiting for a CPU is not counted, and when a task last had nothing to run is not known"});
   if (!facts.has_memory_hook())
     gaps.push_back(
-        {"none of psi_memstall_enter(), mem_cgroup_handle_over_high() and oom_kill_process() can be "
+        {"none of psi_memstall_enter(), schedule_timeout_killable() and oom_kill_process() can be "
          "traced",
          "stalls on memory are not counted, and OOM kills are seen at the next tick"});
   if (!facts.has_sockets())

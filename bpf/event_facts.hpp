@@ -14,7 +14,7 @@ struct EventFacts {
   bool has_switch_hook = false;        // sched_switch can be traced, and tasks remember when they were queued
   bool has_unthrottle_hook = false;    // unthrottle_cfs_rq()
   bool has_memstall_hooks = false;     // psi_memstall_enter() and _leave()
-  std::string over_high_hook;          // the function that slows a task down above memory.high; empty: none
+  bool has_penalty_hook = false;       // schedule_timeout_killable(), and tasks know that they stall
   bool has_oom_hook = false;           // oom_kill_process()
   bool has_tcp_iterator = false;       // a program may walk the TCP sockets, and sockets know their cgroup
   bool has_socket_state_hook = false;  // inet_sock_set_state can be traced
@@ -22,7 +22,7 @@ struct EventFacts {
   int accept_arguments = 0;            // of inet_csk_accept(): 4 or 2; 0: cannot be traced
   bool has_write_hook = false;         // cgroup_file_write()
 
-  bool has_memory_hook() const { return has_memstall_hooks || !over_high_hook.empty() || has_oom_hook; }
+  bool has_memory_hook() const { return has_memstall_hooks || has_penalty_hook || has_oom_hook; }
   bool has_sockets() const { return has_tcp_iterator && has_socket_state_hook; }
 };
 

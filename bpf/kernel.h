@@ -160,7 +160,6 @@ struct task_struct {
   struct sched_info sched_info;
   struct nsproxy* nsproxy;
   unsigned in_memstall : 1;
-  unsigned memcg_nr_pages_over_high;
 };
 
 /* Before 5.14. */

@@ -27,18 +27,15 @@ tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Option
   if (!skeleton) return fail("opening the memory programs", errno);
   auto& programs = skeleton->progs;
   skeleton->rodata->event_interval_ns = static_cast<std::uint64_t>(options.event_interval.count());
-  const bool high = !facts.over_high_hook.empty();
+  const bool high = facts.has_penalty_hook;
   bpf_program__set_autoload(programs.on_stall, facts.has_memstall_hooks);
   bpf_program__set_autoload(programs.on_stall_end, facts.has_memstall_hooks);
-  bpf_program__set_autoload(programs.on_high, high);
-  bpf_program__set_autoload(programs.on_high_end, high);
+  bpf_program__set_autoload(programs.on_penalty, high);
+  bpf_program__set_autoload(programs.on_penalty_end, high);
   bpf_program__set_autoload(programs.on_oom, facts.has_oom_hook);
   int failure = governed.share_with(skeleton->obj);
   if (failure == 0) failure = ring.share_with(skeleton->obj);
   if (failure == 0) failure = bpf_map__set_max_entries(skeleton->maps.stalls, governed.capacity());
-  for (bpf_program* program : {programs.on_high, programs.on_high_end})
-    if (failure == 0 && high)
-      failure = bpf_program__set_attach_target(program, 0, facts.over_high_hook.c_str());
   if (failure == 0) failure = memstall_bpf::load(skeleton);
   if (failure != 0) return fail("loading the memory programs", -failure);
   watch->slots_ = map_array<sluice_stall_slot>(skeleton->maps.stalls);
@@ -54,11 +51,12 @@ tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Option
     watch->counted_ |= SLUICE_COUNTS_MEMORY_STALL;
   else
     why_not += "psi_memstall_enter() cannot be traced: the tasks' memory stalls are not counted. ";
-  if (attach(high, watch->high_end_, programs.on_high_end) && attach(true, watch->high_, programs.on_high))
+  if (attach(high, watch->penalty_end_, programs.on_penalty_end) &&
+      attach(true, watch->penalty_, programs.on_penalty))
     watch->counted_ |= SLUICE_COUNTS_HIGH;
   else
     why_not +=
-        "mem_cgroup_handle_over_high() cannot be traced: penalties above memory.high are not told "
+        "schedule_timeout_killable() cannot be traced: penalties above memory.high are not told "
         "from other stalls. ";
   if (attach(facts.has_oom_hook, watch->oom_, programs.on_oom))
     watch->counted_ |= SLUICE_COUNTS_OOM_KILLS;

@@ -36,7 +36,7 @@ class MemoryWatch : public Counting {
   std::uint32_t counted_ = 0;  // enum sluice_counted
   std::unique_ptr<memstall_bpf, SkeletonDeleter> skeleton_;
   Mapping slots_;
-  Link stall_, stall_end_, high_, high_end_, oom_;
+  Link stall_, stall_end_, penalty_, penalty_end_, oom_;
 };
 
 }  // namespace sluice::bpf

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Time that the tasks of governed cgroups spend stalled on memory, the part of it that is the penalty for
-// being above memory.high, and OOM kills.
+// Time that the tasks of governed cgroups spend stalled on memory, the part of it that is the sleep imposed
+// for being above memory.high, and OOM kills.
 #include "bpf/memstall.h"
 
 #include "bpf/governed.bpf.h"
@@ -82,16 +82,17 @@ int BPF_PROG(on_stall_end, unsigned long* outer) {
   return 0;
 }
 
-// The loader attaches these two to the function that this kernel has for it.
-SEC("?fentry/mem_cgroup_handle_over_high")
-int BPF_PROG(on_high) {
-  struct task_struct* task = bpf_get_current_task_btf();
-  if (task->memcg_nr_pages_over_high) begin(ABOVE_HIGH);
+// The penalty is a sleep within a stall, and no other stall sleeps by this function. The one that decides on
+// it, mem_cgroup_handle_over_high(), is no place to look: older kernels call it whenever a thread that was
+// switched out returns to user mode, and two programs there cost a tenth of a switch.
+SEC("?fentry/schedule_timeout_killable")
+int BPF_PROG(on_penalty) {
+  if (BPF_CORE_READ_BITFIELD_PROBED(bpf_get_current_task_btf(), in_memstall)) begin(ABOVE_HIGH);
   return 0;
 }
 
-SEC("?fexit/mem_cgroup_handle_over_high")
-int BPF_PROG(on_high_end) {
+SEC("?fexit/schedule_timeout_killable")
+int BPF_PROG(on_penalty_end) {
   uint64_t lasted = end(ABOVE_HIGH);
   if (!lasted) return 0;
   struct sluice_stall_slot* stall = stalls_of(bpf_get_current_task_btf());

@@ -117,7 +117,7 @@ struct RunQueueWait {
 };
 
 // Time its tasks spent in direct reclaim, refault or compaction, summed over tasks; and the part of it that
-// was the penalty for being above memory.high.
+// was the sleep imposed for being above memory.high (the reclaim imposed for it is in `stalled` alone).
 struct MemoryStallTotals {
   Usec stalled{};
   Usec high_throttled{};

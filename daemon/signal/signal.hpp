@@ -36,7 +36,7 @@ struct Signals {
   std::optional<double> run_queue_wait_per_second;    // seconds that tasks waited for a CPU, a second
   std::optional<double> run_queue_wait_p99_usec;      // upper edge of the histogram's bucket
   std::optional<double> memory_stall_per_second;      // seconds that tasks stalled, a second
-  std::optional<double> memory_high_throttled_ratio;  // of them for being above memory.high
+  std::optional<double> memory_high_throttled_ratio;  // of them asleep, being above memory.high
   std::optional<double> runnable_threads;             // at the second sample
   std::optional<MonotonicTime> idle_until;            // the last moment with nothing to run, seen by then
 

@@ -189,7 +189,7 @@ TEST(RunQueue, DescendantsCountForTheirNearestGovernedAncestor) {
   EXPECT_LT(waited_ns(outer) - frozen, kEnoughNs / 10);
 }
 
-TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
+TEST(MemoryStall, IsThatOfMemoryPressure) {
   Cgroup cgroup(root() / "stalled");
   Options options = nothing();
   options.memory_stall = true;
@@ -207,11 +207,7 @@ TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
         read_through(file);  // which does not fit
       },
       0);
-  const auto enough = [&] {
-    const sluice_memory_stall& memory = counted(source, cgroup).memory;
-    return memory.stalled_ns > 700'000'000u && memory.high_throttled_ns > 100'000'000u;
-  };
-  wait_until(enough, "it stalls");
+  wait_until([&] { return counted(source, cgroup).memory.stalled_ns > 700'000'000u; }, "it stalls");
   write_text(cgroup / "cgroup.kill", "1");
   wait_until([&] { return processes(cgroup) == 0; }, "it is gone");
   const sluice_counters counters = counted(source, cgroup);
@@ -223,6 +219,7 @@ TEST(MemoryStall, IsThatOfMemoryPressureAndTellsThePenaltyOfHigh) {
   testing::Test::RecordProperty("to_memory_pressure_ratio", std::to_string(ratio));
   testing::Test::RecordProperty("high_throttled_ms", std::to_string(ms(counters.memory.high_throttled_ns)));
   EXPECT_NEAR(ratio, 1.0, 0.05) << ms(counters.memory.stalled_ns) << " ms, memory.pressure " << ms(some_ns);
+  EXPECT_LE(counters.memory.high_throttled_ns, counters.memory.stalled_ns);
 }
 
 TEST(MemoryStall, GrowingAboveHighIsMostlyPenalty) {

@@ -18,13 +18,13 @@ struct Bound {
   std::uint32_t translated_bytes;
 };
 const std::map<std::string, Bound> kBounds = {
-    {"find_tables", {140, 800}},    {"walk_with_pressure", {4300, 11'800}},
-    {"on_throttle", {2900, 2000}},  {"on_unthrottle", {2300, 1350}},
-    {"on_switch", {5100, 6800}},    {"on_stall", {1020, 1800}},
-    {"on_stall_end", {1010, 1900}}, {"on_high", {1000, 1700}},
-    {"on_high_end", {1030, 1850}},  {"on_oom", {1070, 2150}},
-    {"visit_socket", {5000, 3400}}, {"on_state", {2450, 2700}},
-    {"on_accept", {960, 1450}},     {"visit_task", {1010, 1550}},
+    {"find_tables", {140, 800}},      {"walk_with_pressure", {4300, 11'800}},
+    {"on_throttle", {2900, 2000}},    {"on_unthrottle", {2300, 1350}},
+    {"on_switch", {5100, 6800}},      {"on_stall", {1020, 1800}},
+    {"on_stall_end", {1010, 1900}},   {"on_penalty", {1000, 1700}},
+    {"on_penalty_end", {1030, 1850}}, {"on_oom", {1070, 2150}},
+    {"visit_socket", {5000, 3400}},   {"on_state", {2450, 2700}},
+    {"on_accept", {960, 1450}},       {"visit_task", {1010, 1550}},
     {"on_write", {1090, 4050}},
 };
 

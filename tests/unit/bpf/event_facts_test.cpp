@@ -76,17 +76,12 @@ TEST(EventFacts, WaitingNeedsTheTracepointAndTheTasksMemoryOfIt) {
       FakeTypes().tracepoint("sched_switch").structure("sched_info", "last_queued").facts().has_switch_hook);
 }
 
-TEST(EventFacts, ThePenaltyOfHighHasTwoNames) {
-  const auto base = [] {
-    return std::move(FakeTypes().structure("task_struct", "memcg_nr_pages_over_high"));
-  };
-  EXPECT_EQ(base().facts().over_high_hook, "");
-  EXPECT_EQ(base().function("mem_cgroup_handle_over_high", 0).facts().over_high_hook,
-            "mem_cgroup_handle_over_high");
-  EXPECT_EQ(base().function("__mem_cgroup_handle_over_high", 1).facts().over_high_hook,
-            "__mem_cgroup_handle_over_high");
-  EXPECT_EQ(FakeTypes().function("mem_cgroup_handle_over_high", 1).facts().over_high_hook, "")
-      << "without the field that tells an excess";
+TEST(EventFacts, APenaltyIsASleepWithinAStall) {
+  constexpr const char* kSleep = "schedule_timeout_killable";
+  EXPECT_FALSE(FakeTypes().function(kSleep, 1).facts().has_penalty_hook);
+  EXPECT_FALSE(FakeTypes().structure("task_struct", "in_memstall").facts().has_penalty_hook);
+  EXPECT_TRUE(
+      FakeTypes().structure("task_struct", "in_memstall").function(kSleep, 1).facts().has_penalty_hook);
 }
 
 TEST(EventFacts, AFieldIsFoundInAnUnnamedStruct) {
