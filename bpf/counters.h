@@ -43,7 +43,7 @@ struct sluice_idle {
 struct sluice_memory_stall {
   uint64_t stalled_ns;
   uint64_t high_throttled_ns; /* the sleep for being above memory.high; reclaim for it is in stalled_ns */
-  uint64_t oom_kills; /* events, not tasks */
+  uint64_t oom_kills;         /* events, not tasks */
 };
 
 /* Of the TCP sockets; payload only. The first three and the last two are as of `at_ktime_ns`. */
