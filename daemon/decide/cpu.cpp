@@ -20,7 +20,6 @@ constexpr double kShrinkMax = 0.88;              // and so is a cut
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
 constexpr double kAgainDelays = 0.15;
-constexpr double kBusyShare = 0.8;    // of the threads it has: with fewer some are at rest
 constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
 constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
@@ -69,9 +68,10 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
 // How much of the time that a record may wait is used up. With a deadline of about a period there is no later
 // look.
 int due_stage(const CpuInput& in, const CpuState& s) {
-  if (!s.binding_since) return 0;
+  const auto since = unseen_since(in, s);
+  if (!since) return 0;
   const double last = kLastShare * in.max_delay_seconds;
-  const double age = seconds(in.now - *s.binding_since);
+  const double age = seconds(in.now - *since);
   const double ahead = last < 2 * in.period_seconds ? in.period_seconds : 0;
   if (age + ahead >= last) return kStages;
   int stage = 0;
@@ -136,8 +136,8 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   if (stage == 0 || (stage <= s.stage && !again)) return {};
   // A flood through two threads needs no whole node, which others want too. With some of them at rest nothing
   // waits for a thread.
-  const bool all_busy = s.threads_most <= 0 || s.threads_now > kBusyShare * s.threads_most;
-  const double threads = all_busy ? usable : std::max(1.0, s.threads_now);
+  const bool known = s.threads_most > 0;
+  const double threads = !known || all_threads_busy(s) ? usable : std::max(1.0, s.threads_now);
   const double top = std::min({in.max_cores, in.node_cores, std::max(threads, kRaiseMin * in.quota_cores)});
   const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
   const double target =
@@ -170,7 +170,7 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
     const double target = lasting * (kOver + kOverSpent * in.budget_spent_ratio);
     return raise(Rule::cpu_deadline, need, std::clamp(std::max(pace, target), kFloorCores, top), in, s);
   }
-  if (!enough && !s.backlog_known) {
+  if (!enough) {
     const Intent up = raise_by_stage(in, s, arrival, usable);
     if (up.changes()) return up;
   }
@@ -178,14 +178,12 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   if (!enough && !in.memory_stalled && quota_is_used_up(in, s))
     return raise(Rule::cpu_throttled, s.last_usage_cores, std::min(kUsedUpRaise * quota, top), in, s);
 
-  // Downwards: only on a fresh sample, never on missing signals, and without a known backlog only when
-  // nothing is bound. An unlimited cgroup has the bandwidth counters too, at rest: where they are missing,
-  // nothing would tell later whether the quota is too small.
+  // Downwards: only on a fresh sample, never on missing signals, nor while something may wait unseen. An
+  // unlimited cgroup has the bandwidth counters too, at rest: where they are missing, nothing would tell
+  // later whether the quota is too small.
   const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
   const bool observed = seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
-  if (!evidence || !observed || (!s.backlog_known && s.binding_since) ||
-      in.writes_left <= kept_for_raises(in))
-    return {};
+  if (!evidence || !observed || unseen_since(in, s) || in.writes_left <= kept_for_raises(in)) return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   // With whole steps what is left must have room: its quota would not be a little short, but a step.
   const double room = in.step_cores > 0 ? std::min(fit / kShrinkMax, usable) : fit;

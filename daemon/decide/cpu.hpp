@@ -58,6 +58,11 @@ struct CpuState {
   double threads_most = 0;                     // the most of late, fading; 0: not known
   double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
 
+  // Looks, one after another, that found the limit binding and every thread with something to run.
+  MonotonicTime busy_since{};
+  int busy_looks = 0;
+  int busy_looks_unread = 0;  // of them, those that found bytes unread
+
   MonotonicTime unread_at{};      // the sockets' last byte unread
   double unread_share = 0;        // of the looks of late, those that found some
   MonotonicTime fetches_until{};  // the task fetches its work, and its sockets do not tell what waits
@@ -124,6 +129,12 @@ double longest_wait_seconds(MonotonicTime now, const CpuState& state);
 // whatever rest and empty sockets say: the task fetches its work, and part of its time it waits for an
 // answer.
 bool quota_is_used_up(const CpuInput& in, const CpuState& state);
+// Since when a record may be waiting that nothing tells of. Without a known backlog: since the limit binds.
+// With sockets that are empty, look after look, while every thread is busy: since it is so, for a task that
+// fetches its work leaves what waits where it fetches it. None: what waits is known, or nothing does.
+std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& state);
+// Every thread that it has had of late; false where that is not known.
+bool all_threads_busy(const CpuState& state);
 // Told when an intent became a write, so that margin, surplus and undo follow.
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& state);
 

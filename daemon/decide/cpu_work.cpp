@@ -18,6 +18,8 @@ constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
 constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
+constexpr double kBusyShare = 0.8;                   // of the threads it has: with fewer some are at rest
+constexpr int kBusyLooks = 4;                        // and so long empty, before sockets are not believed
 // Rest, and sockets without a byte unread, for this long while the limit binds: what waits is where the task
 // fetches it, with a broker, and it sleeps until an answer comes.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
@@ -155,6 +157,16 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   }
 }
 
+void observe_busy(const CpuInput& in, CpuState& s) {
+  if (!s.binding_since || !all_threads_busy(s)) {
+    s.busy_since = in.now;
+    s.busy_looks = s.busy_looks_unread = 0;
+    return;
+  }
+  ++s.busy_looks;
+  if (in.signals->backlog_bytes.value_or(0) > 0) ++s.busy_looks_unread;
+}
+
 // Unread bytes, and what was read and is still worked on.
 double socket_backlog(const CpuInput& in, double unread, double arrived, CpuState& s) {
   const Signals& g = *in.signals;
@@ -262,6 +274,17 @@ double longest_wait_seconds(MonotonicTime now, const CpuState& s) {
   return s.waiting.empty() ? 0 : seconds(now - s.waiting.front().arrived);
 }
 
+bool all_threads_busy(const CpuState& s) {
+  return s.threads_most > 0 && s.threads_now > kBusyShare * s.threads_most;
+}
+
+std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& s) {
+  if (!s.backlog_known || !s.binding_since) return s.binding_since;
+  const bool empty = s.busy_looks >= kBusyLooks && s.busy_looks_unread < kUnreadSeldom * s.busy_looks;
+  if (in.load_valid || !empty) return std::nullopt;
+  return std::max(s.busy_since, *s.binding_since);
+}
+
 bool quota_is_used_up(const CpuInput& in, const CpuState& s) {
   if (in.load_valid || !in.signals || !s.binding_since || s.unread_share > kUnreadSeldom) return false;
   const double held = seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
@@ -287,6 +310,7 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     s.margin = std::max(lowest_margin(in), s.margin - kMarginDownPerSecond * interval);
   }
   observe_binding(in, s);
+  if (in.signals) observe_busy(in, s);
   if (in.signals || in.new_load) observe_backlog(in, interval, s);
 }
 

@@ -16,6 +16,7 @@ from lib import check, figure
 PORT = 6399
 STARVING_CORES = 0.05
 DEADLINE_MS = 1000
+LATE_RATIO = 0.02  # a few records: the emulator may stop everything for a moment
 DRAIN_S = 25
 GOVERNED = ("sluice", "sluice-lag")
 CONFIG = f"""
@@ -204,6 +205,8 @@ def judge(name: str, ours: dict, starving: dict, peak: float) -> list[tuple[str,
         fair(name, ours),
         (f"{name}.drains", ours["drained"] and ours["unfinished_records"] == 0, f"{ours['lag_end_records']} records left"),
         (f"{name}.follows-the-load", high > 2 * low and turns, f"{low:.3f} .. {high:.3f} cores, up and down: {turns}"),
+        (f"{name}.on-time", ours["late_ratio"] <= LATE_RATIO,
+         f"{ours['late_ratio'] * 100:.2f} % later than {DEADLINE_MS} ms, allowed {LATE_RATIO * 100:.0f} %"),
         (f"{name}.age", ours["age_p99_ms"] <= starving["age_p99_ms"] / 5,
          f"p99 {ours['age_p99_ms']:.0f} ms, starving {starving['age_p99_ms']:.0f} ms"),
         (f"{name}.allocation", ours["allocated_cores"] < peak, f"{ours['allocated_cores']:.3f} of {peak:.3f} cores"),

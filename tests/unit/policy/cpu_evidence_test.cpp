@@ -124,8 +124,6 @@ class Sockets : public ::testing::Test {
     signals_.arrival_bytes_per_second = 1e6;
     in_.signals = &signals_;
     in_.flow = &flow_;
-    in_.quota_cores = 0.2;
-    in_.max_cores = in_.node_cores = 4;
     observe_cpu(in_, state_);
   }
   void for_long(Nsec time, double unread, bool throttled) {
@@ -134,6 +132,8 @@ class Sockets : public ::testing::Test {
 
   Sockets() {
     in_.now = 1000s;
+    in_.quota_cores = 0.2;
+    in_.max_cores = in_.node_cores = 4;
     flow_.cpu_seconds_per_mib = 0.2;
   }
 
@@ -164,6 +164,44 @@ TEST_F(Sockets, EmptyOnesTellThatNothingWaitsWhereTheLimitDoesNotBind) {
   for_long(60s, 0, false);
   EXPECT_TRUE(state_.backlog_known);
   EXPECT_EQ(state_.backlog_cpu_seconds, 0);
+}
+
+// The queue is with a broker; each look finds at most an answer that has just come.
+TEST_F(Sockets, EmptyOnesDoNotKeepATaskLateWhoseThreadsAreAllBusy) {
+  in_.quota_cores = 0.22;  // not used to the last bit
+  signals_.runnable_threads = 2;
+  for_long(5s, 0, false);
+  Nsec t{};
+  for (; t < 10s && !decide_cpu(in_, state_).changes(); t += 100ms)
+    look(t.count() % 1'000'000'000 == 0, true);
+  EXPECT_LT(t, 1s) << "max_delay is 1 s";
+  EXPECT_EQ(decide_cpu(in_, state_).reason.rule, Rule::cpu_throttled);
+  EXPECT_GT(decide_cpu(in_, state_).value, 0.22);
+}
+
+TEST_F(Sockets, EmptyOnesAreBelievedWhileAThreadRests) {
+  signals_.runnable_threads = 2;
+  for_long(5s, 0, false);
+  for (int i = 0; i < 14; ++i) {
+    signals_.runnable_threads = i % 3 == 0 ? 1 : 2;
+    look(0, true);
+    EXPECT_FALSE(unseen_since(in_, state_));
+  }
+}
+
+TEST_F(Sockets, WithBytesUnreadTellAllThatWaits) {
+  signals_.runnable_threads = 2;
+  for_long(20s, 1e4, true);
+  EXPECT_FALSE(unseen_since(in_, state_));
+}
+
+TEST_F(Sockets, NothingIsTakenFromATaskThatMayHaveWorkElsewhere) {
+  in_.quota_cores = in_.max_cores;
+  signals_.runnable_threads = 1;
+  for_long(60s, 0, false);
+  EXPECT_TRUE(decide_cpu(in_, state_).changes()) << "its quota is far too large";
+  for_long(500ms, 0, true);
+  EXPECT_FALSE(decide_cpu(in_, state_).changes());
 }
 
 TEST_F(Sockets, AreBelievedWhereBytesWaitNowAndThen) {
