@@ -20,7 +20,8 @@ constexpr double kShrinkMax = 0.88;              // and so is a cut
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
 constexpr double kAgainDelays = 0.15;
-constexpr double kThreadRoom = 1.25;  // cores a runnable thread: a sample may miss some
+constexpr double kSufficedShare = 0.6;  // of what sufficed lately, the first stage may take at once
+constexpr double kThreadRoom = 1.25;    // cores a runnable thread: a sample may miss some
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
 constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
 constexpr double kStepSeconds = 10;      // a step less must have been enough for so long: pools follow it
@@ -128,7 +129,8 @@ double usable_cores(const CpuInput& in, const CpuState& s) {
 }
 
 // Geometric steps to the bound: a quota that is a little short is mended by a little, and a flood whose size
-// nothing tells gets there while the deadline can still be kept.
+// nothing tells gets there while the deadline can still be kept. It is likely to be one like the last ones,
+// which spares a step or two.
 Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, double usable) {
   const int stage = due_stage(in, s);
   const bool again = stage == kStages &&
@@ -142,7 +144,7 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
   const double target =
       std::max({std::pow(in.quota_cores, 1 - reach) * std::pow(std::max(top, in.quota_cores), reach),
-                kStageMin * arrival, kStageMin * in.quota_cores});
+                kSufficedShare * s.sufficed_cores, kStageMin * arrival, kStageMin * in.quota_cores});
   const double demand =
       std::min(in.node_cores, std::max(s.last_usage_cores + s.last_throttled_cores, in.quota_cores));
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);

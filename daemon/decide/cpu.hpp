@@ -53,6 +53,7 @@ struct CpuState {
   MonotonicTime rests_lie_until{};             // the task sleeps while its work waits elsewhere
   double rests_lie_seconds = 0;                // and for how long that is believed
   int stage = 0;                               // of the raise since binding_since; 0: none
+  double sufficed_cores = 0;                   // the quota under which floods of late ended; 0: not known
   double runnable_threads = 0;                 // of the last sample that told
   double threads_now = 0;                      // ... or throttle event; 0: not known
   double threads_most = 0;                     // the most of late, fading; 0: not known

@@ -30,7 +30,8 @@ constexpr double kUnreadSeconds = 3, kUnreadSeldom = 0.3;  // looks of late that
 constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
 constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
 constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
-constexpr double kReportFreshMin = 0.3;     // seconds
+constexpr double kSufficedUp = 0.15, kSufficedDown = 0.3;  // a flood of another size is forgotten soon
+constexpr double kReportFreshMin = 0.3;                    // seconds
 constexpr double kCostSmoothing = 0.3;
 constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
 
@@ -116,6 +117,16 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
          usage < kAll * std::min(in.node_cores, in.max_cores);
 }
 
+// What the quota was raised for is over.
+void flood_ended(const CpuInput& in, CpuState& s) {
+  if (s.stage > 0 && !std::isinf(in.quota_cores)) {
+    const double last = s.sufficed_cores > 0 ? s.sufficed_cores : in.quota_cores;
+    const double ratio = in.quota_cores / last;
+    s.sufficed_cores = last * std::pow(ratio, ratio > 1 ? kSufficedUp : kSufficedDown);
+  }
+  s.stage = 0;
+}
+
 // Nothing was runnable then, so all that waits came since. A task may also sleep while its work waits with a
 // broker: without a period that was free, sooner or later, its sleep is no sign.
 void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
@@ -126,7 +137,7 @@ void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState&
     return;
   }
   s.binding_since = *until;
-  s.stage = 0;
+  flood_ended(in, s);
 }
 
 void observe_binding(const CpuInput& in, CpuState& s) {
@@ -153,7 +164,7 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (limit_is_free(in, s)) {
     s.binding_since.reset();
     s.bound_since.reset();
-    s.stage = 0;
+    flood_ended(in, s);
   }
 }
 

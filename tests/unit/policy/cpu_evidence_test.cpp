@@ -72,6 +72,32 @@ TEST(CpuEvidence, AQuotaThatIsUsedToTheLastBitIsTooSmallWhateverRestSays) {
   EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_throttled);
 }
 
+TEST(CpuEvidence, AFloodLikeTheLastOnesIsMetByWhatSufficedThen) {
+  Bench b;
+  b.add(1, cores(0.2));
+  b.full();
+  // The quota half a second into a flood that needs 2.5 cores.
+  auto flood = [&] {
+    double soon = 0;
+    for (int i = 0; i < 30 && (i < 6 || b.quota() < 2.5); ++i) {
+      b.run_cpu(1, 100ms, b.quota(), true, 2);
+      b.full();
+      if (i == 4) soon = b.quota();
+    }
+    return soon;
+  };
+  auto lull = [&] {
+    for (int i = 0; i < 200; ++i) {
+      b.run_cpu(1, 100ms, 0.1, false);
+      b.full();
+    }
+  };
+  const double unknown = flood();
+  lull();
+  ASSERT_LT(b.quota(), 0.25);
+  EXPECT_GT(flood(), 1.5 * unknown);
+}
+
 TEST(CpuEvidence, AThrottleEventBringsTheLastMomentWithNothingToRun) {
   auto raised = [](bool rested) {
     Bench b;
