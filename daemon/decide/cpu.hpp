@@ -62,7 +62,7 @@ struct CpuState {
   // Looks, one after another, that found the limit binding and every thread with something to run.
   MonotonicTime busy_since{};
   int busy_looks = 0;
-  int busy_looks_unread = 0;  // of them, those that found bytes unread
+  int busy_looks_unread = 0;  // of them, those that found more unread than an answer in flight
 
   MonotonicTime unread_at{};      // the sockets' last byte unread
   double unread_share = 0;        // of the looks of late, those that found some

@@ -19,7 +19,10 @@ constexpr double kMarginLower = 0.12;
 constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
 constexpr double kThreadsFade = 60;                  // seconds
 constexpr double kBusyShare = 0.8;                   // of the threads it has: with fewer some are at rest
-constexpr int kBusyLooks = 4;                        // and so long empty, before sockets are not believed
+// An answer that a stopped thread has not read yet is no queue: of what the quota does in max_delay; of
+// looks.
+constexpr double kInFlightDelays = 0.01, kBusyUnread = 0.45;
+constexpr int kBusyLooks = 4;  // and so long empty, before sockets are not believed
 // Rest, and sockets without a byte unread, for this long while the limit binds: what waits is where the task
 // fetches it, with a broker, and it sleeps until an answer comes.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
@@ -33,6 +36,7 @@ constexpr double kOverrunRemains = 1.4;     // work that took x more than the me
 constexpr double kSufficedUp = 0.15, kSufficedDown = 0.3;  // a flood of another size is forgotten soon
 constexpr double kReportFreshMin = 0.3;                    // seconds
 constexpr double kCostSmoothing = 0.3;
+constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
 
 double seconds(MonotonicTime t) {
@@ -175,7 +179,9 @@ void observe_busy(const CpuInput& in, CpuState& s) {
     return;
   }
   ++s.busy_looks;
-  if (in.signals->backlog_bytes.value_or(0) > 0) ++s.busy_looks_unread;
+  const double cost = in.flow ? in.flow->cpu_seconds_per_mib.value_or(0) / kMiB : 0;
+  const double unread = in.signals->backlog_bytes.value_or(0) * cost;
+  if (unread > kInFlightDelays * in.max_delay_seconds * quota_of(in)) ++s.busy_looks_unread;
 }
 
 // Unread bytes, and what was read and is still worked on.
@@ -223,7 +229,6 @@ std::optional<Seen> see_report(const CpuInput& in, CpuState& s) {
 
 std::optional<Seen> see_sockets(const CpuInput& in, CpuState& s) {
   const Signals& g = *in.signals;
-  constexpr double kMiB = 1024.0 * 1024.0;
   const double cost = *in.flow->cpu_seconds_per_mib / kMiB;
   const double arrived = g.arrival_bytes_per_second.value_or(0) * g.interval_seconds * cost;
   return Seen{socket_backlog(in, *g.backlog_bytes * cost, arrived, s), arrived};
@@ -291,7 +296,7 @@ bool all_threads_busy(const CpuState& s) {
 
 std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& s) {
   if (!s.backlog_known || !s.binding_since) return s.binding_since;
-  const bool empty = s.busy_looks >= kBusyLooks && s.busy_looks_unread < kUnreadSeldom * s.busy_looks;
+  const bool empty = s.busy_looks >= kBusyLooks && s.busy_looks_unread < kBusyUnread * s.busy_looks;
   if (in.load_valid || !empty) return std::nullopt;
   return std::max(s.busy_since, *s.binding_since);
 }
