@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/values/knob_value.hpp"
 
 namespace sluice {
 namespace {

@@ -4,7 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/governor_state.hpp"
+#include "daemon/tick/state.hpp"
+#include "daemon/values/bounds.hpp"
 
 namespace sluice {
 
@@ -26,12 +27,6 @@ struct Violation {
   std::size_t write = 0;  // index into the plan
   Invariant invariant = Invariant::unknown_task;
   bool operator==(const Violation&) const = default;
-};
-
-// Bounds of one task as they are now: config, overrides and node capacity together.
-struct Bounds {
-  double cpu_min = 0, cpu_max = 0;
-  double memory_min = 0, memory_max = 0;  // memory_min includes the floor
 };
 
 struct PlanContext {

@@ -8,7 +8,7 @@
 
 #include "config/text.hpp"
 #include "config/units.hpp"
-#include "daemon/publish/spelling.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 

@@ -5,8 +5,8 @@
 #include <tuple>
 #include <utility>
 
-#include "daemon/publish/bus_compat.hpp"
-#include "daemon/publish/bus_names.hpp"
+#include "daemon/publish/bus/bus_compat.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 
 namespace sluice::ctl {
 

@@ -10,7 +10,7 @@
 #include "daemon/ctl/json.hpp"
 #include "daemon/ctl/table.hpp"
 #include "daemon/ctl/text.hpp"
-#include "daemon/publish/bus_names.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 
 namespace sluice::ctl {
 

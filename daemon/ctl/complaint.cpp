@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-#include "daemon/publish/spelling.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 

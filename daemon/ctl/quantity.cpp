@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "daemon/ctl/text.hpp"
-#include "daemon/publish/spelling.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 

@@ -5,7 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "daemon/ctl/table.hpp"
-#include "daemon/publish/spelling.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 

@@ -13,19 +13,17 @@
 // tests/bench judges the constants; how they were found is told there.
 #pragma once
 
-#include <limits>
 #include <optional>
 
 #include "config/config.hpp"
-#include "daemon/command.hpp"
 #include "daemon/decide/intent.hpp"
 #include "daemon/decide/ring.hpp"
 #include "daemon/signal/flow_model.hpp"
 #include "daemon/signal/signal.hpp"
+#include "daemon/values/command.hpp"
+#include "daemon/values/knob_value.hpp"
 
 namespace sluice {
-
-inline constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
 struct CpuState {
   struct Cohort {

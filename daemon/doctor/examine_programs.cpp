@@ -6,8 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/facts.hpp"
-#include "bpf/source.hpp"
+#include "bpf/loader/facts.hpp"
+#include "bpf/loader/source.hpp"
 #include "daemon/doctor/examine.hpp"
 
 namespace sluice::doctor {

@@ -5,7 +5,7 @@
 #include <string>
 #include <variant>
 
-#include "daemon/governor.hpp"
+#include "daemon/tick/tick.hpp"
 
 namespace sluice::record {
 

@@ -6,7 +6,7 @@
 #include <concepts>
 #include <type_traits>
 
-#include "daemon/governor.hpp"
+#include "daemon/tick/tick.hpp"
 
 namespace sluice::record {
 

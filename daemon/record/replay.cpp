@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/arbitrate/knob_value.hpp"
 #include "daemon/record/lines.hpp"
+#include "daemon/values/knob_value.hpp"
 
 namespace sluice::record {
 namespace {

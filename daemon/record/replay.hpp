@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "daemon/governor.hpp"
 #include "daemon/record/entry.hpp"
+#include "daemon/tick/tick.hpp"
 
 namespace sluice::record {
 

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "bpf/record.h"
+#include "bpf/wire/record.h"
 #include "cgroups/cgroup.hpp"
 #include "daemon/sample/snapshot.hpp"
 

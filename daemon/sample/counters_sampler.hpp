@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "bpf/counters.h"
-#include "daemon/report.hpp"
+#include "bpf/wire/counters.h"
 #include "daemon/sample/snapshot.hpp"
+#include "daemon/values/report.hpp"
 
 namespace sluice::sample {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/governor.hpp"
+#include "daemon/tick/tick.hpp"
 #include "tests/simhost/model.hpp"
 
 namespace sluice::bench {

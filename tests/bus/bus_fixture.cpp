@@ -21,9 +21,9 @@
 #include <sstream>
 #include <string>
 
-#include "daemon/governor.hpp"
-#include "daemon/publish/bus_service.hpp"
-#include "daemon/publish/journal.hpp"
+#include "daemon/publish/bus/bus_service.hpp"
+#include "daemon/publish/journal/journal.hpp"
+#include "daemon/tick/tick.hpp"
 
 namespace asio = boost::asio;
 using namespace sluice;

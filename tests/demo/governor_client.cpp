@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "daemon/publish/bus_compat.hpp"
+#include "daemon/publish/bus/bus_compat.hpp"
 
 namespace sluice::demo {
 namespace {

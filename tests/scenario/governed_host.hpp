@@ -8,8 +8,8 @@
 #include <functional>
 #include <utility>
 
-#include "daemon/arbitrate/knob_value.hpp"
-#include "daemon/governor.hpp"
+#include "daemon/tick/tick.hpp"
+#include "daemon/values/knob_value.hpp"
 #include "tests/simhost/model.hpp"
 
 namespace sluice::testing {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/values/knob_value.hpp"
 #include "tests/bench/worst_minute.hpp"
 
 namespace sluice::bench {

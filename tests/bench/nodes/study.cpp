@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "daemon/arbitrate/knob_value.hpp"
+#include "daemon/values/knob_value.hpp"
 #include "tests/bench/bed.hpp"
 #include "tests/bench/parallel.hpp"
 #include "tests/bench/worst_minute.hpp"

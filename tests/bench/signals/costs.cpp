@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 
 namespace sluice::bench_signals {
 namespace {

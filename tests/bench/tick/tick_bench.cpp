@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-#include "daemon/governor.hpp"
+#include "daemon/tick/tick.hpp"
 
 namespace sluice {
 namespace {

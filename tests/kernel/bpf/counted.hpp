@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 
 namespace sluice::kernel_test {

@@ -11,7 +11,7 @@
 #include <optional>
 #include <thread>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 #include "tests/kernel/bpf/counted.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 

@@ -18,7 +18,7 @@
 #include <sstream>
 #include <thread>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 #include "tests/kernel/bpf/counted.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 

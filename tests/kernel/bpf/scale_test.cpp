@@ -8,7 +8,7 @@
 #include <chrono>
 #include <set>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 
 namespace sluice::kernel_test {

@@ -8,7 +8,7 @@
 #include <functional>
 #include <thread>
 
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 #include "tests/kernel/bpf/counted.hpp"
 #include "tests/kernel/bpf/tree.hpp"
 

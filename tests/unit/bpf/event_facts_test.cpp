@@ -1,4 +1,4 @@
-#include "bpf/event_facts.hpp"
+#include "bpf/loader/event_facts.hpp"
 
 #include <bpf/btf.h>
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "bpf/facts.hpp"
+#include "bpf/loader/facts.hpp"
 
 namespace sluice::bpf {
 namespace {

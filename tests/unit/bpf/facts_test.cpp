@@ -1,4 +1,4 @@
-#include "bpf/facts.hpp"
+#include "bpf/loader/facts.hpp"
 
 #include <bpf/btf.h>
 #include <gmock/gmock.h>

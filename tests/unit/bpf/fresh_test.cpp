@@ -1,4 +1,4 @@
-#include "bpf/fresh.hpp"
+#include "bpf/loader/fresh.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

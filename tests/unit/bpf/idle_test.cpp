@@ -1,4 +1,4 @@
-#include "bpf/idle.hpp"
+#include "bpf/loader/idle.hpp"
 
 #include <gtest/gtest.h>
 

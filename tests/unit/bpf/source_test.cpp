@@ -1,9 +1,9 @@
-#include "bpf/source.hpp"
+#include "bpf/loader/source.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "bpf/libbpf.hpp"
+#include "bpf/loader/libbpf.hpp"
 
 namespace sluice::bpf {
 namespace {

@@ -1,4 +1,4 @@
-#include "bpf/walk_layout.hpp"
+#include "bpf/loader/walk_layout.hpp"
 
 #include <bpf/btf.h>
 #include <gtest/gtest.h>

@@ -4,7 +4,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include "daemon/publish/spelling.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 namespace {

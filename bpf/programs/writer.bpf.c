@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+// Who else writes a governed cgroup's cpu.max or memory.high.
+#include "bpf/wire/writer.h"
+
+#include "bpf/programs/governed.bpf.h"
+#include "bpf/wire/counters.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile uint64_t event_interval_ns = 0;
+const volatile uint32_t own_tgid = 0;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);  // set by the loader
+  __type(key, uint32_t);   // slot
+  __type(value, struct sluice_write_slot);
+} writes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4096);  // the loader's
+} events SEC(".maps");
+
+struct sluice_write_counts counts;
+
+#define NAME 16
+
+static __always_inline bool same(const char* name, const char* wanted) {
+#pragma unroll
+  for (int i = 0; i < NAME; i++) {
+    if (name[i] != wanted[i]) return false;
+    if (!wanted[i]) return true;
+  }
+  return false;
+}
+
+// A burst is part of its quota's knob. -1: none of them.
+static __always_inline int knob_of(struct kernfs_node* file) {
+  char name[NAME] = {};
+  bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, name));
+  if (same(name, "cpu.max") || same(name, "cpu.max.burst")) return SLUICE_KNOB_CPU_MAX;
+  if (same(name, "memory.high")) return SLUICE_KNOB_MEMORY_HIGH;
+  return -1;
+}
+
+static __always_inline void name_writer(struct sluice_write_event* event) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct cgroup* cgrp = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+  event->pid = bpf_get_current_pid_tgid() >> 32;
+  event->uid = (uint32_t)bpf_get_current_uid_gid();
+  event->writer_cgroup_id = BPF_CORE_READ(cgrp, kn, id);
+  bpf_get_current_comm(event->comm, sizeof(event->comm));
+#pragma unroll
+  for (int level = 0; level < SLUICE_WRITER_LEVELS; level++) {
+    event->cgroup[level][0] = 0;
+    if (!cgrp) continue;
+    bpf_probe_read_kernel_str(event->cgroup[level], SLUICE_WRITER_NAME, BPF_CORE_READ(cgrp, kn, name));
+    cgrp = kernel_parent(cgrp);
+  }
+}
+
+// After the write, so that a refused one is no news. Rare: every write to any file of a cgroup passes here,
+// and most are of systemd, moving processes.
+SEC("fexit/cgroup_file_write")
+int BPF_PROG(on_write, struct kernfs_open_file* of, char* text, size_t bytes, int64_t offset, long written) {
+  uint32_t pid = bpf_get_current_pid_tgid() >> 32;
+  if (written < 0 || pid == own_tgid) return 0;
+  struct kernfs_node* file = BPF_CORE_READ(of, kn);
+  int knob = knob_of(file);
+  if (knob < 0) return 0;
+  struct kernfs_node* directory = kernel_parent_node(file);
+  uint64_t id = BPF_CORE_READ(directory, id), now = bpf_ktime_get_ns();
+  const uint32_t* slot = bpf_map_lookup_elem(&governed, &id);
+  struct sluice_write_slot* limit = slot ? bpf_map_lookup_elem(&writes, slot) : NULL;
+  if (!limit) return 0;
+  uint64_t last = limit->last_event_ns;
+  if (last && now - last < event_interval_ns) {
+    __sync_fetch_and_add(&limit->suppressed, 1);
+    __sync_fetch_and_add(&counts.suppressed, 1);
+    return 0;
+  }
+  limit->last_event_ns = now;
+  struct sluice_write_event* event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+  if (!event) {
+    __sync_fetch_and_add(&counts.lost, 1);
+    limit->last_event_ns = 0;
+    return 0;
+  }
+  event->event.cgroup_id = id;
+  event->event.at_ktime_ns = now;
+  event->event.cpu = bpf_get_smp_processor_id();
+  event->event.kind = SLUICE_EVENT_WRITTEN;
+  event->event.suppressed = __sync_lock_test_and_set(&limit->suppressed, 0);
+  event->knob = (uint32_t)knob;
+  event->unused = 0;
+  event->value[0] = 0;
+  bpf_probe_read_kernel_str(event->value, sizeof(event->value), text);
+  name_writer(event);
+  bpf_ringbuf_submit(event, 0);
+  return 0;
+}

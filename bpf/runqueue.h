@@ -1,7 +1,0 @@
-/* Between runqueue.bpf.c and the loader only. */
-#pragma once
-
-#include "bpf/counters.h"
-
-/* Entries of the map `waits` for each slot: CPUs take one each, or share them where there are more. */
-#define SLUICE_WAIT_STRIPES_MAX 16

@@ -1,0 +1,54 @@
+// One life of the bus connection: the exported tree, and the name. Thrown away whole when the bus goes.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/publish/bus/bus_connector.hpp"
+#include "daemon/publish/bus/bus_pump.hpp"
+#include "daemon/publish/bus/manager_object.hpp"
+#include "daemon/publish/bus/object_context.hpp"
+#include "daemon/publish/bus/task_object.hpp"
+
+namespace sluice::publish {
+
+class BusSession {
+ public:
+  struct Events {
+    std::function<void()> named;                       // the name is ours
+    std::function<void()> name_taken;                  // it is another's
+    std::function<void(std::string cause)> lost;       // the connection is gone, or the name was refused
+    std::function<void(const std::string&)> vanished;  // a bus name of somebody
+  };
+  BusSession(boost::asio::io_context& io, BusLink link, const BusHooks& hooks, const DaemonFacts& facts,
+             BusModel& model, BusStatistics& statistics, Events events);
+  ~BusSession();
+  BusSession(const BusSession&) = delete;
+  BusSession& operator=(const BusSession&) = delete;
+
+  void apply(const BusModel::Delta& delta);  // after the model took a report in
+  void emit_changes();                       // at most once a second: the service's affair
+  void flush() { pump_->kick(); }
+
+ private:
+  void request_name();
+  void fail(std::string cause);
+  void add_task(const std::string& name, const TaskView& view);
+
+  boost::asio::io_context& io_;
+  Events events_;
+  BusModel& model_;
+  // Destroyed in reverse: objects, gate and proxy go before the connection they are of.
+  BusLink link_;
+  std::unique_ptr<sdbus::IProxy> bus_proxy_;
+  CallGate gate_;
+  ObjectContext context_;
+  std::unique_ptr<ManagerObject> manager_;
+  std::map<std::string, std::unique_ptr<TaskObject>> tasks_;
+  std::shared_ptr<BusPump> pump_;
+};
+
+}  // namespace sluice::publish

@@ -1,0 +1,34 @@
+// What happened, in English; here and nowhere else. Pure functions; any thread.
+#pragma once
+
+#include <string>
+
+#include "daemon/publish/words/spelling.hpp"
+#include "daemon/values/report.hpp"
+
+namespace sluice::publish {
+
+std::string value_words(const KnobValue& value);  // "1.20 cores", "512 MiB", "no limit"
+// Both in as many digits as it takes to tell them apart: "1.204 GiB -> 1.247 GiB".
+std::string change_words(const KnobValue& from, const KnobValue& to);
+std::string error_words(int error_number);  // "EACCES (permission denied)"
+
+// Why, without the change: "throttled in 90 % of its periods for 0.9 s; it would use 1.2 cores".
+std::string reason_words(Knob knob, const Reason& reason);
+
+// What opened a breaker; `cause`: of a failed write.
+std::string trip_words(BreakerTrip trip, const std::string& cause);
+
+// What holds a task up: "is stopped by its quota 80 % of the time".
+std::string cause_words(const Diagnosis& diagnosis);
+
+// "cpu.max 0.40 cores -> 1.20 cores: throttled in ...". Without the task's name: a line's fields carry it.
+std::string sentence(const Adjustment& adjustment);
+std::string sentence(const Write& write);  // of a plan: "cpu.max to 1.20 cores: ..."
+std::string sentence(const Notice& notice);
+std::string sentence(const Receipt& receipt);  // "writing 512 MiB to /sys/... was refused: EACCES (...)"
+
+// The whole story of a task's two knobs, for Explain. `now` is the clock that the report's times are of.
+std::string explanation(const TaskReport& task, MonotonicTime now);
+
+}  // namespace sluice::publish

@@ -1,0 +1,254 @@
+// The only wiring: options, the host's preconditions, and the rooms handed to the loop.
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "cgroups/fd_limit.hpp"
+#include "daemon/actuate/restore.hpp"
+#include "daemon/actuate/single_instance.hpp"
+#include "daemon/doctor/diagnose.hpp"
+#include "daemon/doctor/examine.hpp"
+#include "daemon/publish/words/names.hpp"
+#include "daemon/run/loop.hpp"
+#include "daemon/sample/node.hpp"
+#include "daemon/version.hpp"
+
+namespace {
+
+using namespace sluice;
+
+// sysexits are not systemd's: 0 done, 1 failed at run time, 2 bad usage or configuration, 3 the host lacks
+// something that cannot be done without.
+enum Exit : int { kOk = 0, kFailed = 1, kBadConfig = 2, kHostLacks = 3 };
+
+struct Options {
+  std::string config_file;
+  bool check_config = false;
+  std::string check_file;
+  bool restore = false;
+  bool doctor = false;
+  std::string cgroup_root = "/sys/fs/cgroup";
+  bool any_filesystem = false;
+  std::string proc_root = "/proc";
+  std::string state_dir = "/var/lib/sluice";
+  std::string runtime_dir = "/run/sluice";
+  std::string bus = "system";
+  std::string mode;
+  std::string log = "auto";
+  std::string log_level = "info";
+  std::string record;
+  std::uint64_t record_max_bytes = 1ULL << 30;
+};
+
+config::Result load(const Options& o) {
+  auto loaded = o.config_file.empty() ? config::load_default() : config::load_file(o.config_file);
+  if (!loaded || o.mode.empty()) return loaded;
+  loaded->node.mode = o.mode == "enforce"   ? config::Mode::enforce
+                      : o.mode == "dry-run" ? config::Mode::dry_run
+                                            : config::Mode::observe;
+  return loaded;
+}
+
+int check_config(const Options& o) {
+  const auto loaded = o.check_file.empty() ? config::load_default() : config::load_file(o.check_file);
+  if (!loaded) {
+    for (const auto& p : loaded.error()) std::cerr << config::describe(p) << "\n";
+    std::cerr << loaded.error().size() << " problem(s); nothing was applied.\n";
+    return kBadConfig;
+  }
+  std::cout << "The configuration is valid: " << loaded->tasks.size() << " task rule(s).\n";
+  return kOk;
+}
+
+// What the host offers; changes nothing.
+int run_doctor(const Options& o) {
+  const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
+                                                           .any_filesystem = o.any_filesystem,
+                                                           .proc_root = o.proc_root,
+                                                           .state_dir = o.state_dir,
+                                                           .runtime_dir = o.runtime_dir,
+                                                           .bus = o.bus,
+                                                           .bus_name = publish::kServiceName}));
+  std::cout << doctor::text(diagnosis) << std::flush;
+  if (!std::cout) return kFailed;
+  return diagnosis.can_be_governed() ? kOk : kHostLacks;
+}
+
+// ExecStopPost, and by hand: gives every journalled baseline back. Needs no configuration.
+int restore_lease(const cgroups::Root& root, actuate::Lease& lease) {
+  const auto entries = lease.entries();
+  std::size_t failed = 0, restored = 0;
+  std::vector<std::pair<CgroupId, Knob>> done;
+  for (const auto& r : actuate::restore(root, entries)) {
+    if (r.result == actuate::Restored::Result::failed) {
+      ++failed;
+      spdlog::error("{}", r.message);
+      continue;
+    }
+    restored += r.result == actuate::Restored::Result::restored ? 1 : 0;
+    done.emplace_back(r.entry.id, r.entry.knob);
+  }
+  for (const auto& [id, knob] : done) {
+    if (const auto removed = lease.remove(id, knob); !removed) spdlog::error("{}", describe(removed.error()));
+  }
+  if (!entries.empty()) {
+    spdlog::info("The lease held {} baseline(s): {} restored, {} failed.", entries.size(), restored, failed);
+  }
+  return failed == 0 ? kOk : kFailed;
+}
+
+// The kernel programs, or a sentence on why there are none. Explicit `sampling = "bpf"` makes that fatal.
+bool open_bpf(const config::Config& config, const cgroups::Root& root, LoopOptions& out) {
+  const auto wanted = config.node.sampling;
+  if (wanted == config::Sampling::files) {
+    out.sampling_reason = "The configuration says sampling = \"files\".";
+    return true;
+  }
+  if (!root.is_cgroup2()) {
+    out.sampling_reason = "The cgroup root is not the kernel's cgroup2, which is all that BPF can walk.";
+  } else if (auto source = bpf::Source::open({}); source) {
+    out.sampling_reason = source->why_not();
+    out.bpf.emplace(std::move(*source));
+  } else {
+    out.sampling_reason = source.error().sentence;
+  }
+  if (!out.sampling_reason.empty()) spdlog::warn("{}", out.sampling_reason);
+  const bool has_iterator = out.bpf && out.bpf->has_iterator();
+  spdlog::info("Cgroups are sampled by {}{}.", has_iterator ? "the BPF iterator" : "reading files",
+               out.bpf && out.bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
+  if (out.bpf) spdlog::info("Kernel programs: {}.", fmt::join(out.bpf->capabilities(), ", "));
+  if (wanted == config::Sampling::bpf && !has_iterator) {
+    spdlog::error("The configuration insists on sampling = \"bpf\"; say \"auto\" to fall back to files.");
+    return false;
+  }
+  return true;
+}
+
+int govern(const Options& o) {
+  auto loaded = load(o);
+  if (!loaded) {
+    for (const auto& p : loaded.error()) spdlog::error("{}", config::describe(p));
+    return kBadConfig;
+  }
+  auto root =
+      cgroups::Root::open(o.cgroup_root, o.any_filesystem ? cgroups::Verify::none : cgroups::Verify::cgroup2);
+  if (!root) {
+    spdlog::error("{}. Sluice governs cgroup v2 only.", describe(root.error()));
+    return kHostLacks;
+  }
+  auto proc = sample::open_proc(o.proc_root.c_str());
+  if (!proc) {
+    spdlog::error("{}", describe(proc.error()));
+    return kHostLacks;
+  }
+  const auto boot_id = sample::read_boot_id(proc->get());
+  if (!boot_id) {
+    spdlog::error("{}. Without a boot id the lease cannot be keyed.", describe(boot_id.error()));
+    return kHostLacks;
+  }
+  cgroups::raise_fd_limit();  // twelve files a task stay open
+  const auto lock = actuate::SingleInstance::acquire(o.runtime_dir);
+  if (!lock) {
+    spdlog::error("{}", describe(lock.error()));
+    return kFailed;
+  }
+  auto lease = actuate::Lease::open(o.state_dir, *boot_id);
+  if (!lease) {
+    spdlog::error("{}. Without a lease nothing may be written.", describe(lease.error()));
+    return kFailed;
+  }
+  for (const auto& n : lease->notices()) spdlog::warn("{}", n);
+  if (o.restore) return restore_lease(*root, *lease);
+  if (!lease->empty()) {
+    spdlog::warn("An earlier run did not give its limits back; they are restored first.");
+    (void)restore_lease(*root, *lease);
+  }
+  if (!o.any_filesystem && access((o.proc_root + "/pressure/memory").c_str(), R_OK) != 0) {
+    spdlog::warn(
+        "The kernel reports no pressure (PSI; boot with psi=1): memory.high is never lowered, "
+        "cpu.max is governed by throttling and usage alone.");
+  }
+
+  LoopOptions options;
+  options.load_config = [&o] { return load(o); };
+  options.version = kVersion;
+  options.proc = std::move(*proc);
+  if (o.bus != "none") options.bus_address = o.bus;
+  if (!o.record.empty()) {
+    auto recorder =
+        record::Recorder::open(o.record, {.max_bytes = o.record_max_bytes, .daemon_version = kVersion});
+    if (!recorder) {
+      spdlog::error("{}", recorder.error());
+      return kBadConfig;
+    }
+    options.recorder = std::move(*recorder);
+    spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
+  }
+  if (!open_bpf(*loaded, *root, options)) return kHostLacks;
+  options.profile_store = std::make_unique<record::ProfileStore>(o.state_dir + "/forecasts");
+  auto learned = options.profile_store->load();
+  if (learned.notice) spdlog::warn("{}", *learned.notice);
+  options.profiles = std::move(learned.profiles);
+  boost::asio::io_context io(1);
+  Loop loop(io, std::move(*root), std::move(*loaded), std::move(*lease), std::move(options));
+  return loop.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app{"sluiced: keeps every stream task of this host at the CPU and memory it needs now", "sluiced"};
+  app.set_version_flag("--version", std::string("sluiced ") + kVersion);
+  app.add_option("--config", o.config_file,
+                 "This file only, instead of /usr/lib/sluice, /etc/sluice and their drop-ins");
+  auto* check = app.add_option("--check-config", o.check_file,
+                               "Print every problem of the configuration (or of FILE) and exit 0 or 2")
+                    ->expected(0, 1);
+  auto* restore = app.add_flag("--restore", o.restore, "Give every journalled baseline back and exit");
+  check->excludes(restore);
+  app.add_flag("--doctor", o.doctor, "Say what this host offers to Sluice and what it lacks, and exit 0 or 3")
+      ->excludes(check)
+      ->excludes(restore);
+  app.add_option("--mode", o.mode, "Overrides the configuration's [node] mode")
+      ->check(CLI::IsMember({"enforce", "dry-run", "observe"}));
+  app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
+  app.add_flag("--any-filesystem", o.any_filesystem, "The cgroup root need not be cgroup2: a simulated host");
+  app.add_option("--proc-root", o.proc_root, "Where procfs is mounted")->capture_default_str();
+  app.add_option("--state-dir", o.state_dir, "Holds the lease journal, and what forecasts learned")
+      ->capture_default_str();
+  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock")->capture_default_str();
+  app.add_option("--bus", o.bus, "D-Bus address, \"system\", or \"none\"")->capture_default_str();
+  app.add_option("--log", o.log, "Where lines go")
+      ->check(CLI::IsMember({"auto", "journal", "stderr"}))
+      ->capture_default_str();
+  app.add_option("--log-level", o.log_level, "The least that is told")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--record", o.record, "Write every tick's input and plan to this file, for sluice-replay");
+  app.add_option("--record-max-bytes", o.record_max_bytes, "The most that is recorded: 200MiB, 1GiB …")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kOk : kBadConfig;
+  }
+  o.check_config = check->count() > 0;
+  if (o.check_config) return check_config(o);
+  if (o.doctor) return run_doctor(o);
+
+  publish::LogOptions log;
+  log.target = o.log == "journal"  ? publish::LogTarget::journal
+               : o.log == "stderr" ? publish::LogTarget::standard_error
+                                   : publish::LogTarget::automatic;
+  log.level = spdlog::level::from_str(o.log_level);
+  publish::set_up_log(log);
+  const int status = govern(o);
+  publish::shut_down_log();
+  return status;
+}

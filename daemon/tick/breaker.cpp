@@ -1,0 +1,123 @@
+// The circuit breaker of a task. Closed: governed. Open: baseline restored, left alone for a while that
+// doubles with every trip in a row. Half-open: tried again. Two things open it:
+//   a write that fails   at once; the next write that succeeds closes it
+//   harm                 governing makes the task worse; a minute without harm closes it
+//
+// Harm is what only our own limit can do to it: the knob holds less than the baseline and less than its
+// bound, nobody pinned it, and the node was not short, and with that
+//   late       it was throttled, and its work has waited for the limit for longer than max_delay
+//   stalled    it stood still for memory 5 % of the time, within a tenth of its memory.high
+// Time without harm pays for time with it. The breaker opens when ten seconds are owed, and five when three
+// cuts of the last minute had to be undone: a controller that is wrong time and again is given less.
+#include <algorithm>
+#include <system_error>
+
+#include "daemon/tick/parts.hpp"
+#include "daemon/values/knob_value.hpp"
+
+namespace sluice::parts {
+namespace {
+
+constexpr MonotonicTime kWait = std::chrono::seconds(30);
+constexpr MonotonicTime kWaitMax = std::chrono::minutes(10);
+constexpr MonotonicTime kTrial = std::chrono::minutes(1);
+constexpr MonotonicTime kUndoWindow = std::chrono::minutes(1);
+constexpr std::size_t kUndosMany = 3;
+constexpr double kHarmSeconds = 10, kHarmSecondsAfterUndos = 5;
+constexpr double kBelow = 0.99;       // of the baseline or bound: less is a difference
+constexpr double kStallShare = 0.05;  // the classifier's: no probe may cause as much
+constexpr double kAtTheLimit = 0.9;   // of memory.high in use: elsewhere it is not our limit that stalls it
+
+Notice& open(Tick& t, TaskState& task, BreakerTrip trip) {
+  Breaker& b = task.breaker;
+  b.retry_at = t.input.now + std::min(kWait * (1 << std::min(b.failures, 5U)), kWaitMax);
+  ++b.failures;
+  b.state = BreakerState::open;
+  b.trip = trip;
+  b.cause.clear();
+  task.harm = {};
+  Notice& n = t.notice(Notice::Kind::breaker_opened, task);
+  n.trip = trip;
+  return n;
+}
+
+void close(Tick& t, TaskState& task) {
+  task.breaker = {};
+  t.notice(Notice::Kind::breaker_closed, task);
+}
+
+// The knob holds less than the task would have without us, and less than its owner allows.
+bool squeezed(const KnobState& knob, double bound) {
+  const double holds = number_of(knob.holds);
+  return knob.present && knob.touched && holds < kBelow * number_of(knob.baseline) && holds < kBelow * bound;
+}
+
+bool late(const Tick& t, TaskState& task, const Bounds& bounds) {
+  const Signals& g = task.signals;
+  if (!g.periods || !g.throttled_periods) return false;
+  if (*g.throttled_periods == 0) return false;
+  const auto waited = std::chrono::duration<double>(longest_wait_seconds(t.input.now, task.cpu_control));
+  if (waited <= t.policy_of(task).max_delay) return false;
+  const bool wished = (task.pin && task.pin->cpu_cores) || task.cpu_unmet;
+  return !wished && squeezed(task.cpu, bounds.cpu_max) && !memory_is_the_cure(task.cause.now);
+}
+
+bool stalled(const TaskState& task, const Bounds& bounds) {
+  if (task.cause.now.inputs.memory_stall_share.value_or(0) < kStallShare) return false;
+  if ((task.pin && task.pin->memory_high) || !squeezed(task.memory, bounds.memory_max)) return false;
+  return static_cast<double>(task.sample->memory_current.value_or(0)) >=
+         kAtTheLimit * number_of(task.memory.holds);
+}
+
+void account(double& owed, bool harmed, double interval) {
+  owed = std::max(0.0, owed + (harmed ? interval : -interval));
+}
+
+}  // namespace
+
+void trip_on(Tick& t, TaskState& task, const Receipt& r) {
+  open(t, task, BreakerTrip::write_failed).receipt = r;
+  task.breaker.cause = r.path + ": " + std::generic_category().message(r.error_number);
+}
+
+void close_after_write(Tick& t, TaskState& task) {
+  if (task.breaker.state != BreakerState::half_open || task.breaker.trip != BreakerTrip::write_failed) return;
+  close(t, task);
+}
+
+void try_again(Tick& t, TaskState& task) {
+  Breaker& b = task.breaker;
+  if (b.state == BreakerState::open && t.input.now >= b.retry_at) {
+    b.state = BreakerState::half_open;
+    b.trial_until = t.input.now + kTrial;
+  } else if (b.state == BreakerState::half_open && b.trip != BreakerTrip::write_failed &&
+             t.input.now >= b.trial_until) {
+    close(t, task);
+  }
+}
+
+void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
+  if (rule == Rule::cpu_undo || rule == Rule::memory_refault || rule == Rule::memory_futile)
+    task.harm.undos.push_back(now);
+}
+
+void watch_harm(Tick& t, TaskState& task, const Bounds& bounds) {
+  auto& undos = task.harm.undos;
+  while (!undos.empty() && t.input.now - undos.front() > kUndoWindow) undos.pop_front();
+  if (!task.fresh) return;  // nothing is concluded from what was not seen
+  if (t.mode != config::Mode::enforce || !governable(t, task)) {
+    task.harm = {};
+    return;
+  }
+  const double interval = task.signals.interval_seconds;
+  account(task.harm.late_seconds, late(t, task, bounds), interval);
+  account(task.harm.stalled_seconds, stalled(task, bounds), interval);
+  const double most = undos.size() >= kUndosMany ? kHarmSecondsAfterUndos : kHarmSeconds;
+  if (task.harm.late_seconds >= most) {
+    open(t, task, BreakerTrip::late);
+  } else if (task.harm.stalled_seconds >= most) {
+    open(t, task, BreakerTrip::memory_stalled);
+  }
+}
+
+}  // namespace sluice::parts

@@ -1,0 +1,197 @@
+// The picture of one tick.
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/tick/parts.hpp"
+#include "daemon/values/knob_value.hpp"
+
+namespace sluice::parts {
+namespace {
+
+TaskMode mode_of(const Tick& t, const TaskState& task) {
+  if (t.mode == config::Mode::observe) return TaskMode::observed;
+  if (t.state.suspended || task.suspended) return TaskMode::suspended;
+  if (t.input.now < task.yield_until) return TaskMode::yielding;
+  return task.pin ? TaskMode::pinned : TaskMode::governed;
+}
+
+void fill_signals(const TaskState& task, TaskReport& r) {
+  r.signals = task.signals;
+  r.flow = task.flow;
+  r.diagnosis = task.cause.now;
+  r.cpu_usage_cores = task.signals.usage_cores;
+  if (task.signals.usage_cores) {
+    r.cpu_demand_cores = *task.signals.usage_cores + task.signals.throttled_cores.value_or(0);
+  }
+  if (task.signals.periods && task.signals.throttled_periods) {
+    r.cpu_throttled_ratio = *task.signals.periods == 0
+                                ? 0.0
+                                : static_cast<double>(*task.signals.throttled_periods) /
+                                      static_cast<double>(*task.signals.periods);
+  }
+  r.cpu_pressure_ratio = task.signals.cpu_pressure_ratio;
+  r.memory_pressure_ratio = task.signals.memory_pressure_ratio;
+  r.refaults_per_second = task.signals.refaults_per_second;
+  if (!task.sample) return;
+  r.memory_current = task.sample->memory_current;
+  r.source = task.sample->source;
+  r.sampled_at = task.sample->read_at;
+  const auto floor = memory_floor(*task.sample, 0, 0);
+  if (floor) r.memory_floor = static_cast<Bytes>(*floor);
+}
+
+// When this knob may be changed next, the clock being what its controller waits for.
+std::optional<MonotonicTime> looks_again(const Tick& t, const TaskState& task, const KnobState& knob,
+                                         bool pinned, std::uint32_t budget) {
+  const MonotonicTime next = t.input.now + t.config.node.tick;
+  if (!knob.present || t.mode == config::Mode::observe || t.state.suspended || task.suspended)
+    return std::nullopt;
+  if (pinned) return task.pin->until;
+  MonotonicTime at = std::max(next, task.yield_until);
+  if (task.breaker.state == BreakerState::open) at = std::max(at, task.breaker.retry_at);
+  if (knob.writes.size() >= budget) at = std::max(at, knob.writes.front() + kBudgetWindow);
+  return at;
+}
+
+// What a plan changes at once.
+void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
+  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
+  const auto& policy = t.policy_of(task);
+  r.cpu_looks_again_at =
+      looks_again(t, task, task.cpu, task.pin && task.pin->cpu_cores, policy.cpu.writes_per_minute);
+  r.memory_looks_again_at =
+      looks_again(t, task, task.memory, task.pin && task.pin->memory_high, policy.memory.writes_per_minute);
+  if (!r.memory_looks_again_at) return;
+  const auto& m = task.memory_control;
+  r.memory_probes_again_at =
+      std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
+}
+
+void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
+  const auto& spec = t.config.tasks[task.facts.config_index];
+  r.id = task.facts.id;
+  r.name = task.facts.name;
+  r.class_name = spec.class_name;
+  r.cgroup = task.facts.cgroup;
+  r.mode = mode_of(t, task);
+  r.breaker = task.breaker.state;
+  r.breaker_trip = task.breaker.trip;
+  r.breaker_cause = task.breaker.cause;
+  if (task.breaker.state == BreakerState::open) r.breaker_retry_at = task.breaker.retry_at;
+  if (task.pin) {
+    r.pinned_by = task.pin->owner;
+    r.hold_reason = task.pin->reason;
+  } else if (task.suspended || t.state.suspended) {
+    r.hold_reason = task.suspended ? task.suspend_reason : t.state.suspend_reason;
+  }
+  fill_signals(task, r);
+  if (task.load) {
+    r.lag = task.load->lag;
+    r.backlog_cpu_seconds = task.cpu_control.backlog_cpu_seconds;
+  }
+  r.cpu_max = std::get<CpuMax>(task.cpu.holds);
+  r.cpu_baseline = std::get<CpuMax>(task.cpu.baseline);
+  r.memory_high = std::get<MemoryLimit>(task.memory.holds);
+  r.memory_baseline = std::get<MemoryLimit>(task.memory.baseline);
+  r.cpu_min_cores = bounds.cpu_min;
+  r.cpu_max_cores = bounds.cpu_max;
+  r.scheduled = task.scheduled;
+  if (task.bounds.cpu_min_cores) r.scheduled.min.reset();
+  if (task.bounds.cpu_max_cores) r.scheduled.max.reset();
+  if (task.forecaster) r.forecast = task.forecaster->latest;
+  r.memory_min = static_cast<Bytes>(bounds.memory_min);
+  r.memory_max = static_cast<Bytes>(bounds.memory_max);
+  r.cpu_reason = task.cpu.reason;
+  r.memory_reason = task.memory.reason;
+  r.cpu_changed_at = task.cpu.changed_at;
+  r.memory_changed_at = task.memory.changed_at;
+  fill_writes(t, task, r);
+  r.writes_total = task.writes_total;
+  r.drift_total = task.drift_total;
+}
+
+}  // namespace
+
+void fill_row(Tick& t, const TaskState& task, const Bounds& bounds) {
+  fill_task(t, task, bounds, t.report.tasks[task.place]);
+}
+
+void finish_rows(Tick& t) {
+  if (t.report.whole) {
+    for (const auto& w : t.plan.writes) {
+      const TaskState& task = t.state.tasks.at(w.id);
+      fill_writes(t, task, t.report.tasks[task.place]);
+    }
+    return;
+  }
+  // Not every task: an event tick must not take long.
+  std::vector<const TaskState*> some;
+  auto add = [&](CgroupId id) {
+    if (const auto found = t.state.tasks.find(id); found != t.state.tasks.end())
+      some.push_back(&found->second);
+  };
+  for (const auto& [id, at] : t.events) add(id);
+  for (const auto& r : t.input.receipts) add(r.id);
+  for (const auto& w : t.plan.writes) add(w.id);
+  std::sort(some.begin(), some.end(), [](const auto* a, const auto* b) { return a->place < b->place; });
+  some.erase(std::unique(some.begin(), some.end()), some.end());
+  t.report.tasks.reserve(some.size());
+  const auto context = t.context();
+  for (const TaskState* task : some)
+    fill_task(t, *task, bounds_of(*task, context), t.report.tasks.emplace_back());
+}
+
+void fill_report(Tick& t) {
+  Report& r = t.report;
+  r.tick = t.state.ticks;
+  r.now = t.input.now;
+  r.node.mode = t.mode;
+  r.node.suspended = t.state.suspended;
+  r.node.suspend_reason = t.state.suspend_reason;
+  r.node.cpu_capacity_cores = t.input.node.cpu_capacity_cores;
+  r.node.memory_capacity = t.input.node.memory_capacity;
+  r.node.ticks = t.state.ticks;
+  r.node.writes_total = t.state.writes_total;
+  r.node.events_total = t.state.events_total;
+
+  if (t.full()) {
+    t.state.memory_allocated = r.node.memory_allocated;
+    t.state.memory_missing = r.node.memory_missing;
+  } else {
+    r.node.memory_allocated = t.state.memory_allocated;
+    r.node.memory_missing = t.state.memory_missing;
+  }
+
+  // A sliver is rounding, not saturation. And a moment without a wish is not its end.
+  constexpr double kCoresMin = 0.01;
+  constexpr auto kHold = std::chrono::seconds(5);
+  State& s = t.state;
+  if (r.node.cpu_missing_cores > kCoresMin || r.node.memory_missing > 0) {
+    s.saturated_until = t.input.now + kHold;
+    s.missing_cores = std::max(s.missing_cores, r.node.cpu_missing_cores);
+    s.missing_bytes = std::max(s.missing_bytes, r.node.memory_missing);
+  }
+  const bool saturated = t.input.now < s.saturated_until;
+  if (!saturated) {
+    s.missing_cores = 0;
+    s.missing_bytes = 0;
+  }
+  r.node.cpu_missing_cores = s.missing_cores;
+  r.node.memory_missing = s.missing_bytes;
+  auto tell = [&](Notice::Kind kind) {
+    Notice n;
+    n.kind = kind;
+    n.missing_cores = s.missing_cores;
+    n.missing_bytes = s.missing_bytes;
+    r.notices.push_back(n);
+  };
+  if (saturated != s.saturated) tell(saturated ? Notice::Kind::saturated : Notice::Kind::unsaturated);
+  s.saturated = saturated;
+  r.node.saturated = t.state.saturated;
+  if (t.full() && t.minima_exceed != t.state.minima_exceed) {
+    if (t.minima_exceed) tell(Notice::Kind::minima_exceed_capacity);
+    t.state.minima_exceed = t.minima_exceed;
+  }
+}
+
+}  // namespace sluice::parts

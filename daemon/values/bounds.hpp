@@ -1,0 +1,12 @@
+// What the values of one task's knobs lie between.
+#pragma once
+
+namespace sluice {
+
+// Bounds of one task as they are now: config, overrides and node capacity together.
+struct Bounds {
+  double cpu_min = 0, cpu_max = 0;
+  double memory_min = 0, memory_max = 0;  // memory_min includes the floor
+};
+
+}  // namespace sluice

@@ -1,0 +1,180 @@
+// What one tick tells the world, numbers only. Publish makes words of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/arbitrate/plan.hpp"
+#include "daemon/decide/diagnosis.hpp"
+#include "daemon/decide/season.hpp"
+#include "daemon/sample/snapshot.hpp"
+#include "daemon/signal/flow_model.hpp"
+#include "daemon/signal/signal.hpp"
+#include "daemon/values/command.hpp"
+
+namespace sluice {
+
+enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding };
+constexpr std::string_view to_string(TaskMode mode) {
+  switch (mode) {
+    case TaskMode::governed:
+      return "governed";
+    case TaskMode::pinned:
+      return "pinned";
+    case TaskMode::suspended:
+      return "suspended";
+    case TaskMode::observed:
+      return "observed";
+    case TaskMode::yielding:
+      return "yielding";  // to a foreign writer
+  }
+  return "unknown";
+}
+
+// Closed: governing. Open: governing failed, baseline restored, waiting. Half-open: trying again.
+enum class BreakerState : std::uint8_t { closed, open, half_open };
+constexpr std::string_view to_string(BreakerState state) {
+  switch (state) {
+    case BreakerState::closed:
+      return "closed";
+    case BreakerState::open:
+      return "open";
+    case BreakerState::half_open:
+      return "half-open";
+  }
+  return "unknown";
+}
+
+// What opened a breaker.
+enum class BreakerTrip : std::uint8_t { none, write_failed, late, memory_stalled };
+constexpr std::string_view to_string(BreakerTrip trip) {
+  switch (trip) {
+    case BreakerTrip::none:
+      return "none";
+    case BreakerTrip::write_failed:
+      return "write-failed";
+    case BreakerTrip::late:
+      return "late";  // our quota made it late
+    case BreakerTrip::memory_stalled:
+      return "memory-stalled";  // our memory.high made it stall
+  }
+  return "unknown";
+}
+
+struct TaskReport {
+  CgroupId id;
+  std::string name;
+  std::string class_name;
+  std::string cgroup;  // path below the root, raw bytes: may be invalid UTF-8
+  TaskMode mode = TaskMode::governed;
+  BreakerState breaker = BreakerState::closed;
+  BreakerTrip breaker_trip = BreakerTrip::none;
+  std::string breaker_cause;  // of a failed write: its path and the kernel's word
+  std::optional<MonotonicTime> breaker_retry_at;
+  std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
+
+  Diagnosis diagnosis;  // what holds it up now
+
+  // Signals of the last full tick; absent = not known.
+  Signals signals;
+  FlowEstimate flow;
+  std::optional<double> cpu_usage_cores, cpu_demand_cores, cpu_throttled_ratio, cpu_pressure_ratio;
+  std::optional<double> memory_pressure_ratio, refaults_per_second;
+  std::optional<Bytes> memory_current, memory_floor;
+  std::optional<double> backlog_cpu_seconds, lag;
+  SampleSource source = SampleSource::files;
+  MonotonicTime sampled_at{};
+
+  // Knobs: what we believe the kernel holds, the baseline that will be restored, the bounds in force.
+  CpuMax cpu_max, cpu_baseline;
+  MemoryLimit memory_high, memory_baseline;
+  double cpu_min_cores = 0, cpu_max_cores = 0;
+  Scheduled scheduled;  // what of them its schedule has set
+  Forecast forecast;
+  Bytes memory_min = 0, memory_max = 0;
+
+  Reason cpu_reason, memory_reason;  // of the last change of each knob
+  std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
+  // When each knob may next be changed by its controller; absent: not before somebody lifts a hold. A kernel
+  // event makes the CPU controller look earlier.
+  std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;
+  std::optional<MonotonicTime> memory_probes_again_at;  // downwards
+  std::uint32_t writes_last_minute = 0;
+  std::uint64_t writes_total = 0, drift_total = 0;
+};
+
+// One change of one knob that the kernel confirmed (or dry-run would have made).
+struct Adjustment {
+  CgroupId id;
+  std::string task;
+  std::string cgroup;
+  Knob knob = Knob::cpu_max;
+  KnobValue old_value, new_value;
+  Reason reason;
+  MonotonicTime at{};
+  std::optional<Nsec> reaction;  // event to written, when a kernel event caused it
+  bool dry_run = false;
+};
+
+// Who wrote a knob that is ours, as the kernel saw it.
+struct Writer {
+  std::uint32_t pid = 0, uid = 0;
+  std::string command;  // of the thread, at most 15 bytes
+  std::string cgroup;   // the end of its path, raw bytes
+  bool operator==(const Writer&) const = default;
+};
+
+// Anything else worth a line in the journal.
+struct Notice {
+  enum class Kind : std::uint8_t {
+    task_added,
+    task_removed,
+    write_failed,
+    breaker_opened,
+    breaker_closed,
+    foreign_write,
+    knob_reset,
+    saturated,
+    unsaturated,
+    mode_changed,
+    minima_exceed_capacity,
+    plan_violation,
+  };
+  Kind kind = Kind::task_added;
+  CgroupId id;
+  std::string task;
+  std::string cgroup;
+  std::optional<Receipt> receipt;            // write_failed
+  std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
+  std::optional<Writer> writer;              // of both, where kernel programs tell
+  BreakerTrip trip = BreakerTrip::none;      // breaker_opened
+  std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
+  double missing_cores = 0;    // saturated
+  Bytes missing_bytes = 0;
+};
+
+struct NodeReport {
+  config::Mode mode = config::Mode::enforce;
+  bool suspended = false;
+  std::string suspend_reason;
+  double cpu_capacity_cores = 0, cpu_allocated_cores = 0, cpu_missing_cores = 0;
+  Bytes memory_capacity = 0, memory_allocated = 0, memory_missing = 0;
+  bool saturated = false;
+  std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
+};
+
+struct Report {
+  std::uint64_t tick = 0;
+  MonotonicTime now{};
+  NodeReport node;
+  // Whole: `tasks` are all that there are. Else they are those that an event was about or a write came back
+  // for, and what was told of the others stands.
+  bool whole = true;
+  std::vector<TaskReport> tasks;  // ordered by name; names are unique
+  std::vector<Adjustment> adjustments;
+  std::vector<Notice> notices;
+};
+
+}  // namespace sluice

@@ -1,0 +1,145 @@
+// Inputs for the tick, made by hand: one task, counters that are moved forward by the test.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "daemon/tick/tick.hpp"
+#include "daemon/values/knob_value.hpp"
+
+namespace sluice::testing {
+
+using namespace std::chrono_literals;
+
+inline config::Config one_task_config() {
+  config::Config c;
+  c.node.cpu_reserve_cores = 0;
+  c.node.memory_reserve_bytes = 0;
+  config::Task t;
+  t.match_unit = "a.service";
+  t.policy.cpu.max_cores = 4;
+  t.policy.memory.min_bytes = 16 << 20;
+  c.tasks.push_back(t);
+  return c;
+}
+
+// A host of one or more tasks whose counters and knobs the test moves.
+class Bench {
+ public:
+  explicit Bench(config::Config c = one_task_config()) : config(std::move(c)) {}
+
+  static constexpr Bytes kMiB = 1 << 20;
+  config::Config config;
+  State state;
+  Outcome last;
+  MonotonicTime now = 1000s;
+  WallClock wall;
+  NodeFacts node{8, Bytes{16} << 30};
+  std::map<CgroupId, Observation> tasks;
+  std::vector<ThrottleEvent> events;
+  std::vector<Receipt> receipts;
+  std::vector<Command> commands;
+  std::vector<NamedProfile> profiles;
+  bool auto_receipts = true;
+
+  Sample& add(std::uint64_t id, CpuMax cpu = {}, MemoryLimit memory = {}, std::size_t config_index = 0) {
+    Observation o;
+    o.facts = {
+        CgroupId{id}, "t" + std::to_string(id), "/t" + std::to_string(id), config_index, cpu, memory, true,
+        true};
+    Sample s;
+    s.id = CgroupId{id};
+    s.read_at = now;
+    s.cpu = CpuUsage{};
+    s.bandwidth = CpuBandwidth{};
+    s.cpu_pressure = s.memory_pressure = PressureTotals{};
+    s.memory_current = 256 * kMiB;
+    s.memory_stat = MemoryStat{.anon = 64 * kMiB, .file = 190 * kMiB, .unreclaimable = 2 * kMiB};
+    s.memory_events = MemoryEvents{};
+    s.cpu_max = cpu;
+    s.memory_high = memory;
+    o.sample = s;
+    return *tasks.insert_or_assign(o.facts.id, o).first->second.sample;
+  }
+  Sample& sample(std::uint64_t id = 1) { return *tasks.at(CgroupId{id}).sample; }
+
+  // Time goes on; the task uses `cores` and is throttled in every period or in none.
+  void run_cpu(std::uint64_t id, Nsec dt, double cores, bool throttled, double throttled_cores = 0) {
+    Sample& s = sample(id);
+    const double sec = std::chrono::duration<double>(dt).count();
+    const auto usec = [](double seconds) { return Usec{static_cast<std::int64_t>(seconds * 1e6)}; };
+    s.cpu->usage += usec(cores * sec);
+    const auto periods = static_cast<std::uint64_t>(dt / 100ms);
+    s.bandwidth->nr_periods += cores > 0 ? periods : 0;
+    if (throttled) s.bandwidth->nr_throttled += periods;
+    s.bandwidth->throttled += usec(throttled_cores * sec);
+  }
+
+  const Outcome& full(Nsec dt = 100ms) {
+    now += dt;
+    return step(Input::Kind::full);
+  }
+  const Outcome& event(Nsec dt = 1ms) {
+    now += dt;
+    return step(Input::Kind::event);
+  }
+
+  double quota(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).cpu.holds); }
+  double high(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).memory.holds); }
+  const TaskState& task(std::uint64_t id = 1) const { return state.tasks.at(CgroupId{id}); }
+
+  // The kernel takes what is written, and says so in the next samples and receipts.
+  void obey(const Plan& plan) {
+    for (const auto& w : plan.writes) {
+      Receipt r{w.id, w.knob, w.value, w.value, Receipt::Result::written, 0, "/x", now, now, w.caused_at};
+      if (plan.dry_run) {
+        r.result = Receipt::Result::dry_run;
+        r.holds.reset();
+      } else if (w.knob == Knob::cpu_max) {
+        tasks.at(w.id).sample->cpu_max = std::get<CpuMax>(w.value);
+      } else {
+        tasks.at(w.id).sample->memory_high = std::get<MemoryLimit>(w.value);
+      }
+      receipts.push_back(r);
+    }
+  }
+
+ private:
+  const Outcome& step(Input::Kind kind) {
+    Input in;
+    in.kind = kind;
+    in.now = now;
+    in.wall = wall;
+    in.node = node;
+    in.events = std::exchange(events, {});
+    in.receipts = std::exchange(receipts, {});
+    in.commands = std::exchange(commands, {});
+    in.profiles = std::exchange(profiles, {});
+    if (kind == Input::Kind::full) {
+      for (auto& [id, o] : tasks) {
+        if (o.sample) o.sample->read_at = now;
+        in.tasks.push_back(o);
+      }
+    }
+    last = tick(in, config, std::move(state));
+    state = last.state;
+    if (auto_receipts) obey(last.plan);
+    return last;
+  }
+};
+
+inline const Write* write_to(const Plan& plan, Knob knob, std::uint64_t id = 1) {
+  for (const auto& w : plan.writes) {
+    if (w.id.value == id && w.knob == knob) return &w;
+  }
+  return nullptr;
+}
+
+inline CpuMax cores(double n) {
+  return cpu_max_of(n, Usec{100'000});
+}
+inline MemoryLimit mib(std::uint64_t n) {
+  return {n << 20};
+}
+
+}  // namespace sluice::testing

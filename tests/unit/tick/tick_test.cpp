@@ -1,0 +1,438 @@
+#include "daemon/tick/tick.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "daemon/arbitrate/validate.hpp"
+#include "tests/unit/policy_inputs.hpp"
+
+namespace sluice::testing {
+namespace {
+
+bool noticed(const Outcome& o, Notice::Kind kind) {
+  return std::any_of(o.report.notices.begin(), o.report.notices.end(),
+                     [&](const auto& n) { return n.kind == kind; });
+}
+
+// A task that has been written to: baseline 3 cores, holds less.
+Bench governed() {
+  Bench b;
+  b.add(1, cores(3));
+  b.full();
+  for (int i = 0; i < 40; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+  }
+  EXPECT_LT(b.quota(), 1.0);
+  return b;
+}
+
+TEST(Governor, EqualInputsGiveEqualPlans) {
+  Input in;
+  in.now = 5s;
+  in.node = {8, Bytes{1} << 34};
+  Bench b = governed();
+  b.run_cpu(1, 100ms, 0.6, true, 1);
+  in.tasks = {b.tasks.begin()->second};
+  in.tasks[0].sample->read_at = in.now = b.now + 100ms;
+  const auto one = tick(in, b.config, b.state);
+  const auto two = tick(in, b.config, b.state);
+  EXPECT_EQ(one.plan, two.plan);
+}
+
+TEST(Governor, TellsOfTasksThatComeAndGo) {
+  Bench b;
+  b.add(1);
+  EXPECT_TRUE(noticed(b.full(), Notice::Kind::task_added));
+  EXPECT_FALSE(noticed(b.full(), Notice::Kind::task_added));
+  b.tasks.clear();
+  EXPECT_TRUE(noticed(b.full(), Notice::Kind::task_removed));
+  EXPECT_TRUE(b.state.tasks.empty());
+}
+
+std::vector<std::string> names_in(const Report& report) {
+  std::vector<std::string> names;
+  for (const auto& task : report.tasks) names.push_back(task.name);
+  return names;
+}
+
+TEST(Governor, AFullTickReportsAllTasksByNameAndAnEventTickThoseItIsAbout) {
+  using Names = std::vector<std::string>;
+  Bench b;
+  b.auto_receipts = false;
+  for (const std::uint64_t id : {1, 2, 3}) b.add(id, cores(1));
+  b.tasks.at(CgroupId{1}).facts.name = "z";
+  EXPECT_TRUE(b.full().report.whole);
+  EXPECT_EQ(names_in(b.last.report), (Names{"t2", "t3", "z"}));
+
+  b.events = {{CgroupId{3}, b.now, 0}, {CgroupId{3}, b.now, 1}};
+  for (const std::uint64_t id : {1, 9}) {  // 9 is gone
+    auto& r = b.receipts.emplace_back();
+    r.id = CgroupId{id};
+    r.asked = r.holds.emplace(cores(1));
+  }
+  EXPECT_FALSE(b.event().report.whole);
+  EXPECT_EQ(names_in(b.last.report), (Names{"t3", "z"}));
+  EXPECT_EQ(names_in(b.event().report), Names{});
+
+  b.commands = {SuspendCommand{"", "maintenance"}};
+  EXPECT_TRUE(b.event().report.whole) << "a command may be about any task";
+  EXPECT_EQ(b.last.report.tasks.size(), 3U);
+
+  b.tasks.at(CgroupId{1}).facts.name = "a";
+  EXPECT_EQ(names_in(b.full().report), (Names{"a", "t2", "t3"}));
+  b.tasks.erase(CgroupId{2});
+  b.add(4);
+  EXPECT_EQ(names_in(b.full().report), (Names{"a", "t3", "t4"}));
+}
+
+TEST(Governor, TheOrderOfAFullTicksTasksDoesNotMatter) {
+  Bench b;
+  for (const std::uint64_t id : {1, 2, 3}) b.add(id, cores(1));
+  b.full();
+  Input in;
+  in.now = b.now + 100ms;
+  in.node = b.node;
+  for (auto& [id, task] : b.tasks) {
+    task.sample->read_at = in.now;
+    task.sample->memory_current = id.value << 20;
+    in.tasks.push_back(task);
+  }
+  std::reverse(in.tasks.begin(), in.tasks.end());
+  const auto out = tick(in, b.config, b.state);
+  ASSERT_EQ(out.state.tasks.size(), 3U);
+  for (const auto& [id, task] : out.state.tasks) EXPECT_EQ(task.sample->memory_current, id.value << 20);
+}
+
+TEST(Governor, ARefusedKnobOpensTheBreakerForThatTaskOnlyAndGivesTheBaselineBack) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  Bench b(config);
+  b.add(1, cores(0.1));
+  b.add(2, cores(0.1));
+  b.full();
+  b.auto_receipts = false;
+  for (const int id : {1, 2}) b.run_cpu(static_cast<std::uint64_t>(id), 100ms, 0.1, true, 1);
+  const auto plan = b.full().plan;
+  ASSERT_EQ(plan.writes.size(), 2U);
+  b.obey({{plan.writes[1]}, false});
+  const Write& w = plan.writes[0];
+  b.receipts.push_back({w.id,
+                        w.knob,
+                        w.value,
+                        std::nullopt,
+                        Receipt::Result::refused,
+                        EINVAL,
+                        "/t1/cpu.max",
+                        b.now,
+                        b.now,
+                        {}});
+  const auto& out = b.full();
+  EXPECT_TRUE(noticed(out, Notice::Kind::breaker_opened));
+  EXPECT_EQ(b.task(1).breaker.state, BreakerState::open);
+  EXPECT_NE(b.task(1).breaker.cause.find("/t1/cpu.max"), std::string::npos);
+  EXPECT_EQ(b.task(2).breaker.state, BreakerState::closed);
+  const Write* release = write_to(out.plan, Knob::cpu_max, 1);
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->reason.rule, Rule::released);
+  EXPECT_EQ(release->value, KnobValue{cores(0.1)});
+}
+
+TEST(Governor, TheBreakerTriesAgainLaterAndWaitsLongerEachTime) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  Bench b(config);
+  b.add(1, cores(0.1));
+  b.full();
+  b.auto_receipts = false;
+  std::vector<Nsec> waits;
+  for (int round = 0; round < 3; ++round) {
+    const MonotonicTime from = b.now;
+    const Write* w = nullptr;
+    while (b.now - from < 300s) {
+      b.run_cpu(1, 100ms, 0.1, true, 1);
+      const auto& out = b.full();
+      w = write_to(out.plan, Knob::cpu_max);
+      if (w && w->reason.rule != Rule::released) break;
+      if (w) b.obey({{*w}, false});
+      w = nullptr;
+    }
+    ASSERT_NE(w, nullptr);
+    waits.push_back(b.now - from);
+    b.receipts.push_back(
+        {w->id, w->knob, w->value, std::nullopt, Receipt::Result::refused, EACCES, "/x", b.now, b.now, {}});
+  }
+  EXPECT_LT(waits[0], 1s);
+  EXPECT_GE(waits[1], 29s);
+  EXPECT_GE(waits[2], 59s);
+}
+
+TEST(Governor, SuspendGivesTheBaselineBackAndResumeGovernsOn) {
+  Bench b = governed();
+  b.commands.push_back(SuspendCommand{"t1", "maintenance"});
+  b.full();
+  b.full();
+  EXPECT_DOUBLE_EQ(b.quota(), 3);
+  for (int i = 0; i < 50; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    EXPECT_TRUE(b.full().plan.writes.empty());
+  }
+  EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::suspended);
+  EXPECT_EQ(b.last.report.tasks[0].hold_reason, "maintenance");
+  b.commands.push_back(ResumeCommand{"t1"});
+  for (int i = 0; i < 50; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+  }
+  EXPECT_LT(b.quota(), 1);
+}
+
+TEST(Governor, SuspendOfTheNodeReleasesEveryTask) {
+  Bench b = governed();
+  b.commands.push_back(SuspendCommand{"", "x"});
+  b.full();
+  b.full();
+  EXPECT_DOUBLE_EQ(b.quota(), 3);
+}
+
+TEST(Governor, APinHoldsUntilItLapses) {
+  Bench b = governed();
+  PinCommand pin;
+  pin.task = "t1";
+  pin.cpu_cores = 2.5;
+  pin.until = b.now + 2s;
+  b.commands.push_back(pin);
+  b.event();
+  b.full();
+  EXPECT_DOUBLE_EQ(b.quota(), 2.5);
+  for (int i = 0; i < 15; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+    EXPECT_DOUBLE_EQ(b.quota(), 2.5);
+  }
+  for (int i = 0; i < 50; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+  }
+  EXPECT_LT(b.quota(), 1);
+}
+
+TEST(Governor, APinDoesNotWaitForTheBudget) {
+  auto config = one_task_config();
+  config.tasks[0].policy.cpu.writes_per_minute = 1;
+  Bench b(config);
+  b.add(1, cores(3));
+  for (int i = 0; i < 40; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    b.full();
+  }
+  PinCommand pin;
+  pin.task = "t1";
+  pin.cpu_cores = 2;
+  for (const double wanted : {2.0, 1.5, 2.5}) {
+    pin.cpu_cores = wanted;
+    b.commands.push_back(pin);
+    b.full();
+    b.full();
+    EXPECT_DOUBLE_EQ(b.quota(), wanted);
+  }
+}
+
+TEST(Governor, APinOfAVanishedOwnerLapses) {
+  Bench b = governed();
+  PinCommand pin;
+  pin.task = "t1";
+  pin.cpu_cores = 2;
+  pin.owner = ":1.5";
+  b.commands.push_back(pin);
+  b.full();
+  EXPECT_TRUE(b.task().pin);
+  b.commands.push_back(OwnerVanishedCommand{":1.6"});
+  b.full();
+  EXPECT_TRUE(b.task().pin);
+  b.commands.push_back(OwnerVanishedCommand{":1.5"});
+  b.full();
+  EXPECT_FALSE(b.task().pin);
+}
+
+TEST(Governor, AForeignValueIsYieldedToAndBecomesTheBaseline) {
+  Bench b = governed();
+  b.sample().cpu_max = cores(1.7);
+  const auto& out = b.full();
+  EXPECT_TRUE(noticed(out, Notice::Kind::foreign_write));
+  EXPECT_EQ(write_to(out.plan, Knob::cpu_max), nullptr);
+  EXPECT_EQ(b.task().cpu.baseline, KnobValue{cores(1.7)});
+  EXPECT_EQ(write_to(restore_plan(b.state), Knob::cpu_max), nullptr) << "it is not ours to take back";
+  EXPECT_EQ(out.report.tasks[0].mode, TaskMode::yielding);
+}
+
+TEST(Governor, ABaselineThatCameBackIsGovernedOn) {
+  Bench b = governed();
+  b.sample().cpu_max = cores(3);
+  b.run_cpu(1, 100ms, 0.5, false);
+  const double ours = b.quota();
+  const auto& out = b.full();
+  EXPECT_TRUE(noticed(out, Notice::Kind::knob_reset));
+  const Write* again = write_to(out.plan, Knob::cpu_max);
+  ASSERT_NE(again, nullptr);
+  EXPECT_NEAR(number_of(again->value), ours, 0.1 * ours)
+      << "systemd's reload undid it: written again at once";
+}
+
+TEST(Governor, ABaselineThatKeepsComingBackIsYieldedTo) {
+  Bench b = governed();
+  int again = 0;
+  for (int i = 0; i < 40; ++i) {
+    b.sample().cpu_max = cores(3);
+    b.run_cpu(1, 100ms, 0.5, false);
+    again += write_to(b.full().plan, Knob::cpu_max) ? 1 : 0;
+    b.full();
+  }
+  EXPECT_LE(again, 6);
+  EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::yielding);
+}
+
+TEST(Governor, OverrideWritesOursAgain) {
+  Bench b = governed();
+  b.config.node.on_foreign_write = config::OnForeignWrite::override_it;
+  const double ours = b.quota();
+  b.sample().cpu_max = cores(1.7);
+  b.run_cpu(1, 100ms, 0.5, false);
+  const Write* again = write_to(b.full().plan, Knob::cpu_max);
+  ASSERT_NE(again, nullptr);
+  EXPECT_NEAR(number_of(again->value), ours, 0.1 * ours);
+  EXPECT_EQ(b.task().cpu.baseline, KnobValue{cores(3)}) << "the baseline stays the one that was found";
+}
+
+TEST(Governor, DryRunWritesNothingAndTellsWhatItWould) {
+  auto config = one_task_config();
+  config.node.mode = config::Mode::dry_run;
+  Bench b(config);
+  b.add(1, cores(3));
+  b.full();
+  std::size_t told = 0;
+  for (int i = 0; i < 60; ++i) {
+    b.run_cpu(1, 100ms, 0.5, false);
+    const auto& out = b.full();
+    EXPECT_TRUE(out.plan.dry_run || out.plan.writes.empty());
+    told += out.report.adjustments.size();
+  }
+  EXPECT_EQ(b.sample().cpu_max, cores(3));
+  EXPECT_GE(told, 1U);
+  EXPECT_LE(told, 6U);
+  EXPECT_TRUE(restore_plan(b.state).writes.empty());
+}
+
+TEST(Governor, LeavingEnforceRestoresForReal) {
+  Bench b = governed();
+  b.commands.push_back(SetModeCommand{config::Mode::dry_run});
+  const auto plan = b.full().plan;
+  EXPECT_FALSE(plan.dry_run);
+  ASSERT_NE(write_to(plan, Knob::cpu_max), nullptr);
+  EXPECT_EQ(write_to(plan, Knob::cpu_max)->reason.rule, Rule::released);
+  b.full();
+  EXPECT_EQ(b.sample().cpu_max, cores(3));
+}
+
+TEST(Governor, CommandsAreCheckedAgainstTheLastReport) {
+  Bench b = governed();
+  const Report& r = b.last.report;
+  PinCommand pin;
+  pin.task = "nobody";
+  pin.cpu_cores = 1;
+  EXPECT_EQ(check_command(pin, r).error().kind, CommandError::Kind::no_such_task);
+  pin.task = "t1";
+  EXPECT_TRUE(check_command(pin, r));
+  pin.cpu_cores = 400;
+  EXPECT_EQ(check_command(pin, r).error().kind, CommandError::Kind::limit_out_of_range);
+  SetBoundsCommand bounds;
+  bounds.task = "t1";
+  bounds.cpu_min_cores = 3;
+  bounds.cpu_max_cores = 2;
+  EXPECT_EQ(check_command(bounds, r).error().kind, CommandError::Kind::limit_out_of_range);
+  ReportLoadCommand load;
+  load.task = "t1";
+  load.load.lag = -1;
+  EXPECT_FALSE(check_command(load, r));
+}
+
+TEST(Governor, SetBoundsMovesAValueThatIsOutside) {
+  Bench b = governed();
+  SetBoundsCommand bounds;
+  bounds.task = "t1";
+  bounds.cpu_min_cores = 1.5;
+  b.commands.push_back(bounds);
+  b.full();
+  b.full();
+  EXPECT_DOUBLE_EQ(b.quota(), 1.5);
+  config_reloaded(b.state);
+  EXPECT_FALSE(b.task().bounds.cpu_min_cores) << "the config's word again after a reload";
+}
+
+TEST(Governor, SaturationIsToldOnceWithWhatIsMissing) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  Bench b(config);
+  b.node.cpu_capacity_cores = 2;
+  b.add(1, cores(0.2));
+  b.add(2, cores(0.2));
+  b.full();
+  int saturated = 0;
+  for (int i = 0; i < 20; ++i) {
+    for (const std::uint64_t id : {1U, 2U}) b.run_cpu(id, 100ms, b.quota(id), true, 3);
+    saturated += noticed(b.full(), Notice::Kind::saturated) ? 1 : 0;
+    EXPECT_LE(b.quota(1) + b.quota(2), 2.01);
+  }
+  EXPECT_EQ(saturated, 1);
+  EXPECT_TRUE(b.last.report.node.saturated);
+}
+
+TEST(Governor, AnAnswerFromTheKernelIsNoCauseForAnotherWrite) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  config.tasks[0].policy.cpu.min_cores = 0.1;
+  Bench b(config);
+  b.node.cpu_capacity_cores = 3;
+  for (const std::uint64_t id : {1U, 2U, 3U}) b.add(id, cores(0.2 * static_cast<double>(id)));
+  b.full();
+  std::size_t planned = 0, answered = 0, more = 0;
+  for (int i = 0; i < 30; ++i) {
+    for (const std::uint64_t id : {1U, 2U, 3U}) b.run_cpu(id, 100ms, b.quota(id), true, 3);
+    planned += b.full().plan.writes.size();
+    // One by one, as threads bring them: the others are still under way.
+    for (const auto& receipt : std::exchange(b.receipts, {})) {
+      b.receipts = {receipt};
+      more += b.event().plan.writes.size();
+      ++answered;
+    }
+  }
+  EXPECT_GT(planned, 3U) << "the node is contended";
+  EXPECT_EQ(answered, planned);
+  EXPECT_EQ(more, 0U);
+}
+
+TEST(ValidatePlan, NamesWhatIsWrong) {
+  Bench b = governed();
+  const PlanContext c{&b.state, &b.config, b.node, b.now};
+  auto violations = [&](std::vector<Write> writes) {
+    std::vector<Invariant> out;
+    for (const auto& v : validate_plan({std::move(writes), false}, c)) out.push_back(v.invariant);
+    return out;
+  };
+  const Reason why{.rule = Rule::cpu_surplus};
+  EXPECT_EQ(violations({{CgroupId{9}, Knob::cpu_max, cores(1), why, {}}}),
+            std::vector{Invariant::unknown_task});
+  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, cores(7), why, {}}}),
+            std::vector{Invariant::out_of_bounds});
+  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, mib(1), why, {}}}), std::vector{Invariant::knob_absent});
+  const auto low = violations({{CgroupId{1}, Knob::memory_high, mib(20), why, {}}});
+  EXPECT_NE(std::find(low.begin(), low.end(), Invariant::below_floor), low.end());
+  const Write good{CgroupId{1}, Knob::cpu_max, cores(1), why, {}};
+  EXPECT_TRUE(violations({good}).empty());
+  EXPECT_EQ(violations({good, good}), std::vector{Invariant::duplicate});
+}
+
+}  // namespace
+}  // namespace sluice::testing
