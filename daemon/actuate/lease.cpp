@@ -128,9 +128,10 @@ bool Lease::covers(LeaseKey key, const KnobValue& value) const {
   return std::find(ours.begin(), ours.end(), value) != ours.end();
 }
 
-Result<void> Lease::remove_if_empty() {
-  if (!empty() || !unwritten_.empty()) return {};
+Result<void> Lease::remove() {
   log_.reset();
+  on_file_.clear();
+  unwritten_.clear();
   return directory_.remove(kName);
 }
 

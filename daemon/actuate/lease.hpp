@@ -53,8 +53,8 @@ class Lease {
   [[nodiscard]] bool covers(LeaseKey key, const KnobValue& value) const;
   [[nodiscard]] std::vector<LeaseEntry> entries() const;  // on file, by (id, knob)
   [[nodiscard]] bool empty() const { return on_file_.empty(); }
-  // With nothing left to give back, the file goes.
-  cgroups::Result<void> remove_if_empty();
+  // Nothing is left to give back: the file goes.
+  cgroups::Result<void> remove();
   [[nodiscard]] const std::vector<std::string>& notices() const { return notices_; }  // whole sentences
 
  private:

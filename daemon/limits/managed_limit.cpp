@@ -166,7 +166,6 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
 // What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its answer tells.
 ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found) {
   if (!is_ours(found)) external_meanwhile_ = found;
-  held_ = found;
   return {};
 }
 
@@ -187,11 +186,13 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
 // ---- orders and their answers -------------------------------------------------------------------------------------
 
 void ManagedLimit::send(const KnobValue& value, const Reason& reason, MonotonicTime now) {
-  order_ = LimitOrder{value, reason, now};
+  const bool release = reason.rule == Rule::released;  // the baseline is none of ours
+  const bool adds = !release && std::find(ours_.begin(), ours_.end(), value) == ours_.end();
+  order_ = LimitOrder{value, reason, now, false, adds};
   external_meanwhile_.reset();
-  if (reason.rule == Rule::released) return;  // the baseline is none of ours
+  if (!adds) return;
   auto ours = ours_;
-  if (std::find(ours.begin(), ours.end(), value) == ours.end()) ours.push_back(value);
+  ours.push_back(value);
   set_ours(std::move(ours));
 }
 
@@ -207,6 +208,19 @@ ManagedLimit::Change ManagedLimit::answer(const Receipt& receipt) {
   if (receipt.result == Receipt::Result::vanished) {
     vanish();
     return {Event::vanished, held_, held_};
+  }
+  if (receipt.result == Receipt::Result::not_tried) {
+    if (!present_) {
+      vanish();
+      return {Event::vanished, held_, held_};
+    }
+    auto ours = ours_;
+    if (order.adds) std::erase(ours, order.value);
+    set_ours(std::move(ours));
+    if (const auto external = std::exchange(external_meanwhile_, std::nullopt))
+      return adopt_external(*external, receipt.finished_at);
+    if (order.reason.rule == Rule::released) postpone_release(receipt.finished_at);
+    return {Event::not_tried, held_, held_};
   }
   settled_at_ = std::max(settled_at_, receipt.finished_at);
   if (receipt.holds) {

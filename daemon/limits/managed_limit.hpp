@@ -34,6 +34,7 @@ struct LimitOrder {
   Reason reason;
   MonotonicTime sent_at{};
   bool overdue = false;  // its deadline passed and its write has not returned: it may still land
+  bool adds = false;     // its value was not among ours before
   bool operator==(const LimitOrder&) const = default;
 };
 
@@ -70,6 +71,7 @@ class ManagedLimit {
     released,    // the baseline is back, by us
     failed,      // the order of this receipt is not in force
     overdue,     // it missed its deadline and may still land
+    not_tried,   // the order of this receipt went nowhere: what was held is held
     undecided,   // the write returned and what it left could not be read: the next reading tells
     vanished,    // the file or the cgroup is gone, and the limit with it
     unexpected,  // a receipt for no order of this limit
@@ -118,6 +120,8 @@ class ManagedLimit {
   [[nodiscard]] const std::optional<MonotonicTime>& changed_at() const { return changed_at_; }
   // An external writer's value is the baseline, since then.
   [[nodiscard]] const std::optional<MonotonicTime>& external_since() const { return external_since_; }
+  // Of the last receipt: older readings are stale.
+  [[nodiscard]] MonotonicTime settled_at() const { return settled_at_; }
   [[nodiscard]] std::uint32_t refused_releases() const { return refused_releases_; }
   // Grows with every change of what a lease has to say: baseline and ours.
   [[nodiscard]] std::uint32_t lease_revision() const { return lease_revision_; }

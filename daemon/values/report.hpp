@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding };
+enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding, leaving };
 constexpr std::string_view to_string(TaskMode mode) {
   switch (mode) {
     case TaskMode::governed:
@@ -28,7 +28,9 @@ constexpr std::string_view to_string(TaskMode mode) {
     case TaskMode::observed:
       return "observed";
     case TaskMode::yielding:
-      return "yielding";  // to a foreign writer
+      return "yielding";  // to an external writer
+    case TaskMode::leaving:
+      return "leaving";  // no rule matches it any more; its limits are being given back
   }
   return "unknown";
 }

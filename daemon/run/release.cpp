@@ -1,0 +1,47 @@
+#include "daemon/run/release.hpp"
+
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include "cgroups/escape.hpp"
+#include "cgroups/parse.hpp"
+#include "daemon/publish/journal/journal.hpp"
+#include "daemon/run/loop.hpp"
+
+namespace sluice {
+
+bool report_release(Engine& engine) {
+  const auto left = engine.left();
+  for (const auto& entry : left) {
+    spdlog::error("{}{}/{} was not given back: it should hold '{}' again. 'sluiced --restore' tries once more.",
+                  "", cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
+  }
+  spdlog::info("Stopping: {} limit(s) given back, {} not.", engine.given_back(), left.size());
+  if (const auto closed = engine.close(); !closed) spdlog::error("{}", describe(closed.error()));
+  return left.empty();
+}
+
+bool release_everything(CgroupHost& host, Engine& engine, const NodeFacts& node) {
+  constexpr auto kStep = std::chrono::milliseconds(100);
+  publish::LogPublisher log;
+  engine.stop();
+  const auto until = monotonic_now() + kReleaseTime;
+  const auto publish = [&] {
+    for (const auto& sentence : engine.take_sentences())
+      spdlog::log(sentence.good ? spdlog::level::info : spdlog::level::err, "{}", sentence.text);
+    for (const auto& report : engine.take_reports()) log.publish(*report);
+  };
+  do {
+    engine.look(monotonic_now());
+    engine.full_tick({monotonic_now(), {}, node});
+    publish();
+    if (engine.all_given_back()) break;
+    pollfd receipts{host.receipts_fd(), POLLIN, 0};
+    (void)::poll(&receipts, 1, static_cast<int>(kStep.count()));
+    if (engine.collect_receipts()) engine.event_tick({monotonic_now(), {}, node}, {});
+    publish();
+  } while (!engine.all_given_back() && monotonic_now() < until);
+  return report_release(engine);
+}
+
+}  // namespace sluice
