@@ -174,14 +174,14 @@ void lease(const HostFacts& facts, Rows& rows) {
 void state(const HostFacts& facts, Rows& rows) {
   const StateFacts& state = facts.state;
   if (state.unusable) {
-    rows.fatal("state directory", state.directory.detail,
-               "Without a lease on disk nothing may be written; cure that, or say --state-dir.");
+    rows.fatal("runtime directory", state.directory.detail,
+               "Without a lease nothing may be written; cure that, or say --runtime-dir.");
   } else if (state.directory.there()) {
-    rows.ok("state directory", state.path);
+    rows.ok("runtime directory", state.path);
   } else if (state.directory.absent()) {
-    rows.ok("state directory", state.path + " will be made at the first start");
+    rows.ok("runtime directory", state.path + " will be made at the first start");
   } else {
-    rows.unknown("state directory", state.directory.detail);
+    rows.unknown("runtime directory", state.directory.detail);
   }
   lease(facts, rows);
 }

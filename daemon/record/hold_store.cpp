@@ -28,7 +28,7 @@ tl::expected<void, std::string> take_line(std::string_view line, const std::stri
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     return w;
   };
-  if (word() != kVersion) return tl::unexpected("it is of an unknown version");
+  if (word() != kVersion) return tl::unexpected<std::string>("it is of an unknown version");
   if (word() != boot_id) {
     ++out.other_boots;
     return {};
@@ -43,7 +43,7 @@ tl::expected<void, std::string> take_line(std::string_view line, const std::stri
     in(name, hold);
     if (in.good()) out.holds.tasks.insert_or_assign(std::move(name), std::move(hold));
   } else {
-    return tl::unexpected("it is of an unknown kind");
+    return tl::unexpected<std::string>("it is of an unknown kind");
   }
   if (!in.good()) return tl::unexpected(in.what());
   return {};

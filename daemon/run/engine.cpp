@@ -82,6 +82,9 @@ const Report& Engine::run(Input input) {
   set_changed_ |= !outcome.let_go.empty();
   if (!outcome.plan.writes.empty()) plan_ = outcome.plan;
   if (on_tick) on_tick(input, outcome.plan);
+  if (stopping_) {
+    for (const auto& a : outcome.report.adjustments) given_back_ += a.reason.rule == Rule::released ? 1 : 0;
+  }
   last_ = std::make_shared<const Report>(std::move(outcome.report));
   if (last_->whole) report_ = last_;
   reports_.push_back(last_);

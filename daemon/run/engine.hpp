@@ -75,6 +75,8 @@ class Engine {
   // Every limit of which something of ours may be in force.
   [[nodiscard]] std::vector<LeaseEntry> left() const;
   [[nodiscard]] bool all_given_back() const;
+  // Limits that were released since stop().
+  [[nodiscard]] std::size_t given_back() const { return given_back_; }
   // At the end: the lease's file goes when nothing is left to give back.
   cgroups::Result<void> close();
 
@@ -103,6 +105,7 @@ class Engine {
   std::vector<Sentence> sentences_;
   std::string lease_trouble_, holds_trouble_;
   int lease_errno_ = 0;
+  std::size_t given_back_ = 0;
   std::uint64_t saved_holds_ = 0;  // revision
   MonotonicTime rescan_at_{}, rescan_anyway_at_{};
   std::uint64_t scanned_stamp_ = 0;

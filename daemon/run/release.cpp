@@ -13,10 +13,10 @@ namespace sluice {
 bool report_release(Engine& engine) {
   const auto left = engine.left();
   for (const auto& entry : left) {
-    spdlog::error("{}{}/{} was not given back: it should hold '{}' again. 'sluiced --restore' tries once more.",
-                  "", cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
+    spdlog::error("{}/{} could not be restored: it should hold '{}' again. 'sluiced --restore' tries once more.",
+                  cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
   }
-  spdlog::info("Stopping: {} limit(s) given back, {} not.", engine.given_back(), left.size());
+  spdlog::info("Stopping: {} baseline(s) restored, {} failed.", engine.given_back(), left.size());
   if (const auto closed = engine.close(); !closed) spdlog::error("{}", describe(closed.error()));
   return left.empty();
 }
