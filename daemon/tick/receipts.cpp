@@ -78,7 +78,7 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
   KnobState& knob = knob_of(task, r.knob);
   const auto order = knob.limit.order();
   const bool release = order && order->reason.rule == Rule::released;
-  if (r.interrupted && r.knob == Knob::memory_high) task.memory_write_blocked = true;
+  if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out)) task.memory_write_blocked = true;
   const auto change = knob.limit.answer(r);
   if (change.event != Event::not_tried) knob.not_tried = false;
   switch (change.event) {

@@ -91,7 +91,6 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
     filler(o.facts, o.sample);
     o.facts.id = CgroupId{id};
     o.facts.config_index = 0;
-    o.facts.cpu_baseline.period = Usec{100'000};
     if (o.sample && o.sample->cpu_max) o.sample->cpu_max->period = Usec{100'000};
     e.input.tasks.push_back(o);
   }
