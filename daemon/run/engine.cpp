@@ -26,7 +26,7 @@ void Engine::look(MonotonicTime now) {
   const auto stamp = host_.tree_stamp();
   const bool unchanged = stamp != 0 && stamp == scanned_stamp_;
   const bool due = now >= rescan_at_ && (!unchanged || now >= rescan_anyway_at_);
-  if (due || std::exchange(rescan_now_, false)) {
+  if (std::exchange(rescan_now_, false) || due) {
     auto changes = registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
     for (auto& p : changes.problems) sentences_.push_back({false, std::move(p)});
     set_changed_ |= changes.set_changed;
@@ -47,6 +47,7 @@ void Engine::look(MonotonicTime now) {
 }
 
 const Report& Engine::full_tick(const Moment& moment) {
+  reloaded_ = false;
   Input input;
   input.kind = Input::Kind::full;
   input.now = moment.now;
@@ -60,6 +61,7 @@ const Report& Engine::full_tick(const Moment& moment) {
 }
 
 const Report& Engine::event_tick(const Moment& moment, std::vector<ThrottleEvent> events) {
+  if (reloaded_) return *last_;  // what waits is for the full tick that must come first
   Input input;
   input.kind = Input::Kind::event;
   input.now = moment.now;
@@ -152,8 +154,7 @@ tl::expected<void, CommandError> Engine::submit(Command command) {
 void Engine::reload(config::Config config) {
   config_ = std::move(config);
   config_reloaded(state_);
-  rescan_now_ = true;
-  rescan_at_ = {};
+  rescan_now_ = reloaded_ = true;
 }
 
 std::vector<LeaseEntry> Engine::left() const {

@@ -55,6 +55,7 @@ class Engine {
   [[nodiscard]] bool has_commands() const { return !commands_.empty(); }
   // Takes the receipts that are there; true: a tick should see them.
   bool collect_receipts();
+  // Until the next full tick no event tick runs: tasks know rules of the old configuration.
   void reload(config::Config config);
   // From now on every limit is released, whatever the configuration and the holds say.
   void stop() { stopping_ = true; }
@@ -109,7 +110,7 @@ class Engine {
   std::uint64_t saved_holds_ = 0;  // revision
   MonotonicTime rescan_at_{}, rescan_anyway_at_{};
   std::uint64_t scanned_stamp_ = 0;
-  bool rescan_now_ = true, set_changed_ = false, stopping_ = false;
+  bool rescan_now_ = true, reloaded_ = false, set_changed_ = false, stopping_ = false;
 };
 
 }  // namespace sluice

@@ -78,27 +78,28 @@ void Registry::report(std::string sentence) {
 
 Registry::Changes Registry::rescan(Host& host, const config::Config& config, const NameOwners& owners) {
   problems_.clear();
+  // Of those too that cannot be seen this time: the rules may be new.
+  for (auto& [id, facts] : tasks_) facts.config_index = first_match(config, facts.cgroup);
   const auto walked = host.walk();
   std::set<CgroupId> seen;
   if (walked) {
     for (const auto& p : walked->problems) report("Not everything was walked: " + describe(p));
     for (const auto& found : walked->cgroups) {
       seen.insert(found.id);
-      see(host, found, first_match(config, found.path));
+      see(host, found, config);
     }
     drop_gone(host, seen);
   } else {
     report("The cgroup tree could not be walked: " + describe(walked.error()));
-    // Rules may have changed all the same.
-    for (auto& [id, facts] : tasks_) facts.config_index = first_match(config, facts.cgroup);
   }
   name_tasks(config, owners);
   reported_ = problems_;
   return {std::exchange(set_changed_, false), std::exchange(new_problems_, {})};
 }
 
-void Registry::see(Host& host, const cgroups::Found& found, std::optional<std::size_t> rule) {
+void Registry::see(Host& host, const cgroups::Found& found, const config::Config& config) {
   auto known = tasks_.find(found.id);
+  const auto rule = known == tasks_.end() ? first_match(config, found.path) : known->second.config_index;
   if (known == tasks_.end() && !rule) return;
   const bool opened = known != tasks_.end() && naming_[found.id].opened;
   if (!opened) {
