@@ -16,7 +16,7 @@ bool report_release(Engine& engine) {
     spdlog::error("{}/{} could not be restored: it should hold '{}' again. 'sluiced --restore' tries once more.",
                   cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
   }
-  spdlog::info("Stopping: {} baseline(s) restored, {} failed.", engine.given_back(), left.size());
+  spdlog::info("{} baseline(s) restored, {} failed.", engine.given_back(), left.size());
   if (const auto closed = engine.close(); !closed) spdlog::error("{}", describe(closed.error()));
   return left.empty();
 }

@@ -78,6 +78,8 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
   KnobState& knob = knob_of(task, r.knob);
   const auto order = knob.limit.order();
   const bool release = order && order->reason.rule == Rule::released;
+  if (r.knob == Knob::memory_high && r.interrupted && r.result == Receipt::Result::written)
+    t.notice(Notice::Kind::write_failed, task).receipt = r;  // the limit holds, and the task has more than that
   if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out)) task.memory_write_blocked = true;
   const auto change = knob.limit.answer(r);
   if (change.event != Event::not_tried) knob.not_tried = false;
