@@ -1,4 +1,5 @@
 // What came of the last orders, and what a change of a limit means for its task.
+#include <cerrno>
 #include <utility>
 
 #include "daemon/tick/parts.hpp"
@@ -69,6 +70,17 @@ Notice& writer_notice(Tick& t, TaskState& task, Notice::Kind kind, const Managed
   return n;
 }
 
+// Our own lack of descriptors, and no fault of the task.
+bool is_our_lack(const Receipt& r) {
+  return r.error_number == EMFILE || r.error_number == ENFILE;
+}
+
+// Nothing was written, and the task cannot help it. Reported once while it lasts.
+void lack(Tick& t, TaskState& task, KnobState& knob, const Receipt& r, bool release) {
+  if (!release && !knob.writes.empty()) knob.writes.pop_back();
+  if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
+}
+
 void fail(Tick& t, TaskState& task, const Receipt& r, bool release) {
   t.notice(Notice::Kind::write_failed, task).receipt = r;
   if (!release) trip_on(t, task, r);
@@ -82,7 +94,9 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
     t.notice(Notice::Kind::write_failed, task).receipt = r;  // the limit holds, and the task has more than that
   if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out)) task.memory_write_blocked = true;
   const auto change = knob.limit.answer(r);
-  if (change.event != Event::not_tried) knob.not_tried = false;
+  const bool failed = change.event == Event::failed || change.event == Event::undecided;
+  if (change.event == Event::not_tried || (failed && is_our_lack(r))) return lack(t, task, knob, r, release);
+  knob.not_tried = false;
   switch (change.event) {
     case Event::confirmed:
     case Event::released:
@@ -104,10 +118,6 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
       break;
     case Event::overdue:  // slow is not failed: the answer is still to come
       t.notice(Notice::Kind::write_failed, task).receipt = r;
-      break;
-    case Event::not_tried:
-      if (!release && !knob.writes.empty()) knob.writes.pop_back();  // nothing was written
-      if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
       break;
     default:
       break;

@@ -68,7 +68,7 @@ class RefusedKnob(Stage):
         self.assertTrue(any(entry.path == A for entry in self.lease()))
         # As ExecStopPost would, once the kernel takes it.
         self.host.tell(f"fault {A} cpu.max write_errno 0")
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
 
 

@@ -24,19 +24,21 @@ def unescape(field: str) -> str:
 
 
 def entries(file: pathlib.Path) -> dict[tuple[int, str], Entry]:
-    """By cgroup id and knob. The last line of a limit counts; "- -" removes it. A line that is not whole is an error."""
+    """By cgroup id and knob. The last line of a limit counts; "- -" removes it. What has no line end is not written yet;
+    any other line that is not whole is an error."""
     found: dict[tuple[int, str], Entry] = {}
-    if not file.exists():
+    try:
+        text = file.read_text()
+    except FileNotFoundError:
         return found
-    for line in file.read_text().splitlines():
+    for line in text[:text.rfind("\n") + 1].splitlines():
         if line.startswith("#"):
             continue
-        version, crc, rest = line.split(" ", 2)
-        _, number, knob, baseline, ours, path = rest.split(" ")
-        if version != "lease2" or int(crc, 16) != zlib.crc32(rest.encode()):
+        words = line.split(" ")
+        if len(words) != 8 or words[0] != "lease2" or int(words[1], 16) != zlib.crc32(" ".join(words[2:]).encode()):
             raise AssertionError(f"{file} has a bad line: {line}")
-        key = int(number), knob
-        found.pop(key, None)
+        number, knob, baseline, ours, path = words[3:]
+        found.pop((int(number), knob), None)
         if (baseline, ours) != ("-", "-"):
-            found[key] = Entry(unescape(path), knob, limit(baseline), tuple(map(limit, ours.split(","))))
+            found[int(number), knob] = Entry(unescape(path), knob, limit(baseline), tuple(map(limit, ours.split(","))))
     return found

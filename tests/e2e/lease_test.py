@@ -25,8 +25,7 @@ class Lease(Stage):
     def killed_with_all_touched(self) -> None:
         daemon = self.start()
         self.all_touched()
-        daemon.kill()
-        eventually(lambda: not self.bus.has_name(), "its name is free", PATIENCE_S)
+        self.killed(daemon)
 
     def test_stop_gives_every_baseline_back(self) -> None:
         daemon = self.start()
@@ -57,7 +56,7 @@ class Lease(Stage):
                    "the burst is half of the quota", 60)
         daemon.kill()
         self.assertNotEqual("0", self.host.read(A, "cpu.max.burst"))
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual(BASELINES, self.held())
         self.assertEqual("0", self.host.read(A, "cpu.max.burst"))
 
@@ -67,7 +66,7 @@ class Lease(Stage):
         daemon.kill()
         self.assertNotEqual(BASELINES, self.held(), "nobody has restored yet")
         self.assertEqual(4, len(self.lease()))
-        log = self.start("--restore", bus="none").ends(0)
+        log = self.restored()
         self.assertIn("4 baseline(s) restored, 0 failed.", log)
         self.assertEqual(BASELINES, self.held())
         self.assertFalse(self.lease_file.exists())
@@ -75,11 +74,7 @@ class Lease(Stage):
     def test_the_next_start_after_kill_9_governs_on_from_what_is_in_force(self) -> None:
         daemon = self.start()
         self.all_touched()
-        self.ask("a", "Pin", "a{sv}ts", "1", "CPUQuotaPerSecUSec", "t", "2870000", str(3600 * 10**6), "to know the value")
-        eventually(lambda: self.host.read(A, "cpu.max") == "287000 100000", "the pin is written", PATIENCE_S)
-        self.ask("a", "Unpin")
-        daemon.kill()
-        eventually(lambda: not self.bus.has_name(), "its name is free", PATIENCE_S)
+        self.killed(daemon)
         left = self.host.read(A, "cpu.max").split()[0]
         self.host.load(A, 50)
         again = self.start()
@@ -129,7 +124,7 @@ class Lease(Stage):
         self.killed_with_all_touched()
         text = self.lease_file.read_text()
         self.lease_file.write_text(text + "lease2 00000000 damaged\n" + text.splitlines()[-1][:40])
-        log = self.start("--restore", bus="none").ends(0)
+        log = self.restored()
         self.assertIn("1 damaged line ignored", log)
         self.assertIn("4 baseline(s) restored, 0 failed.", log)
         self.assertEqual(BASELINES, self.held())
@@ -139,7 +134,7 @@ class Lease(Stage):
         daemon = self.start("--mode", "observe")
         self.governed_on_bus("a", "b")
         daemon.kill()
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual(BASELINES, self.held())
 
     def test_a_second_daemon_refuses_to_start(self) -> None:
@@ -162,7 +157,7 @@ class Lease(Stage):
         self.all_touched()
         daemon.kill()
         self.host.tell(f"rm {A}")
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual("max 100000", self.host.read(B, "cpu.max"))
         self.assertFalse(self.lease_file.exists())
 
@@ -172,7 +167,7 @@ class Lease(Stage):
         daemon.kill()
         self.host.tell(f"rm {A}")
         self.host.tell(f"mkdir {A}")
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
 
 
