@@ -155,6 +155,11 @@ void fill_report(Tick& t) {
   r.node.mode = t.mode;
   r.node.suspended = t.state.holds.node.has_value();
   if (t.state.holds.node) r.node.suspend_reason = t.state.holds.node->reason;
+  for (const auto& [name, hold] : t.state.holds.tasks) {
+    if (!hold.pin && !hold.suspension) continue;
+    const auto uid = hold.pin ? hold.pin->uid : hold.suspension->uid;
+    r.holds.push_back({name, hold.pin.has_value(), hold.suspension.has_value(), uid, hold.pin ? hold.pin->owner : ""});
+  }
   r.node.cpu_capacity_cores = t.input.node.cpu_capacity_cores;
   r.node.memory_capacity = t.input.node.memory_capacity;
   r.node.ticks = t.state.ticks;

@@ -14,6 +14,7 @@ namespace sluice {
 
 struct Suspension {
   std::string reason;
+  std::uint32_t uid = 0;  // whose it is
   bool operator==(const Suspension&) const = default;
 };
 
