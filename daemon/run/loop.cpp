@@ -200,7 +200,8 @@ void Loop::publish_reports() {
   refresh_facts();
 }
 
-// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can tell.
+// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can
+// tell.
 void Loop::name_writers(Report& report) {
   std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < report.now; });
   for (auto& notice : report.notices) {

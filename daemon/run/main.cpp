@@ -142,7 +142,8 @@ int govern(const Options& o) {
   for (const auto& n : lease->notices()) spdlog::warn("{}", n);
   auto holds = record::HoldStore::open(files::posix_files(), o.runtime_dir, *boot_id);
   if (!holds) {
-    spdlog::error("{}. Without it pins and suspensions would not survive a restart.", describe(holds.error()));
+    spdlog::error("{}. Without it pins and suspensions would not survive a restart.",
+                  describe(holds.error()));
     return kFailed;
   }
   for (const auto& n : holds->notices()) spdlog::warn("{}", n);
@@ -199,7 +200,8 @@ int main(int argc, char** argv) {
   auto* check = app.add_option("--check-config", o.check_file,
                                "Print every problem of the configuration (or of FILE) and exit 0 or 2")
                     ->expected(0, 1);
-  auto* restore = app.add_flag("--restore", o.restore, "Give back every limit that an earlier run left, and exit");
+  auto* restore =
+      app.add_flag("--restore", o.restore, "Give back every limit that an earlier run left, and exit");
   check->excludes(restore);
   app.add_flag("--doctor", o.doctor, "Say what this host offers to Sluice and what it lacks, and exit 0 or 3")
       ->excludes(check)
@@ -209,9 +211,9 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
   app.add_flag("--any-filesystem", o.any_filesystem, "The cgroup root need not be cgroup2: a simulated host");
   app.add_option("--proc-root", o.proc_root, "Where procfs is mounted")->capture_default_str();
-  app.add_option("--state-dir", o.state_dir, "Holds what forecasts learned")
+  app.add_option("--state-dir", o.state_dir, "Holds what forecasts learned")->capture_default_str();
+  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock, the lease and what administrators ordered")
       ->capture_default_str();
-  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock, the lease and what administrators ordered")->capture_default_str();
   app.add_option("--bus", o.bus, "D-Bus address, \"system\", or \"none\"")->capture_default_str();
   app.add_option("--log", o.log, "Where lines go")
       ->check(CLI::IsMember({"auto", "journal", "stderr"}))

@@ -13,8 +13,9 @@ namespace sluice {
 bool report_release(Engine& engine) {
   const auto left = engine.left();
   for (const auto& entry : left) {
-    spdlog::error("{}/{} could not be restored: it should hold '{}' again. 'sluiced --restore' tries once more.",
-                  cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
+    spdlog::error(
+        "{}/{} could not be restored: it should hold '{}' again. 'sluiced --restore' tries once more.",
+        cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
   }
   spdlog::info("{} baseline(s) restored, {} failed.", engine.given_back(), left.size());
   if (const auto closed = engine.close(); !closed) spdlog::error("{}", describe(closed.error()));

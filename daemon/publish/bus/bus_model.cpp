@@ -80,7 +80,8 @@ const TaskView* BusModel::find_shown(std::string_view shown) const {
 
 const HoldReport* BusModel::held(std::string_view task) const {
   const auto& holds = report_->holds;
-  const auto found = std::find_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.task == task; });
+  const auto found =
+      std::find_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.task == task; });
   return found == holds.end() ? nullptr : &*found;
 }
 

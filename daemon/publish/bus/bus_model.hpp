@@ -46,8 +46,8 @@ class BusModel {
   // By the name as the bus shows it (escaped), which is what a caller has; nullptr: no such task.
   [[nodiscard]] const TaskView* find_shown(std::string_view shown) const;
 
-  // Pins and suspensions, as the last report has them: for the limit on their number, for NotOwner, and for the pins
-  // that end with a connection.
+  // Pins and suspensions, as the last report has them: for the limit on their number, for NotOwner, and for
+  // the pins that end with a connection.
   [[nodiscard]] const HoldReport* held(std::string_view task) const;
   [[nodiscard]] std::size_t holds() const { return report_->holds.size(); }
   [[nodiscard]] std::vector<std::string> owners() const;  // each once

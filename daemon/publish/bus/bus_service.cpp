@@ -162,8 +162,8 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     static_cast<void>(hooks_.submit(OwnerVanishedCommand{name}));
   }
 
-  // A pin that ends with its owner may be older than this process, or its owner may have left a moment ago: each owner is
-  // asked for once a connection, and after that the bus says when it goes.
+  // A pin that ends with its owner may be older than this process, or its owner may have left a moment ago:
+  // each owner is asked for once a connection, and after that the bus says when it goes.
   void ask_for_owners() {
     if (!named_ || !session_) return;
     for (const auto& owner : model_.owners()) {

@@ -1,4 +1,5 @@
-// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier versions.
+// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier
+// versions.
 #include "daemon/limits/managed_limit.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,8 @@ using Op = KnobModel::Op;
 rc::Gen<std::vector<Op>> histories() {
   std::vector<Op> all;
   for (int n = 0; n < static_cast<int>(Op::count); ++n) all.push_back(static_cast<Op>(n));
-  return rc::gen::container<std::vector<Op>>(rc::gen::elementOf(all));  // inRange would leave out the last ones
+  return rc::gen::container<std::vector<Op>>(
+      rc::gen::elementOf(all));  // inRange would leave out the last ones
 }
 
 RC_GTEST_PROP(ManagedLimit, EveryLimitGoesBackToWhatItWas, ()) {

@@ -1,6 +1,7 @@
-// A host in memory for the whole engine: cgroups that come and go, knobs that external writers change, writes that are
-// slow, refused or never answered, walks that see a part, files that cannot be written, and processes that are killed.
-// The model knows the truth: which value was last chosen by whom, and which of them the engine had a chance to see.
+// A host in memory for the whole engine: cgroups that come and go, knobs that external writers change, writes
+// that are slow, refused or never answered, walks that see a part, files that cannot be written, and
+// processes that are killed. The model knows the truth: which value was last chosen by whom, and which of
+// them the engine had a chance to see.
 #pragma once
 
 #include <cerrno>
@@ -116,7 +117,7 @@ class ModelHost final : public Host {
         r.holds = k->value;
         if (!k->ours) k->expected = k->value;
       }
-      r.result = !p.landed                 ? Receipt::Result::refused
+      r.result = !p.landed                  ? Receipt::Result::refused
                  : r.holds == p.order.value ? Receipt::Result::written
                                             : Receipt::Result::differs;
       r.error_number = p.landed ? 0 : EACCES;
@@ -138,7 +139,8 @@ class ModelHost final : public Host {
     return found == groups.end() ? nullptr : &found->second.knobs.at(knob);
   }
   bool on_file(const Write& order) const {
-    const auto text = actuate::parse_lease(files->content(std::string(kDirectory) + "/lease").value_or(""), kBoot);
+    const auto text =
+        actuate::parse_lease(files->content(std::string(kDirectory) + "/lease").value_or(""), kBoot);
     for (const auto& e : text.entries) {
       if (e.id == order.id && e.knob == order.knob)
         return std::find(e.ours.begin(), e.ours.end(), order.value) != e.ours.end();
@@ -180,7 +182,8 @@ class ModelHost final : public Host {
     s.cpu_pressure = PressureTotals{};
     s.memory_pressure = g.memory_pressure;
     s.memory_current = Bytes{300} << 20;
-    s.memory_stat = MemoryStat{.anon = Bytes{50} << 20, .file = Bytes{240} << 20, .unreclaimable = Bytes{2} << 20};
+    s.memory_stat =
+        MemoryStat{.anon = Bytes{50} << 20, .file = Bytes{240} << 20, .unreclaimable = Bytes{2} << 20};
     s.memory_events = MemoryEvents{};
     auto& cpu = g.knobs.at(Knob::cpu_max);
     auto& memory = g.knobs.at(Knob::memory_high);
@@ -362,8 +365,8 @@ class EngineModel {
   void start() {
     auto lease = actuate::Lease::open(files, ModelHost::kDirectory, ModelHost::kBoot);
     auto holds = record::HoldStore::open(files, ModelHost::kDirectory, ModelHost::kBoot);
-    engine = std::make_unique<Engine>(
-        host, Engine::Parts{std::move(*lease), std::move(*holds), config(0), {}});
+    engine =
+        std::make_unique<Engine>(host, Engine::Parts{std::move(*lease), std::move(*holds), config(0), {}});
   }
   void load_host() {
     for (auto& [id, g] : host.groups) {
@@ -440,8 +443,8 @@ class EngineModel {
       case Op::resume_node:
         return (void)engine->submit(ResumeCommand{""});
       case Op::set_mode: {
-        constexpr config::Mode kModes[] = {config::Mode::enforce, config::Mode::enforce, config::Mode::dry_run,
-                                           config::Mode::observe};
+        constexpr config::Mode kModes[] = {config::Mode::enforce, config::Mode::enforce,
+                                           config::Mode::dry_run, config::Mode::observe};
         return (void)engine->submit(SetModeCommand{kModes[which % 4]});
       }
       default:
@@ -522,11 +525,12 @@ class EngineModel {
 
 inline std::ostream& operator<<(std::ostream& out, EngineModel::Op op) {
   constexpr std::string_view kNames[] = {
-      "full_tick",  "full_tick_again", "look_then_event", "event_tick",   "land",         "land_last",
-      "refuse",     "overdue",         "answer",          "answer_last",  "external_cpu", "external_memory",
-      "vanish",     "come_back",       "knob_off",        "knob_on",      "walk_in_part", "walk_fails",
-      "open_fails", "samples_fail",    "pin",             "unpin",        "suspend",      "resume",
-      "suspend_node", "resume_node",   "set_mode",        "reload",       "files_fail",   "kill",
+      "full_tick",     "full_tick_again", "look_then_event", "event_tick", "land",
+      "land_last",     "refuse",          "overdue",         "answer",     "answer_last",
+      "external_cpu",  "external_memory", "vanish",          "come_back",  "knob_off",
+      "knob_on",       "walk_in_part",    "walk_fails",      "open_fails", "samples_fail",
+      "pin",           "unpin",           "suspend",         "resume",     "suspend_node",
+      "resume_node",   "set_mode",        "reload",          "files_fail", "kill",
       "stop_and_start"};
   return out << kNames[static_cast<std::size_t>(op)];
 }

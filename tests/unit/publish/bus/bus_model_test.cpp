@@ -111,7 +111,8 @@ TEST(BusModel, FindsByTheNameThatIsShown) {
 TEST(BusModel, HoldsAreWhatTheReportSays) {
   BusModel model;
   auto report = report_of({"a", "b"}, 13);
-  report->holds = {{"a", true, false, 1000, ":1.7"}, {"b", false, true, 0, ""}, {"gone", true, false, 1000, ":1.7"}};
+  report->holds = {
+      {"a", true, false, 1000, ":1.7"}, {"b", false, true, 0, ""}, {"gone", true, false, 1000, ":1.7"}};
   model.update(report, kWall);
   ASSERT_NE(model.held("a"), nullptr);
   EXPECT_EQ(model.held("a")->uid, 1000U);
