@@ -5,12 +5,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "tests/unit/histories.hpp"
 #include "tests/unit/limits/knob_model.hpp"
 
 namespace sluice::testing {
 namespace {
 
 using Op = KnobModel::Op;
+
+const Histories histories_to_run("max_success=80000 max_size=60", "max_success=5000 max_size=60");
 
 rc::Gen<std::vector<Op>> histories() {
   std::vector<Op> all;

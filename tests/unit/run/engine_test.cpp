@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "tests/unit/histories.hpp"
 #include "tests/unit/run/engine_model.hpp"
 
 namespace sluice::testing {
 namespace {
 
 using Op = EngineModel::Op;
+
+const Histories histories_to_run("max_success=20000 max_size=60", "max_success=500 max_size=60");
 
 rc::Gen<std::vector<std::pair<Op, unsigned>>> histories() {
   std::vector<Op> all;
