@@ -60,6 +60,7 @@ TEST(Forecast, BucketsAreOfTenSecondsOrMore) {
   EXPECT_EQ(bucket_count(24h), 288U);
   EXPECT_EQ(bucket_count(7 * 24h), 288U);
   EXPECT_EQ(bucket_count(10min), 60U);
+  EXPECT_EQ(bucket_count(5s), 1U);
 }
 
 TEST(Forecast, ADaySeenOnceTellsOfTheNext) {
@@ -110,6 +111,76 @@ TEST(Forecast, ADayThatIsQuieterOrBusierMovesItWithinReason) {
   EXPECT_NEAR(w.soon().cores, 1.3, 0.1);
   w.run(2min, 40);
   EXPECT_LE(w.soon().cores, 2.01) << "no more than twice what it was";
+  w.run(3min, 0.05);
+  EXPECT_GE(w.soon().cores, 0.5) << "nor less than half: it may yet come";
+}
+
+// Whole seconds of one core for a season, and then buckets of something else.
+TEST(Forecast, ItsErrorIsOfTheLargerAndTheLastBucketMovesItAFifth) {
+  Watched more(10min), less(10min), idle(10min);
+  more.run(10min + 1s, 1);
+  more.run(9s, 4);
+  more.run(1s, 4);
+  EXPECT_NEAR(more.profile.error_ratio, 0.75, 0.03) << "four came, and one was expected";
+  more.run(10s, 2);  // twice what it was, as for the day so far
+  EXPECT_NEAR(more.profile.error_ratio, 0.6, 0.06);
+  less.run(10min + 1s, 1);
+  less.run(10s, 0.25);
+  EXPECT_NEAR(less.profile.error_ratio, 0.75, 0.1);
+  idle.run(10min + 1s, 0.001);
+  idle.run(10s, 0.005);
+  EXPECT_NEAR(idle.profile.error_ratio, 0.2, 0.05) << "of nothing it is none";
+}
+
+TEST(Forecast, IsTrustedOnceThreeBucketsWereCompared) {
+  Watched w(10min);
+  w.run(10min + 1s, 1);
+  w.run(20s, 1);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::learning);
+  w.run(10s, 1);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+}
+
+TEST(Forecast, RemembersHowUnevenABucketIs) {
+  Watched w(10min);
+  w.run(60min + 1s, [](seconds s) { return s % 10s == 1s ? 4.0 : 0.0; });
+  for (const auto& b : w.profile.buckets) {
+    EXPECT_NEAR(b.mean_cores, 0.4, 0.05);
+    EXPECT_NEAR(b.spread_cores, 1.2, 0.1);
+  }
+}
+
+// What was learned of a time counts by its mean and by how uneven it is, and by whether work that waits is
+// seen.
+TEST(Forecast, AsksForTheMeanLessAPartOfTheSpread) {
+  SeasonProfile p = empty_profile(10min);
+  p.compared = 3;
+  for (auto& b : p.buckets) b = {1, 0.4, 1};
+  const WallClock wall{};
+  EXPECT_NEAR(forecast(p, {}, wall, 0s, true).floor_cores, 1 - 0.75 * 0.4, 1e-9);
+  EXPECT_NEAR(forecast(p, {}, wall, 0s, false).floor_cores, 1.1 * (1 - 0.35 * 0.4), 1e-9);
+  EXPECT_EQ(forecast(p, {}, wall, 0s, true).cores, 1);
+  p.buckets[1] = {3, 0, 4};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 3) << "soon";
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).seasons, 4U);
+  p.buckets[1] = {0.5, 0, 4};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 1) << "it is needed still";
+  p.buckets[1] = {9, 0, 0};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 1) << "a time of which nothing was seen";
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).trust, ForecastTrust::learning);
+}
+
+TEST(Forecast, ATimeBeforeTheEpochIsOfADayToo) {
+  SeasonProfile p = empty_profile(24h);
+  p.buckets[19 * 12] = {3, 0, 1};
+  EXPECT_EQ(forecast(p, {}, {0s, -5h}, 0s, true).cores, 3) << "seven in the evening of New Year's Eve";
+}
+
+TEST(Forecast, KnowsWhenItSawTheTaskLast) {
+  Watched w(10min);
+  w.wall.since_epoch = 1'000'000s;
+  w.run(5s, 1);
+  EXPECT_EQ(w.profile.seen_at, 1'000'005s);
 }
 
 TEST(Forecast, WhatComesInBurstsIsNotNeededAllTheTime) {
@@ -166,6 +237,32 @@ TEST(Forecast, AClockThatIsSetLearnsNothingWrong) {
   }
 }
 
+TEST(Forecast, ATimeInWhichTheClockIsSetBackALittleIsNotLearned) {
+  Watched w(24h);
+  w.run(48h, office);
+  const auto before = w.profile.buckets;
+  w.run(2min, 1);
+  w.wall.since_epoch -= 1min;
+  w.run(4min + 1s, 1);
+  EXPECT_EQ(w.profile.buckets, before);
+}
+
+TEST(Forecast, LooksMayBeSomeSecondsApartAndTwoOfOneMomentDoNoHarm) {
+  Watched w(10min);
+  for (int i = 0; i < 310; ++i) {
+    w.used_seconds += 2;
+    w.wall.since_epoch += 2s;
+    w.at += 2s;
+    w.look();
+    w.look();
+  }
+  EXPECT_EQ(w.learned(), 60U);
+  for (const auto& b : w.profile.buckets) {
+    EXPECT_EQ(b.mean_cores, 1);
+    EXPECT_EQ(b.spread_cores, 0);
+  }
+}
+
 TEST(Forecast, ADayIsThatOfTheWallAndAnotherSeasonIsNot) {
   Watched w(24h);
   w.wall.utc_offset = 1h;
@@ -202,6 +299,12 @@ TEST(Forecast, WhatIsNoProfileIsNotTaken) {
   EXPECT_FALSE(plausible(p));
   p = empty_profile(24h);
   p.season = 0s;
+  EXPECT_FALSE(plausible(p));
+  EXPECT_FALSE(plausible(empty_profile(5s)));
+  EXPECT_TRUE(plausible(empty_profile(31 * 24h)));
+  EXPECT_FALSE(plausible(empty_profile(32 * 24h)));
+  p = empty_profile(24h);
+  p.error_ratio = 1.01;
   EXPECT_FALSE(plausible(p));
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     p = empty_profile(24h);
