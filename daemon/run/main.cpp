@@ -69,7 +69,6 @@ int run_doctor(const Options& o) {
   const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
                                                            .any_filesystem = o.any_filesystem,
                                                            .proc_root = o.proc_root,
-                                                           .state_dir = o.state_dir,
                                                            .runtime_dir = o.runtime_dir,
                                                            .bus = o.bus,
                                                            .bus_name = publish::kServiceName}));

@@ -13,6 +13,7 @@ import tempfile
 import unittest
 from typing import Any
 
+import lease_file
 from private_bus import MANAGER, ROOT, TASK, CallFailed, PrivateBus, binary, eventually
 
 # Long, because machines that test are busy; no test waits that long unless it fails.
@@ -201,11 +202,17 @@ class Stage(unittest.TestCase):
         until = self.manager("TicksTotal") + count
         eventually(lambda: self.manager("TicksTotal") >= until, f"{count} ticks", PATIENCE_S)
 
-    def lease(self) -> list[str]:
-        file = self.folder / "state" / "lease"
-        return [line for line in file.read_text().splitlines() if not line.startswith("#")] if file.exists() else []
+    # --- what is on file
+    @property
+    def lease_file(self) -> pathlib.Path:
+        return self.folder / "run" / "lease"
 
+    def lease(self) -> list[lease_file.Entry]:
+        """What a process after this one would give back."""
+        return list(lease_file.entries(self.lease_file).values())
 
+    def lease_entry(self, cgroup: str, knob: str) -> lease_file.Entry | None:
+        return next((entry for entry in self.lease() if (entry.path, entry.knob) == (cgroup, knob)), None)
 
 
 __all__ = ["A", "B", "CONFIG", "LOAD", "PATIENCE_S", "CallFailed", "Daemon", "SimHost", "Stage", "eventually"]
