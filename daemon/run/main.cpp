@@ -11,6 +11,7 @@
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
+#include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
 #include "daemon/run/release.hpp"
@@ -188,9 +189,17 @@ int govern(const Options& o) {
   return loop.run();
 }
 
+// What was printed and did not arrive is a failure.
+int printed(int status) {
+  if (process::output_arrived() || status != kOk) return status;
+  process::complain("sluiced: standard output cannot be written\n");
+  return kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  process::open_closed_streams();
   Options o;
   CLI::App app{"sluiced: keeps every stream task of this host at the CPU and memory it needs now", "sluiced"};
   app.set_version_flag("--version", std::string("sluiced ") + kVersion);
@@ -227,11 +236,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kOk : kBadConfig;
+    return printed(app.exit(e) == 0 ? kOk : kBadConfig);
   }
   o.check_config = check->count() > 0;
-  if (o.check_config) return check_config(o);
-  if (o.doctor) return run_doctor(o);
+  if (o.check_config) return printed(check_config(o));
+  if (o.doctor) return printed(run_doctor(o));
 
   publish::LogOptions log;
   log.target = o.log == "journal"  ? publish::LogTarget::journal

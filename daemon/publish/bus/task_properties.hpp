@@ -49,7 +49,7 @@ void visit_task_properties(Visit&& visit) {
   });
   visit("Cause", Emits::yes, [](C, V t) { return string(to_string(t.report->diagnosis.cause)); });
   visit("PinnedBy", Emits::yes, [](C c, V t) { return pinned_by(c, *t.report); });
-  visit("HoldReason", Emits::yes, [](C, V t) { return c_escape(t.report->hold_reason); });
+  visit("HoldReason", Emits::yes, [](C, V t) { return printable_line(t.report->hold_reason); });
 
   visit("CPUQuotaPerSecUSec", Emits::yes, [](C, V t) { return quota_value(t.report->cpu_max); });
   visit("CPUBaselineQuotaPerSecUSec", Emits::yes, [](C, V t) { return quota_value(t.report->cpu_baseline); });
