@@ -84,7 +84,7 @@ lists=
 update() { apt_get -o APT::Update::Error-Mode=any update || lists=$(complaint); }
 fetch() { apt_get install --download-only --no-install-recommends "${need[@]}"; }
 
-echo "Installing ${#need[@]} Debian packages, and what they need: ${need[*]}"
+echo "Installing Debian packages, and what they need: ${need[*]}"
 # Lists that are empty, or older than what the mirror has, show in that the packages cannot be fetched.
 fetch || { update && fetch; } || {
   unknown=$(sed -n "s/^E: Unable to locate package //p; s/^E: Package '\(.*\)' has no installation candidate/\1/p" "$log")
