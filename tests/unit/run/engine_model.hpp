@@ -150,6 +150,25 @@ class EngineModel {
     return {};
   }
 
+  // Without faults: a tick, and every order is carried out and answered at once.
+  void tick_in_peace() {
+    host.now += std::chrono::milliseconds(100);
+    full_tick();
+    for (auto& p : host.pending) (void)host.land(p);
+    while (!host.pending.empty()) host.answer(0);
+  }
+  std::vector<LeaseEntry> on_file() const {
+    return actuate::parse_lease(files.content(std::string(ModelHost::kDirectory) + "/lease").value_or(""),
+                                ModelHost::kBoot)
+        .entries;
+  }
+  const ModelHost::Group* find(std::string_view path) const {
+    for (const auto& [id, g] : host.groups) {
+      if (g.path == path) return &g;
+    }
+    return nullptr;
+  }
+
   test::FakeFiles files;
   ModelHost host;
   std::unique_ptr<Engine> engine;
@@ -158,6 +177,7 @@ class EngineModel {
   static constexpr const char* kPaths[] = {"/system.slice/a.service", "/system.slice/b.service",
                                            "/other.slice/b.service"};
 
+ public:
   static config::Config config(unsigned which) {
     config::Config c;
     c.node.cpu_reserve_cores = 0;
@@ -178,6 +198,8 @@ class EngineModel {
     }
     return c;
   }
+
+ private:
   Engine::Moment moment() const { return {host.now, {}, {8, Bytes{16} << 30}}; }
   void start() {
     auto lease = actuate::Lease::open(files, ModelHost::kDirectory, ModelHost::kBoot);
@@ -300,6 +322,7 @@ class EngineModel {
     }
     if (!engine->all_given_back()) return "not everything was given back in 80 s";
     if (!engine->left().empty()) return "something is left to give back";
+    if (!on_file().empty()) return "the lease speaks of a limit that has nothing of ours";
     if (auto closed = engine->close(); !closed) return "the lease could not be removed";
     if (files.content(std::string(ModelHost::kDirectory) + "/lease")) return "the lease is left";
     for (const auto& [id, g] : host.groups) {
@@ -317,10 +340,9 @@ class EngineModel {
   }
   // After every step.
   std::string check() const {
-    const auto text = actuate::parse_lease(
-        files.content(std::string(ModelHost::kDirectory) + "/lease").value_or(""), ModelHost::kBoot);
+    const auto leased = on_file();
     std::map<LeaseKey, const LeaseEntry*> entries;
-    for (const auto& e : text.entries) entries[{e.id, e.knob}] = &e;
+    for (const auto& e : leased) entries[{e.id, e.knob}] = &e;
     for (const auto& [id, g] : host.groups) {
       for (const auto& [knob, k] : g.knobs) {
         const auto found = entries.find({id, knob});
