@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <iostream>
 
 #include "cgroups/fd_limit.hpp"
@@ -248,7 +249,13 @@ int main(int argc, char** argv) {
                                    : publish::LogTarget::automatic;
   log.level = spdlog::level::from_str(o.log_level);
   publish::set_up_log(log);
-  const int status = govern(o);
+  int status = kFailed;
+  try {
+    status = govern(o);
+  } catch (
+      const std::exception& e) {  // no descriptor, no thread, no memory: what was in force is in the lease
+    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+  }
   publish::shut_down_log();
   return status;
 }
