@@ -62,7 +62,7 @@ const Report& Engine::full_tick(const Moment& moment) {
 }
 
 const Report& Engine::event_tick(const Moment& moment, std::vector<ThrottleEvent> events) {
-  if (reloaded_) return *last_;  // what waits is for the full tick that must come first
+  if (reloaded_) return *last_;  // receipts and commands are kept for the full tick that has to come first
   Input input;
   input.kind = Input::Kind::event;
   input.now = moment.now;

@@ -13,8 +13,8 @@ constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a rel
 
 using Event = ManagedLimit::Event;
 
-// A value that came back, to ours or to the baseline, is no step on our way, and from a value that another
-// chose the way begins anew.
+// A value that came back, to ours or to the baseline, is no step of ours; after one that another writer chose
+// the rate history is cleared.
 void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob,
                const ManagedLimit::Change& change, const Receipt& r) {
   const double before = number_of(change.before), after = number_of(change.after);
