@@ -39,7 +39,10 @@ TEST(Engine, APinIsWrittenAndASuspensionGivesTheBaselineBack) {
   EngineModel model;
   model.tick_in_peace();
   const auto baseline = model.find(kA)->knobs.at(Knob::cpu_max).external.front();
-  ASSERT_TRUE(model.engine->submit(PinCommand{.task = "a", .cpu_cores = 2}));
+  PinCommand pin;
+  pin.task = "a";
+  pin.cpu_cores = 2;
+  ASSERT_TRUE(model.engine->submit(pin));
   model.tick_in_peace();
   model.tick_in_peace();
   EXPECT_EQ(std::get<CpuMax>(model.find(kA)->knobs.at(Knob::cpu_max).value).quota, Usec{200'000});
