@@ -179,7 +179,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   Bounds b;
   b.cpu_max =
       std::min(ordered.cpu_max_cores.value_or(t.scheduled.max ? t.scheduled.max->cores
-                                                               : policy.cpu.max_cores.value_or(cpu_capacity)),
+                                                              : policy.cpu.max_cores.value_or(cpu_capacity)),
                cpu_capacity);
   b.cpu_min = policy.cpu.least_cores(
       ordered.cpu_min_cores.value_or(t.scheduled.min ? t.scheduled.min->cores : policy.cpu.min_cores),
@@ -187,8 +187,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   b.memory_max = memory_capacity;
   if (policy.memory.max_bytes)
     b.memory_max = std::min(b.memory_max, static_cast<double>(*policy.memory.max_bytes));
-  if (ordered.memory_max)
-    b.memory_max = std::min(memory_capacity, static_cast<double>(*ordered.memory_max));
+  if (ordered.memory_max) b.memory_max = std::min(memory_capacity, static_cast<double>(*ordered.memory_max));
   // memory.high above memory.max never acts.
   if (t.sample && t.sample->memory_max && t.sample->memory_max->bytes) {
     b.memory_max = std::min(b.memory_max, static_cast<double>(*t.sample->memory_max->bytes));
@@ -255,8 +254,8 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
       if (w.knob != Knob::cpu_max || found == c.state->tasks.end() || w.reason.rule == Rule::released)
         continue;
       const double to = number_of(w.value);
-      const bool raise =
-          to > number_of(found->second.cpu.limit.value()) || std::isinf(number_of(found->second.cpu.limit.value()));
+      const bool raise = to > number_of(found->second.cpu.limit.value()) ||
+                         std::isinf(number_of(found->second.cpu.limit.value()));
       if (raise && to > bounds_of(found->second, c).cpu_min + kQuotaRounding &&
           w.reason.rule != Rule::pinned) {
         out.push_back({i, Invariant::over_capacity});

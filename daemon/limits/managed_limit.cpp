@@ -106,7 +106,8 @@ bool ManagedLimit::is_reset(const KnobValue& found) const {
   return same(found, *baseline_) || (same_limit(found, *baseline_) && !same_limit(found, held_));
 }
 
-// An external writer writes cpu.max or cpu.max.burst; the other one may still be ours, and is none of its wish.
+// An external writer writes cpu.max or cpu.max.burst; the other one may still be ours, and is none of its
+// wish.
 KnobValue ManagedLimit::external_part(const KnobValue& found) const {
   if (ours_.empty() || !std::holds_alternative<CpuMax>(found)) return found;
   auto wish = std::get<CpuMax>(found);
@@ -137,7 +138,8 @@ void ManagedLimit::postpone_release(MonotonicTime now) {
   ++refused_releases_;
 }
 
-// ---- readings -----------------------------------------------------------------------------------------------------
+// ---- readings
+// -----------------------------------------------------------------------------------------------------
 
 ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   if (reading.file == KnobReading::File::unknown || reading.read_at < read_at_) return {};
@@ -177,8 +179,8 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   return change;
 }
 
-// Read before an answer that was handled first. It says nothing about now; but a value that none of our orders can have
-// made was an external writer's, and the answered order has overwritten it.
+// Read before an answer that was handled first. It says nothing about now; but a value that none of our
+// orders can have made was an external writer's, and the answered order has overwritten it.
 ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, MonotonicTime read_at) {
   if (order_ || !certain_ || !touched() || read_at <= settled_before_) return {};
   if (mixes_limit(found, replaced_) || mixes_limit(found, {held_, *baseline_})) return {};
@@ -187,7 +189,8 @@ ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, Monoton
   return {Event::external, found, held_};
 }
 
-// What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its answer tells.
+// What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its
+// answer tells.
 ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found) {
   if (!is_ours(found)) external_meanwhile_ = external_part(found);
   return {};
@@ -204,10 +207,12 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
   if (landed) reason_ = order->reason;
   if (!back) return change;
   refused_releases_ = 0;
-  return {order && order->reason.rule == Rule::released ? Event::released : change.event, change.before, found};
+  return {order && order->reason.rule == Rule::released ? Event::released : change.event, change.before,
+          found};
 }
 
-// ---- orders and their answers -------------------------------------------------------------------------------------
+// ---- orders and their answers
+// -------------------------------------------------------------------------------------
 
 void ManagedLimit::send(const KnobValue& value, const Reason& reason, MonotonicTime now) {
   const bool release = reason.rule == Rule::released;  // the baseline is none of ours

@@ -112,16 +112,16 @@ void fields(auto& archive, Is<Receipt> auto& v) {
 // ---- commands -------------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<PinCommand> auto& v) {
-  auto& [task, cpu_cores, memory_high, until, reason, owner] = v;
-  archive(task, cpu_cores, memory_high, until, reason, owner);
+  auto& [task, cpu_cores, memory_high, until, reason, owner, uid] = v;
+  archive(task, cpu_cores, memory_high, until, reason, owner, uid);
 }
 void fields(auto& archive, Is<UnpinCommand> auto& v) {
   auto& [task] = v;
   archive(task);
 }
 void fields(auto& archive, Is<SuspendCommand> auto& v) {
-  auto& [task, reason] = v;
-  archive(task, reason);
+  auto& [task, reason, uid] = v;
+  archive(task, reason, uid);
 }
 void fields(auto& archive, Is<ResumeCommand> auto& v) {
   auto& [task] = v;
@@ -156,8 +156,8 @@ void fields(auto& archive, Is<LeaseEntry> auto& v) {
   archive(id, path, knob, baseline, ours);
 }
 void fields(auto& archive, Is<Suspension> auto& v) {
-  auto& [reason] = v;
-  archive(reason);
+  auto& [reason, uid] = v;
+  archive(reason, uid);
 }
 void fields(auto& archive, Is<Hold> auto& v) {
   auto& [pin, suspension, bounds, cgroup] = v;

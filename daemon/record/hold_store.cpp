@@ -97,8 +97,9 @@ files::Result<HoldStore> HoldStore::open(files::Files& files, const std::string&
     const bool kept = store.directory_.keep_as(kName, kCorrupt).has_value();
     std::string lines;
     for (const auto& bad : parsed.bad) lines.append(lines.empty() ? "" : ", ").append(bad);
-    store.notices_.push_back(path + ": pins, suspensions or bounds were lost, " + lines + "; " +
-                             (kept ? "the file was kept as " + kCorrupt + "." : "it could not be kept aside."));
+    store.notices_.push_back(
+        path + ": pins, suspensions or bounds were lost, " + lines + "; " +
+        (kept ? "the file was kept as " + kCorrupt + "." : "it could not be kept aside."));
   }
   return store;
 }

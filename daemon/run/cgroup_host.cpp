@@ -60,7 +60,8 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const auto found = opened_.find(ids[i]);
       if (found == opened_.end()) continue;
-      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap)) out[i] = std::move(*one);
+      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap))
+        out[i] = std::move(*one);
     }
   }
   add_counters(ids, out);

@@ -1,5 +1,5 @@
-// The real host: cgroupfs through directory descriptors, samples from the kernel programs or from files, orders carried
-// out by the actuator's threads. The engine's thread only.
+// The real host: cgroupfs through directory descriptors, samples from the kernel programs or from files,
+// orders carried out by the actuator's threads. The engine's thread only.
 #pragma once
 
 #include <functional>

@@ -27,7 +27,8 @@ void Engine::look(MonotonicTime now) {
   const bool unchanged = stamp != 0 && stamp == scanned_stamp_;
   const bool due = now >= rescan_at_ && (!unchanged || now >= rescan_anyway_at_);
   if (std::exchange(rescan_now_, false) || due) {
-    auto changes = registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
+    auto changes =
+        registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
     for (auto& p : changes.problems) sentences_.push_back({false, std::move(p)});
     set_changed_ |= changes.set_changed;
     scanned_stamp_ = stamp;
@@ -61,7 +62,7 @@ const Report& Engine::full_tick(const Moment& moment) {
 }
 
 const Report& Engine::event_tick(const Moment& moment, std::vector<ThrottleEvent> events) {
-  if (reloaded_) return *last_;  // what waits is for the full tick that must come first
+  if (reloaded_) return *last_;  // receipts and commands are kept for the full tick that has to come first
   Input input;
   input.kind = Input::Kind::event;
   input.now = moment.now;
@@ -103,7 +104,8 @@ void Engine::keep(const Outcome& outcome) {
   if (saved_holds_ == state_.holds.revision) return;
   const auto saved = holds_.save(state_.holds);
   if (saved) saved_holds_ = state_.holds.revision;
-  trouble(holds_trouble_, saved ? "" : "Pins, suspensions and bounds would not survive a restart: " + describe(saved.error()),
+  trouble(holds_trouble_,
+          saved ? "" : "Pins, suspensions and bounds would not survive a restart: " + describe(saved.error()),
           "Pins, suspensions and bounds are on file again.");
 }
 

@@ -1,9 +1,9 @@
-// One governor without a clock, a bus or an event loop: registry, tick, lease, holds and a host, and the values carried
-// between them. It decides nothing: whatever has an `if` about limits, baselines or tasks is in the tick. Time is a
-// value, so that all of it runs on the in-process simulated host. One thread.
+// One governor without a clock, a bus or an event loop: registry, tick, lease, holds and a host, and the
+// values carried between them. It decides nothing: whatever has an `if` about limits, baselines or tasks is
+// in the tick. Time is a value, so that all of it runs on the in-process simulated host. One thread.
 //
-// A start after a crash, a stop and `sluiced --restore` are the same thing: the state begins with what the lease says,
-// and while `stopping` every limit is released until nothing is left.
+// A start after a crash, a stop and `sluiced --restore` are the same thing: the state begins with what the
+// lease says, and while `stopping` every limit is released until nothing is left.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ class Engine {
 
   Engine(Host& host, Parts parts);
 
-  // First half of a full tick: finds cgroups when that is due, and samples. What happens between the two halves may be
-  // an event_tick.
+  // First half of a full tick: finds cgroups when that is due, and samples. What happens between the two
+  // halves may be an event_tick.
   void look(MonotonicTime now);
   const Report& full_tick(const Moment& moment);
   const Report& event_tick(const Moment& moment, std::vector<ThrottleEvent> events);

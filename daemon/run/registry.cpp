@@ -144,7 +144,8 @@ void Registry::name_tasks(const config::Config& config, const NameOwners& owners
   std::vector<CgroupId> nameless;
   for (auto& [id, facts] : tasks_) {
     auto& base = naming_[id].base;
-    const auto wanted = facts.config_index ? task_name(config.tasks[*facts.config_index], facts.cgroup) : base;
+    const auto wanted =
+        facts.config_index ? task_name(config.tasks[*facts.config_index], facts.cgroup) : base;
     if (!facts.name.empty() && wanted == base) continue;
     if (!facts.name.empty()) names_.erase(facts.name);
     facts.name.clear();

@@ -80,8 +80,8 @@ void inherit_limits(Tick& t) {
   }
 }
 
-// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that no rule
-// matches stays until nothing of ours is left in it.
+// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that
+// no rule matches stays until nothing of ours is left in it.
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
@@ -144,8 +144,8 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
 }
 
 bool governable(const Tick& t, const TaskState& task) {
-  return t.mode != config::Mode::observe && !t.input.stopping && task.facts.config_index && !suspended(t, task) &&
-         task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
+  return t.mode != config::Mode::observe && !t.input.stopping && task.facts.config_index &&
+         !suspended(t, task) && task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
 }
 
 }  // namespace sluice::parts

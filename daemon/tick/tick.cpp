@@ -145,7 +145,8 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
     const KnobValue value =
         knob == Knob::cpu_max
             ? KnobValue{with_burst(cpu_max_of(g.value, std::get<CpuMax>(state.limit.value()).period),
-                                   std::get<CpuMax>(*state.limit.baseline()), t.policy_of(task).cpu.burst_ratio)}
+                                   std::get<CpuMax>(*state.limit.baseline()),
+                                   t.policy_of(task).cpu.burst_ratio)}
             : KnobValue{memory_limit_of(g.value)};
     if (value == state.limit.value()) continue;
     Write w{task.facts.id, knob, value, g.reason, {}};
@@ -157,15 +158,17 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
   }
 }
 
-// A quota that stays may call for another burst: the configuration changed, or an external writer set it. Seldom,
-// so that a kernel with a mind of its own costs no budget.
+// A quota that stays may call for another burst: the configuration changed, or an external writer set it.
+// Seldom, so that a kernel with a mind of its own costs no budget.
 constexpr auto kBurstRetry = std::chrono::seconds(10);
 std::optional<CpuMax> other_burst(const Tick& t, const TaskState& task) {
   const auto& limit = task.cpu.limit;
   const auto& holds = std::get<CpuMax>(limit.value());
   if (!holds.quota) return std::nullopt;
-  if (limit.settled_at() != MonotonicTime{} && t.input.now < limit.settled_at() + kBurstRetry) return std::nullopt;
-  const CpuMax value = with_burst(holds, std::get<CpuMax>(*limit.baseline()), t.policy_of(task).cpu.burst_ratio);
+  if (limit.settled_at() != MonotonicTime{} && t.input.now < limit.settled_at() + kBurstRetry)
+    return std::nullopt;
+  const CpuMax value =
+      with_burst(holds, std::get<CpuMax>(*limit.baseline()), t.policy_of(task).cpu.burst_ratio);
   if (!value.burst || value == holds) return std::nullopt;
   return value;
 }
@@ -265,7 +268,8 @@ void share_memory(Tick& t, const Lane& lane) {
   plan_grants(t, lane, share, Knob::memory_high);
 }
 
-// The baseline, for a limit that is not to be governed now: a policy like any other, and the limit knows when it is due.
+// The baseline, for a limit that is not to be governed now: a policy like any other, and the limit knows when
+// it is due.
 void plan_release(Tick& t, TaskState& task) {
   const auto& policy = t.policy_of(task);
   const bool whole = t.mode != config::Mode::enforce || t.input.stopping || suspended(t, task) ||
@@ -274,7 +278,8 @@ void plan_release(Tick& t, TaskState& task) {
     if (!whole && enabled) return;
     if (t.input.stopping && !t.state.stopping) knob.limit.hurry_release();
     if (!knob.limit.release_due(t.input.now)) return;
-    t.plan.writes.push_back({task.facts.id, which, *knob.limit.baseline(), Reason{.rule = Rule::released}, {}});
+    t.plan.writes.push_back(
+        {task.facts.id, which, *knob.limit.baseline(), Reason{.rule = Rule::released}, {}});
   };
   release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
   release(task.memory, Knob::memory_high, policy.memory.enabled);
@@ -409,7 +414,8 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   project_lease(t);
   finish_rows(t);
   fill_report(t);
-  return {std::move(t.state), std::move(t.plan), std::move(t.report), std::move(t.lease), std::move(t.let_go)};
+  return {std::move(t.state), std::move(t.plan), std::move(t.report), std::move(t.lease),
+          std::move(t.let_go)};
 }
 
 }  // namespace sluice

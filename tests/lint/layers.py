@@ -71,23 +71,24 @@ ROOMS = {
     "bus-names": room("daemon/publish/bus/bus_names.hpp daemon/publish/bus/bus_compat.hpp", families="sdbus"),
     "config": room("config/*", "spelling", "outside system expected toml fmt"),
     "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/limits/* daemon/tick/*", families="expected", pure=True),
+    "process": room("daemon/process/*", families="outside system"),
     "files": room("daemon/files/*", "cgroups", "outside system expected"),
     "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
     "actuate": room("daemon/actuate/*", "cgroups files", "outside system expected sdbus"),
     "record": room("daemon/record/*", "policy files", "outside system expected"),
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
-    "publish": room("daemon/publish/*", "spelling bus-names", "outside system expected sdbus systemd spdlog fmt asio"),
+    "publish": room("daemon/publish/*", "spelling bus-names process", "outside system expected sdbus systemd spdlog fmt asio"),
     "ctl-shell": room("daemon/ctl/main.cpp daemon/ctl/commands.* daemon/ctl/client.* daemon/ctl/doctor.cpp",
-                      "ctl spelling bus-names", "outside system expected sdbus fmt cli"),
+                      "ctl spelling bus-names process", "outside system expected sdbus fmt cli"),
     "ctl": room("daemon/ctl/*", "spelling", "expected fmt json", pure=True),
     "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
     "examine": room("daemon/doctor/*", "doctor cgroups bpf sample actuate", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
     "wiring": room("daemon/run/*",
-                   "cgroups bpf config policy files record sample actuate publish doctor examine spelling",
+                   "cgroups bpf config policy files record sample actuate publish doctor examine spelling process",
                    "outside system expected asio boost cli fmt spdlog systemd"),
     "tests": room("tests/*", "cgroups bpf config policy files record sample actuate publish doctor examine wiring bpf-programs"
-                  " bpf-wire spelling bus-names ctl",
+                  " bpf-wire spelling bus-names ctl process",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 

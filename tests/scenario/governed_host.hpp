@@ -134,7 +134,8 @@ class GovernedHost {
       const double cores = number_of(t.cpu.limit.value());
       // While a cut is under way, or was refused, its room may be promised already: the plan is what is
       // judged then, by validate_plan.
-      governed = governed && t.cpu.limit.touched() && !t.cpu.limit.in_flight() && t.breaker.state == BreakerState::closed;
+      governed = governed && t.cpu.limit.touched() && !t.cpu.limit.in_flight() &&
+                 t.breaker.state == BreakerState::closed;
       if (!std::isinf(cores)) sum += cores;
     }
     // What cannot be taken back now: minima are guaranteed, and a task whose write budget is spent stands

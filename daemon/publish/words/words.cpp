@@ -248,7 +248,8 @@ string sentence(const Receipt& r) {
     case Receipt::Result::written:
       if (r.interrupted)
         return fmt::format("{} still blocked after {} and was interrupted; it holds {}", what,
-                           duration_words(r.finished_at - r.started_at), value_words(r.holds.value_or(r.asked)));
+                           duration_words(r.finished_at - r.started_at),
+                           value_words(r.holds.value_or(r.asked)));
       return fmt::format("{}: done{}", what,
                          r.holds && *r.holds != r.asked ? ", it holds " + value_words(*r.holds) : "");
     case Receipt::Result::refused:
@@ -256,8 +257,9 @@ string sentence(const Receipt& r) {
     case Receipt::Result::vanished:
       return fmt::format("{}: the cgroup is gone", what);
     case Receipt::Result::timed_out:
-      return fmt::format("{} still blocked after {}{}", what, duration_words(r.finished_at - r.started_at),
-                         r.may_land ? "; it has not returned, and may still take effect" : " and was interrupted");
+      return fmt::format(
+          "{} still blocked after {}{}", what, duration_words(r.finished_at - r.started_at),
+          r.may_land ? "; it has not returned, and may still take effect" : " and was interrupted");
     case Receipt::Result::differs:
       return fmt::format("{} was accepted, but it holds {}", what,
                          r.holds ? value_words(*r.holds) : "something else");

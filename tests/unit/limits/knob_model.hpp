@@ -1,5 +1,6 @@
-// A knob as the kernel has it, writers that are slow or refused, external writers, and processes that are killed: all
-// that a ManagedLimit has to live with. The model knows the truth; the limit sees readings and receipts only.
+// A knob as the kernel has it, writers that are slow or refused, external writers, and processes that are
+// killed: all that a ManagedLimit has to live with. The model knows the truth; the limit sees readings and
+// receipts only.
 //
 // Values of ours have even quotas or byte counts, external ones odd: so every value says whose it is.
 #pragma once
@@ -101,7 +102,8 @@ class KnobModel {
     }
   }
 
-  // What is wrong; empty: nothing. What the lease would say is what the limit says: it is on file before an order goes out.
+  // What is wrong; empty: nothing. What the lease would say is what the limit says: it is on file before an
+  // order goes out.
   std::string check() const {
     const bool known = limit.baseline().has_value();
     if (known && is_ours(*limit.baseline())) return "a value of ours became the baseline";
@@ -155,7 +157,8 @@ class KnobModel {
   KnobValue ours_value() { return value(next(true)); }
   KnobValue external_value() { return value(next(false)); }
   static std::int64_t number(const KnobValue& v) {
-    if (const auto* m = std::get_if<MemoryLimit>(&v)) return m->bytes ? static_cast<std::int64_t>(*m->bytes >> 20) : -1;
+    if (const auto* m = std::get_if<MemoryLimit>(&v))
+      return m->bytes ? static_cast<std::int64_t>(*m->bytes >> 20) : -1;
     const auto& q = std::get<CpuMax>(v).quota;
     return q ? q->count() / 1000 : -1;
   }
@@ -260,7 +263,8 @@ class KnobModel {
   }
   // The write may have landed, wholly or in part, or not. The next process has what the lease says.
   void kill() {
-    if (write_ && !write_->landed && !write_->refused && exists_ && counter_ % 2 == 0) kernel_ = write_->order.value;
+    if (write_ && !write_->landed && !write_->refused && exists_ && counter_ % 2 == 0)
+      kernel_ = write_->order.value;
     write_.reset();
     later_.clear();
     limit = limit.touched() ? ManagedLimit::inherited(*limit.baseline(), limit.ours()) : ManagedLimit{};
@@ -277,10 +281,25 @@ class KnobModel {
 };
 
 inline std::ostream& operator<<(std::ostream& out, KnobModel::Op op) {
-  constexpr std::string_view kNames[] = {
-      "order",     "release",  "complete",           "half_complete", "refuse",     "overdue",
-      "answer",    "answer_unread", "not_tried",     "external",      "external_quota_only", "external_burst_only", "read",
-      "read_later", "deliver_reading", "cannot_read", "controller_off", "controller_on", "kill"};
+  constexpr std::string_view kNames[] = {"order",
+                                         "release",
+                                         "complete",
+                                         "half_complete",
+                                         "refuse",
+                                         "overdue",
+                                         "answer",
+                                         "answer_unread",
+                                         "not_tried",
+                                         "external",
+                                         "external_quota_only",
+                                         "external_burst_only",
+                                         "read",
+                                         "read_later",
+                                         "deliver_reading",
+                                         "cannot_read",
+                                         "controller_off",
+                                         "controller_on",
+                                         "kill"};
   return out << kNames[static_cast<std::size_t>(op)];
 }
 

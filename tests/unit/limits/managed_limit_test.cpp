@@ -1,9 +1,11 @@
-// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier versions.
+// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier
+// versions.
 #include "daemon/limits/managed_limit.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "tests/unit/histories.hpp"
 #include "tests/unit/limits/knob_model.hpp"
 
 namespace sluice::testing {
@@ -11,10 +13,13 @@ namespace {
 
 using Op = KnobModel::Op;
 
+const Histories histories_to_run("max_success=80000 max_size=60", "max_success=5000 max_size=60");
+
 rc::Gen<std::vector<Op>> histories() {
   std::vector<Op> all;
   for (int n = 0; n < static_cast<int>(Op::count); ++n) all.push_back(static_cast<Op>(n));
-  return rc::gen::container<std::vector<Op>>(rc::gen::elementOf(all));  // inRange would leave out the last ones
+  return rc::gen::container<std::vector<Op>>(
+      rc::gen::elementOf(all));  // inRange would leave out the last ones
 }
 
 RC_GTEST_PROP(ManagedLimit, EveryLimitGoesBackToWhatItWas, ()) {
