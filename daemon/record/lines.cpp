@@ -52,6 +52,11 @@ std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   for (const auto& w : entry.plan.writes) {
     if (!consistent(w.knob, w.value)) return "a write with another knob's value";
   }
+  for (const auto& l : entry.input.inherited) {
+    const auto fits = [&](const KnobValue& v) { return consistent(l.knob, v); };
+    if (l.ours.empty() || !fits(l.baseline) || !std::all_of(l.ours.begin(), l.ours.end(), fits))
+      return "an inherited limit with another knob's value, or with none of ours";
+  }
   return {};
 }
 
