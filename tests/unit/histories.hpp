@@ -1,4 +1,5 @@
-// How many random histories a property is held to, when nobody says so by RC_PARAMS. Include it once a binary.
+// How many random histories a property is held to, when nobody says so by RC_PARAMS. Include it once a
+// binary.
 #pragma once
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// The engine on the host in memory: one step after the other, each checked, and at the end everything has to go back.
-// Processes are killed and files cannot be written; the next process has what the files say.
+// The engine on the host in memory: one step after the other, each checked, and at the end everything has to
+// go back. Processes are killed and files cannot be written; the next process has what the files say.
 #pragma once
 
 #include <cerrno>

@@ -1,6 +1,6 @@
-// A host in memory, with faults: cgroups that come and go, knobs that external writers change, writes that are slow,
-// refused or never answered, walks that see a part. It knows the truth: which value was last chosen by whom, and which of
-// them the engine had a chance to see.
+// A host in memory, with faults: cgroups that come and go, knobs that external writers change, writes that
+// are slow, refused or never answered, walks that see a part. It knows the truth: which value was last chosen
+// by whom, and which of them the engine had a chance to see.
 #pragma once
 
 #include <cerrno>
