@@ -44,8 +44,8 @@ void not_made_yet(const std::string& path, StateFacts& facts) {
 void read_lease(int dir, const std::string& path, const std::string& boot_id, StateFacts& facts) {
   auto& files = files::posix_files();
   const auto failed = [&](const cgroups::Error& e) {
-    facts.lease = e.errno_value == ENOENT ? Look{Saw::absent, {}}
-                                          : failed_look(e.errno_value, e.what, path + "/lease");
+    facts.lease =
+        e.errno_value == ENOENT ? Look{Saw::absent, {}} : failed_look(e.errno_value, e.what, path + "/lease");
     facts.unusable = e.errno_value != ENOENT && e.errno_value != EACCES && e.errno_value != EPERM;
   };
   const auto opened = files.open(dir, "lease", files::Open::read);
