@@ -12,6 +12,7 @@
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
+#include "daemon/process/clock.hpp"
 #include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"

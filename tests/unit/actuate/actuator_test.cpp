@@ -37,10 +37,14 @@ class ActuatorTest : public testing::Test {
   cgroups::CgroupRef open(const std::string& name) const {
     return cgroups::Cgroup::open(tree.root(), name).value();
   }
-  Order order(const std::string& name, KnobValue value, MonotonicTime caused_at = {}) const {
+  Order order(const std::string& name, KnobValue value, Nsec caused_at = {}) const {
     auto cgroup = open(name);
     const auto knob = std::holds_alternative<CpuMax>(value) ? Knob::cpu_max : Knob::memory_high;
-    return {.write = {.id = cgroup->id(), .knob = knob, .value = value, .reason = {}, .caused_at = caused_at},
+    return {.write = {.id = cgroup->id(),
+                      .knob = knob,
+                      .value = value,
+                      .reason = {},
+                      .caused_at = since_boot(caused_at)},
             .cgroup = cgroup};
   }
   static KnobValue quota(std::int64_t ms) { return CpuMax{.quota = Usec(ms * 1000), .period = 100ms}; }
@@ -84,7 +88,7 @@ TEST_F(ActuatorTest, AReceiptTellsWhatWasDone) {
   EXPECT_EQ(r.result, Result::written);
   EXPECT_EQ(r.path, tree / "a/cpu.max");
   EXPECT_EQ(r.caused_at, 77ns);
-  EXPECT_GT(r.started_at, MonotonicTime::zero());
+  EXPECT_GT(r.started_at, MonotonicTime{});
   EXPECT_LE(r.started_at, r.finished_at);
   EXPECT_THAT(w->applied(), ElementsAre(asked.write));
 }
