@@ -58,6 +58,7 @@ void Bed::run(const std::function<void()>& each_period) {
       measuring_ = true;
     }
     host_.advance(kPeriod);
+    if (period_observer_) period_observer_();
   }
   finish();
 }

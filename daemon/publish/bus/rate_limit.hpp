@@ -29,7 +29,7 @@ class RateLimit {
     double tokens;
     TimePoint at;
     void refill(double per_second, TimePoint now) {
-      tokens = std::min(per_second, tokens + per_second * in_seconds(now - at));
+      tokens = std::min(per_second, tokens + per_second * std::chrono::duration<double>(now - at).count());
       at = now;
     }
   };

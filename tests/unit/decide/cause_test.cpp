@@ -158,13 +158,13 @@ TEST(CauseState, ANewCauseMustLastAndIsToldWithItsOnset) {
   };
   run(50, 0);
   EXPECT_EQ(s.now.cause, Cause::input_bound);
-  EXPECT_EQ(s.now.since, 100s) << "the first look is believed at once";
+  EXPECT_EQ(s.now.since, since_boot(100s)) << "the first look is believed at once";
   run(2, 1);
   EXPECT_EQ(s.now.cause, Cause::input_bound) << "two periods are a burst";
   run(10, 1);
   EXPECT_EQ(s.now.cause, Cause::starved_by_quota);
-  EXPECT_GT(s.now.since, 105s);
-  EXPECT_LT(s.now.since, 107s);
+  EXPECT_GT(s.now.since, since_boot(105s));
+  EXPECT_LT(s.now.since, since_boot(107s));
   EXPECT_GT(*s.now.inputs.throttled_share, 0.5);
 }
 
@@ -177,7 +177,7 @@ TEST(CauseState, WithoutSignalsItIsKeptForAWhileAndThenUnknown) {
   observe_cause(MonotonicTime{104s}, nullptr, {}, s);
   EXPECT_EQ(s.now.cause, Cause::unknown);
   EXPECT_FALSE(s.now.inputs.usage_cores);
-  EXPECT_EQ(s.now.since, 104s);
+  EXPECT_EQ(s.now.since, since_boot(104s));
 }
 
 TEST(Cause, OnlyWhatTheKernelSaysOfMemoryCountsAgainstCpu) {

@@ -305,7 +305,7 @@ TEST(Signals, WhatIsOfTheMomentIsTheSecondSamples) {
   a.idle_until = 9s;
   b.idle_until = 11s;
   EXPECT_EQ(*derive_signals(a, b).runnable_threads, 3);
-  EXPECT_EQ(*derive_signals(a, b).idle_until, 11s);
+  EXPECT_EQ(*derive_signals(a, b).idle_until, since_boot(11s));
   b.runnable_threads.reset();
   b.idle_until.reset();
   EXPECT_FALSE(derive_signals(a, b).runnable_threads);
