@@ -8,9 +8,9 @@
 namespace sluice::bench {
 namespace {
 
-constexpr double kWidth = 860, kLeft = 56, kRight = 16, kTop = 62, kCores = 190, kBetween = 52, kWaits = 120,
+constexpr double kWidth = 860, kLeft = 56, kRight = 24, kTop = 76, kCores = 190, kBetween = 52, kWaits = 120,
                  kBottom = 40;
-constexpr double kWaitMost = 100, kWaitLeast = 0.01;  // s, the ends of the lower panel's axis
+constexpr double kWaitMost = 1000, kWaitLeast = 0.01;  // s, the ends of the lower panel's axis
 constexpr const char *kLoad = "#c9c9c9", *kPeak = "#777777", *kSame = "#d6604d", *kOurs = "#2166ac";
 
 class Picture {
@@ -70,8 +70,8 @@ class Picture {
   }
   void legend(double& x, const char* colour, const std::string& words) {
     out_ += fmt::format("<rect x=\"{:.1f}\" y=\"33\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", x, colour);
-    text(x + 16, 43, words, "#222");
-    x += 36 + 6.3 * static_cast<double>(words.size());
+    text(x + 16, 43, words, "#222", 11);
+    x += 32 + 5.5 * static_cast<double>(words.size());
   }
   // A line of the grid, with its value.
   void mark(double y, const std::string& words) {

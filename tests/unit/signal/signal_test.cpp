@@ -302,8 +302,8 @@ TEST(Signals, AGroupMissingOnEitherSideIsMissingAndNoOther) {
 TEST(Signals, WhatIsOfTheMomentIsTheSecondSamples) {
   auto [a, b] = full_samples();
   a.runnable_threads = 7;
-  a.idle_until = 9s;
-  b.idle_until = 11s;
+  a.idle_until = since_boot(9s);
+  b.idle_until = since_boot(11s);
   EXPECT_EQ(*derive_signals(a, b).runnable_threads, 3);
   EXPECT_EQ(*derive_signals(a, b).idle_until, since_boot(11s));
   b.runnable_threads.reset();
