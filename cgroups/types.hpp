@@ -92,7 +92,7 @@ struct MemoryEvents {
   bool operator==(const MemoryEvents&) const = default;
 };
 
-// What no file tells: counted by the kernel programs for each governed cgroup. Totals only rise while it
+// In no file: counted by the kernel programs for each governed cgroup. Totals only rise while it
 // lives.
 
 // Wall time during which at least one of its run queues stood still because the quota was spent.

@@ -62,7 +62,7 @@ class Encoder {
   void operator()(const T&... values) {
     (value(values), ...);
   }
-  // From here on numbers are told as differences to the base, which follows them; until done().
+  // From here on numbers are written as differences to the base, which follows them; until done().
   void against(Base& base);
   void done();
 

@@ -251,7 +251,7 @@ void Loop::on_bpf_events() {
     if (error || !events_ready_) return;
     react();
     publish_reports();
-    // A kill calls for a look at everything, unless the last one is so fresh that rates would mean nothing.
+    // An OOM kill calls for a full tick, unless the last one is so recent that rates would mean nothing.
     if (oom_killed_ && monotonic_now() >= ticked_at_ + engine_.config().node.tick / 4) full_tick();
     if (events_ready_) on_bpf_events();
   });
