@@ -211,8 +211,10 @@ Result<MemoryStat> parse_memory_stat(std::string_view text) {
   const auto values = keyed(text, kKeys);
   if (!values) return tl::unexpected(values.error());
   const auto& found = *values;
-  if (!found[anon]) return missing("anon");
-  if (!found[file]) return missing("file");
+  // Of the first and of the last that every kernel has: half a file is none, and what it lacks is not zero.
+  for (const Key key : {anon, file, shmem, unevictable, pgscan, pgsteal}) {
+    if (!found[key]) return missing(kKeys[key]);
+  }
   const auto get = [&](Key key) { return found[key].value_or(0); };
 
   // Socket buffers are charged apart from `kernel`.

@@ -47,6 +47,7 @@ struct MemoryState {
   double probe_refaults = 0, probe_some_seconds = 0;  // since
   bool probe_explored = false;                        // it went below `keep_bytes`
   bool probe_failed = false;
+  bool cut_by_others = false;  // the last cut was not a probe: bounds, capacity or a pin took it
   MonotonicTime explore_at{};  // not below `keep_bytes` before
 };
 

@@ -30,7 +30,7 @@ cgroups::Result<void> CgroupHost::open(CgroupId id, const std::string& path) {
   auto opened = cgroups::Cgroup::open(root_, path);
   if (!opened) return tl::unexpected(opened.error());
   if ((*opened)->id() != id) return tl::unexpected(cgroups::Error{ENOENT, path, "find the same cgroup at"});
-  opened_[id] = {std::move(*opened)};
+  opened_[id] = {std::move(*opened), ancestors_.of(path)};
   return {};
 }
 
@@ -64,6 +64,9 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     }
   }
   add_counters(ids, out);
+  for (auto& one : out) {
+    if (one) sample::Ancestors::apply(opened_.at(one->id).ancestors, root_, one->read_at, *one);
+  }
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include "cgroups/root.hpp"
 #include "daemon/actuate/actuator.hpp"
 #include "daemon/run/host.hpp"
+#include "daemon/sample/ancestors.hpp"
 
 namespace sluice {
 
@@ -47,6 +48,7 @@ class CgroupHost final : public Host {
  private:
   struct Opened {
     cgroups::CgroupRef cgroup;
+    sample::Ancestors::Chain ancestors;
     bool cpu_absent = false, memory_absent = false;  // when last looked at
   };
   bool sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
@@ -57,6 +59,7 @@ class CgroupHost final : public Host {
   Options options_;
   actuate::Actuator actuator_;
   std::map<CgroupId, Opened> opened_;
+  sample::Ancestors ancestors_;
   std::vector<Receipt> refused_;  // orders for what is not open
   std::optional<Bytes> swap_free_;
   MonotonicTime swap_at_{};

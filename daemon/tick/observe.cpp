@@ -132,15 +132,37 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
     observe_cause(t.input.now, nullptr, task.flow, task.cause);
     return;
   }
+  Sample now = *seen.sample;
+  const auto unknown = drop_implausible(task.sample ? &*task.sample : nullptr, t.node, now);
+  for (const auto& each : task.unknowns.add(unknown, t.input.now)) {
+    Notice& n = t.notice(Notice::Kind::reading_unknown, task);
+    n.file = file_name(each.file);
+    n.fault = each.fault;
+  }
   if (task.sample) {
-    task.signals = derive_signals(*task.sample, *seen.sample);
+    task.signals = derive_signals(*task.sample, now);
     task.fresh = task.signals.interval_seconds > 0;
+    observe_use(task.signals, now.read_at, task.use);
     observe_flow(task.signals, task.flow_model);
     task.flow = estimate_flow(task.signals, task.flow_model);
     observe_cause(t.input.now, &task.signals, task.flow, task.cause);
   }
-  task.sample = seen.sample;
+  task.sample = std::move(now);
   observe_limits(t, task);
+}
+
+// A node that cannot be is the last one that could; before there was any, one that limits nobody.
+void take_node(Tick& t) {
+  static constexpr NodeFacts kNoLimit{65536, Bytes{1} << 56};
+  const bool known = plausible(t.input.node);
+  if (known) t.state.node = t.input.node;
+  t.node = t.state.node.value_or(kNoLimit);
+  if (!std::exchange(t.state.node_unknown, !known) && !known) {
+    Notice& n = t.report.notices.emplace_back();
+    n.kind = Notice::Kind::reading_unknown;
+    n.file = "the node's size";
+    n.fault = "no machine has that many CPUs or that much memory";
+  }
 }
 
 bool governable(const Tick& t, const TaskState& task) {
