@@ -244,6 +244,15 @@ Result<MemoryEvents> parse_memory_events(std::string_view text) {
                       .oom_kill = oom_kill.value_or(0)};
 }
 
+Result<bool> parse_frozen(std::string_view text) {
+  static constexpr std::array<std::string_view, 1> kKeys = {"frozen"};
+  const auto values = keyed(text, kKeys);
+  if (!values) return tl::unexpected(values.error());
+  const auto& frozen = (*values)[0];
+  if (!frozen || *frozen > 1) return missing("frozen");
+  return *frozen == 1;
+}
+
 Result<Controllers> parse_controllers(std::string_view text) {
   Controllers found;
   for (auto line = strip_newline(text); !line.empty();) {

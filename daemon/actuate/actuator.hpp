@@ -3,11 +3,11 @@
 // it only the newest is carried out, and its receipt stands for the ones it replaced (with the earliest
 // caused_at).
 //
-// At its deadline a write is interrupted by SIGURG (a no-op handler is installed for the process; the kernel's memory.high
-// has set the limit by then). A write that succeeds late has succeeded, and its receipt says `interrupted`. One that
-// ignores the signal for `grace` is answered with timed_out and may_land, and its thread is replaced; when it returns
-// after all, a second receipt says what came of it. Until then orders for the same knob are answered not_tried with
-// EBUSY.
+// At its deadline a write is interrupted by SIGURG (a no-op handler is installed for the process; the
+// kernel's memory.high has set the limit by then). A write that succeeds late has succeeded, and its receipt
+// says `interrupted`. One that ignores the signal for `grace` is answered with timed_out and may_land, and
+// its thread is replaced; when it returns after all, a second receipt says what came of it. Until then orders
+// for the same knob are answered not_tried with EBUSY.
 #pragma once
 
 #include <chrono>

@@ -12,7 +12,7 @@ using cgroups::Result;
 
 const std::string kName = "lease";
 const std::string kCorrupt = "lease.corrupt";
-// A thousand tasks take some 400 KB. More than this is not our file.
+// A thousand tasks take some 400 KB. More than this is not our file, and ours does not grow beyond it.
 constexpr std::size_t kSizeMax = 64u << 20;
 // The file is rewritten when most of it is superseded, and not for a few lines.
 constexpr std::size_t kRewriteFactor = 4, kRewriteMin = 64u << 10;
@@ -33,6 +33,9 @@ Result<Lease> Lease::open(files::Files& files, const std::string& directory, std
   return lease.load().map([&] { return std::move(lease); });
 }
 
+Lease::Lease(files::Directory directory, std::string boot_id)
+    : directory_(std::move(directory)), boot_id_(std::move(boot_id)), log_(directory_, kName, 0) {}
+
 Result<void> Lease::load() {
   const auto text = directory_.read(kName, kSizeMax);
   if (!text && text.error().errno_value == ENOENT) return {};
@@ -47,9 +50,7 @@ Result<void> Lease::load() {
     notices_.push_back(path + ": dropped " + plural(parsed.other_boots, "baseline", "baselines") +
                        " of an earlier boot, whose cgroups are gone.");
   }
-  // A process that is killed while it appends leaves the beginning of a line: it had sent no order for it.
-  const bool torn_end = !text->empty() && text->back() != '\n' && parsed.bad.size() == 1;
-  if (!parsed.bad.empty() && !torn_end) {
+  if (!parsed.bad.empty()) {
     const bool kept = directory_.keep_as(kName, kCorrupt).has_value();
     std::string lines;
     for (const auto& bad : parsed.bad) {
@@ -60,50 +61,44 @@ Result<void> Lease::load() {
         "; " + plural(on_file_.size(), "baseline is", "baselines are") + " intact; " +
         (kept ? "the file was kept as " + kCorrupt + "." : "the file could not be kept aside."));
   }
-  if (parsed.bad.empty() && parsed.other_boots == 0 && parsed.superseded == 0) {
-    live_bytes_ = text->size();
-    return files::AppendLog::open(directory_, kName, text->size()).map([&](files::AppendLog log) {
-      log_.emplace(std::move(log));
-    });
-  }
-  return rewrite();
-}
-
-// The whole file anew, by rename: a process that is killed meanwhile leaves the old one.
-Result<void> Lease::rewrite() {
-  const auto text = format_lease(entries(), boot_id_);
-  if (auto replaced = directory_.replace(kName, text, files::Survives::process); !replaced) return replaced;
-  log_.reset();  // of the file that was replaced
-  live_bytes_ = text.size();
-  auto log = files::AppendLog::open(directory_, kName, text.size());
-  if (!log) return tl::unexpected(log.error());
-  log_.emplace(std::move(*log));
+  const bool torn = parsed.whole < text->size();
+  live_bytes_ = text->size();
+  log_ = files::AppendLog(directory_, kName, parsed.whole, torn);
+  const bool clean = !torn && parsed.bad.empty() && parsed.other_boots == 0 && parsed.superseded == 0;
+  if (!clean) (void)rewrite();  // refused: the file goes on as it is
   return {};
 }
 
+// The whole file anew, by rename: a process that is killed meanwhile leaves the old one.
+bool Lease::rewrite() {
+  const auto text = format_lease(entries(), boot_id_);
+  if (!directory_.replace(kName, text, files::Survives::process)) return false;
+  log_ = files::AppendLog(directory_, kName, text.size());
+  live_bytes_ = text.size();
+  return true;
+}
+
 bool Lease::worth_rewriting() const {
-  return log_ && log_->size() > kRewriteMin && log_->size() > kRewriteFactor * live_bytes_;
+  return log_.size() > kRewriteMin && log_.size() > kRewriteFactor * live_bytes_;
 }
 
 Result<void> Lease::apply(std::span<const LeaseChange> changes) {
   for (const auto& change : changes) unwritten_.insert_or_assign(change.key, change);
   std::string text;
-  std::size_t entries_before = on_file_.size();
+  const std::size_t entries_before = on_file_.size();
   std::erase_if(unwritten_, [&](const auto& item) {
     const auto& [key, change] = item;
     const auto found = on_file_.find(key);
-    const bool is_so = change.entry ? found != on_file_.end() && found->second == *change.entry
-                                    : found == on_file_.end();
+    const bool is_so =
+        change.entry ? found != on_file_.end() && found->second == *change.entry : found == on_file_.end();
     if (!is_so) text += format_lease_change(change, boot_id_);
     return is_so;
   });
-  if (unwritten_.empty()) return {};
-  if (!log_) {
-    auto log = files::AppendLog::open(directory_, kName, 0);
-    if (!log) return tl::unexpected(log.error());
-    log_.emplace(std::move(*log));
-  }
-  if (auto appended = log_->append(text); !appended) return appended;
+  if (unwritten_.empty()) return log_.mend();
+  if (log_.size() + text.size() > kSizeMax && (!rewrite() || log_.size() + text.size() > kSizeMax))
+    return tl::unexpected(
+        Error{EFBIG, directory_.path_of(kName), "write what the next start could not read"});
+  if (auto appended = log_.append(text); !appended) return appended;
   for (auto& [key, change] : std::exchange(unwritten_, {})) {
     if (change.entry) {
       on_file_.insert_or_assign(key, std::move(*change.entry));
@@ -123,16 +118,17 @@ Result<void> Lease::apply(std::span<const LeaseChange> changes) {
 
 bool Lease::covers(LeaseKey key, const KnobValue& value) const {
   const auto found = on_file_.find(key);
-  if (found == on_file_.end()) return false;
+  if (log_.torn() || found == on_file_.end()) return false;
   const auto& ours = found->second.ours;
   return std::find(ours.begin(), ours.end(), value) != ours.end();
 }
 
 Result<void> Lease::remove() {
-  log_.reset();
+  if (auto removed = directory_.remove(kName); !removed) return removed;
+  log_ = files::AppendLog(directory_, kName, 0);
   on_file_.clear();
   unwritten_.clear();
-  return directory_.remove(kName);
+  return {};
 }
 
 std::vector<LeaseEntry> Lease::entries() const {

@@ -1,6 +1,7 @@
 // The lease's lines:  lease2 CRC32 BOOT_ID CGROUP_ID KNOB BASELINE OURS PATH
-// Values and PATH are escaped, so that every field is without blanks; OURS has commas between its values. The checksum
-// is of all that follows it. BASELINE and OURS of a limit that has nothing left to give back are "-".
+// Values and PATH are escaped, so that every field is without blanks; OURS has commas between its values. The
+// checksum is of all that follows it. BASELINE and OURS of a limit that has nothing left to give back are
+// "-".
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -77,7 +78,7 @@ std::optional<KnobValue> parse_value(Knob knob, std::string_view escaped) {
 
 tl::expected<Line, const char*> parse_line(std::string_view text) {
   const auto fields = split(text);
-  if (!fields) return bad("it is torn");
+  if (!fields) return bad("it has not the fields of a line");
   const auto& [version, crc, boot_id, id, knob_name, baseline, ours, path] = *fields;
   if (version != kVersion) return bad("it is of an unknown version");
   if (crc != crc32_hex(text.substr(static_cast<std::size_t>(boot_id.data() - text.data())))) {
@@ -93,7 +94,8 @@ tl::expected<Line, const char*> parse_line(std::string_view text) {
   auto raw_path = cgroups::unescape(path);
   if (!raw_path || !raw_path->starts_with('/')) return bad("its path is malformed");
   if (baseline == "-" && ours == "-") return line;
-  LeaseEntry entry{.id = line.key.id, .path = std::move(*raw_path), .knob = *knob, .baseline = {}, .ours = {}};
+  LeaseEntry entry{
+      .id = line.key.id, .path = std::move(*raw_path), .knob = *knob, .baseline = {}, .ours = {}};
   const auto value = parse_value(*knob, baseline);
   if (!value) return bad("its baseline is malformed");
   entry.baseline = *value;
@@ -147,12 +149,14 @@ std::string format_lease_change(const LeaseChange& change, std::string_view boot
 LeaseText parse_lease(std::string_view text, std::string_view boot_id) {
   LeaseText result;
   std::map<LeaseKey, LeaseEntry> live, other;
+  result.whole = text.rfind('\n') + 1;  // npos + 1 is 0
+  text = text.substr(0, result.whole);
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = text.find('\n');
     const auto line_text = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    text.remove_prefix(end + 1);
     if (line_text.empty() || line_text.starts_with('#')) continue;
-    auto line = end == std::string_view::npos ? tl::expected<Line, const char*>(bad("it is torn")) : parse_line(line_text);
+    auto line = parse_line(line_text);
     if (!line) {
       result.bad.push_back({.number = number, .why = line.error()});
       continue;

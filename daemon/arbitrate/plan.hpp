@@ -43,8 +43,8 @@ struct Receipt {
   Result result = Result::written;
   bool may_land = false;     // timed_out only: its thread is still in the write, and another receipt follows
   bool interrupted = false;  // at its deadline: the write was about to block for long
-  int error_number = 0;  // errno
-  std::string path;      // of the knob, for messages
+  int error_number = 0;      // errno
+  std::string path;          // of the knob, for messages
   MonotonicTime started_at{};
   MonotonicTime written_at{};   // the kernel took the value; zero: it did not
   MonotonicTime finished_at{};  // and it was read back

@@ -23,7 +23,7 @@ std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, c
 // Under a limit of ours, its cache too: the limit follows what is in use. Else only what reclaim cannot free,
 // for cache fills any node.
 std::optional<double> bytes_in_use(const TaskState& t, const KnobClaim& claim) {
-  if (!t.fresh || !t.sample || !t.sample->memory_current) return std::nullopt;
+  if ((!t.fresh && !frozen(t)) || !t.sample || !t.sample->memory_current) return std::nullopt;
   const auto floor = memory_floor(*t.sample, 0, 0);
   if (!floor) return std::nullopt;
   const double current = kMemoryRoom * static_cast<double>(*t.sample->memory_current);
@@ -94,6 +94,10 @@ bool permitted(const TaskState& t, const PlanContext& c) {
          t.breaker.state != BreakerState::open && c.now >= t.yield_until;
 }
 
+bool frozen(const TaskState& t) {
+  return t.sample && t.sample->frozen;
+}
+
 std::size_t writes_in_window(const KnobState& knob, MonotonicTime now) {
   std::size_t old = 0;  // the first ones
   while (old < knob.writes.size() && now - knob.writes[old] >= kBudgetWindow) ++old;
@@ -113,7 +117,7 @@ KnobClaim standing(const TaskState& t, Knob which, const Bounds& b, const PlanCo
     out.ordered = number_of(limit.order()->value);
   out.governed = (cpu ? policy.cpu.enabled : policy.memory.enabled) && limit.present() && permitted(t, c);
   out.movable =
-      out.governed && limit.may_send() && (mode_of(c) == config::Mode::enforce || !limit.touched()) &&
+      out.governed && !frozen(t) && limit.may_send() && (mode_of(c) == config::Mode::enforce || !limit.touched()) &&
       writes_in_window(knob, c.now) < (cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute);
   out.min = cpu ? b.cpu_min : b.memory_min;
   out.max = cpu ? b.cpu_max : b.memory_max;

@@ -25,6 +25,8 @@ Bounds bounds_of(const TaskState& task, const PlanContext& context);
 
 // The task is ours to govern now: no hold, no breaker, no external writer is against it.
 bool permitted(const TaskState& task, const PlanContext& context);
+// It does not run: its limits stay as they are.
+bool frozen(const TaskState& task);
 std::size_t writes_in_window(const KnobState& knob, MonotonicTime now);
 
 // A claim that asks for nothing.

@@ -199,6 +199,13 @@ void observe_cause(MonotonicTime now, const Signals* signals, const FlowEstimate
   if (s.candidate_seconds >= kLastSeconds) tell(verdict);
 }
 
+void pause_cause(MonotonicTime now, CauseState& s) {
+  const MonotonicTime since = s.now.cause == Cause::frozen ? s.now.since : now;
+  s = {};
+  s.now.cause = Cause::frozen;
+  s.now.since = since;
+}
+
 bool memory_is_the_cure(const Diagnosis& d) {
   if (d.cause == Cause::stalled_on_memory) return true;
   return d.cause == Cause::reclaiming && Rules{d.inputs, d.cause}.kernel_reclaims();

@@ -225,6 +225,18 @@ double needed_cores(const CpuInput& in, const CpuState& s) {
   return std::max(present, std::min(in.forecast_floor_cores, in.max_cores));
 }
 
+void skip_pause(MonotonicTime length, CpuState& s) {
+  for (auto& each : s.arrivals) each.at += length;
+  for (auto& each : s.waiting) each.arrived += length;
+  for (auto* at : {&s.binding_since, &s.bound_since}) {
+    if (*at) **at += length;
+  }
+  for (auto* at : {&s.observed_since, &s.raised_at, &s.rests_lie_until, &s.busy_since, &s.unread_at,
+                   &s.fetches_until, &s.backlog_at, &s.cut_at}) {
+    if (*at != MonotonicTime{}) *at += length;
+  }
+}
+
 Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   return with_forecast(in, s, decide_by_present(in, s));
 }

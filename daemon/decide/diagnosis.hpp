@@ -11,6 +11,7 @@ namespace sluice {
 enum class Cause : std::uint8_t {
   unknown,            // the signals that would tell are missing, or none of the below fits
   idle,               // nothing to do
+  frozen,             // paused by cgroup.freeze: neither idle nor in want
   input_bound,        // keeps up: what comes in is worked on at once
   starved_by_quota,   // its own cpu.max stops it
   starved_by_ancestor,  // the cpu.max of a cgroup above it stops it
@@ -30,6 +31,8 @@ constexpr std::string_view to_string(Cause cause) {
       return "idle";
     case Cause::input_bound:
       return "input-bound";
+    case Cause::frozen:
+      return "frozen";
     case Cause::starved_by_quota:
       return "starved-by-quota";
     case Cause::starved_by_ancestor:

@@ -362,6 +362,13 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   }
 }
 
+void skip_pause(MonotonicTime length, MemoryState& s) {
+  for (auto& each : s.recent) each.at += length;
+  for (auto* at : {&s.observed_since, &s.probed_at, &s.hold_until, &s.explore_at}) {
+    if (*at != MonotonicTime{}) *at += length;
+  }
+}
+
 Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   if (!in.sample || !in.sample->memory_current) return {};
   const double current = static_cast<double>(*in.sample->memory_current);

@@ -163,7 +163,10 @@ void lease(const HostFacts& facts, Rows& rows) {
     remark += count(state.of_other_boots, "baseline") + " of an earlier boot in it, whose cgroups are gone. ";
   const bool runs = facts.running || facts.bus_name.there();
   if (state.baselines > 0 && !runs)
-    remark += "A run ended without giving them back; the next start does, or sluiced --restore.";
+    remark +=
+        "A run ended without giving them back; the next start governs on with them, sluiced --restore gives "
+        "them "
+        "back.";
   if (remark.ends_with(' ')) remark.pop_back();
   const std::string fact = state.baselines == 0 ? "nothing to give back"
                                                 : count(state.baselines, "baseline") +

@@ -21,8 +21,13 @@ class PosixFiles final : public Files {
  public:
   Result<Handle> open_directory(const std::string& path, mode_t mode) override {
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return failed(path, "make the directory");
+    return find_directory(path, Whose::ours);
+  }
+
+  Result<Handle> find_directory(const std::string& path, Whose whose) override {
     cgroups::Fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!dir) return failed(path, "open the directory");
+    if (whose == Whose::anyones) return dir.release();
     struct stat status = {};
     if (::fstat(dir.get(), &status) != 0) return failed(path, "stat the directory");
     if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
@@ -42,14 +47,18 @@ class PosixFiles final : public Files {
         flags |= O_WRONLY | O_CREAT | O_APPEND;
         break;
       case Open::make:
-        flags |= O_WRONLY | O_CREAT | O_EXCL;
+        flags |= O_WRONLY | O_CREAT | O_EXCL | O_APPEND;
         break;
     }
     cgroups::Fd file(::openat(directory, name.c_str(), flags, 0600));
+    const auto irregular = [&] {
+      return tl::unexpected(Error{EINVAL, name, "open what is no regular file"});
+    };
+    if (!file && errno == ENXIO) return irregular();  // a FIFO that nobody reads, a socket
     if (!file) return failed(name, "open");
     struct stat status = {};
     if (::fstat(file.get(), &status) != 0) return failed(name, "stat");
-    if (!S_ISREG(status.st_mode)) return tl::unexpected(Error{EINVAL, name, "open what is no regular file"});
+    if (!S_ISREG(status.st_mode)) return irregular();
     return file.release();
   }
 
@@ -73,7 +82,8 @@ class PosixFiles final : public Files {
     while (taken < text.size()) {
       const ssize_t n = ::write(file, text.data() + taken, text.size() - taken);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && taken == 0) return failed({}, "write");
+      if (n == 0) errno = ENOSPC;  // no file system does that; a caller that goes on would never end
+      if (n <= 0 && taken == 0) return failed({}, "write");
       if (n <= 0) return taken;  // the next call says why
       taken += static_cast<std::size_t>(n);
     }

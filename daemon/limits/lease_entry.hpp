@@ -1,4 +1,5 @@
-// What a process that comes after this one has to know of a limit: the projection of a ManagedLimit. Values only.
+// What a process that comes after this one has to know of a limit: the projection of a ManagedLimit. Values
+// only.
 #pragma once
 
 #include <optional>

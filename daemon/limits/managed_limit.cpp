@@ -33,24 +33,35 @@ KnobValue with_known_burst(KnobValue found, const KnobValue& believed) {
   return found;
 }
 
-// cpu.max and cpu.max.burst are two files, and quota and period two words: between two values lie their mixtures.
-bool is_mixture(const KnobValue& found, const std::vector<KnobValue>& of) {
+using Values = std::vector<KnobValue>;
+
+bool any(const Values& of, auto fits) {
+  return std::any_of(of.begin(), of.end(), fits);
+}
+
+// Quota and period are two words, cpu.max and cpu.max.burst two files: between two values lie their mixtures.
+bool mixes_limit(const KnobValue& found, const Values& of) {
   const auto* cpu = std::get_if<CpuMax>(&found);
-  if (!cpu) return std::any_of(of.begin(), of.end(), [&](const auto& v) { return v == found; });
-  const auto any = [&](auto fits) {
-    return std::any_of(of.begin(), of.end(), [&](const auto& v) { return fits(std::get<CpuMax>(v)); });
-  };
-  return any([&](const CpuMax& v) { return v.quota == cpu->quota; }) &&
-         any([&](const CpuMax& v) { return v.period == cpu->period; }) &&
-         any([&](const CpuMax& v) { return same_burst(v.burst, cpu->burst); });
+  if (!cpu) return any(of, [&](const auto& v) { return v == found; });
+  return any(of, [&](const auto& v) { return std::get<CpuMax>(v).quota == cpu->quota; }) &&
+         any(of, [&](const auto& v) { return std::get<CpuMax>(v).period == cpu->period; });
+}
+
+bool mixes_burst(const KnobValue& found, const Values& of) {
+  const auto* cpu = std::get_if<CpuMax>(&found);
+  return !cpu || any(of, [&](const auto& v) { return same_burst(std::get<CpuMax>(v).burst, cpu->burst); });
+}
+
+bool is_mixture(const KnobValue& found, const Values& of) {
+  return mixes_limit(found, of) && mixes_burst(found, of);
 }
 
 }  // namespace
 
-ManagedLimit ManagedLimit::inherited(KnobValue baseline, std::vector<KnobValue> ours) {
+ManagedLimit ManagedLimit::inherited(const KnobValue& baseline, std::vector<KnobValue> ours) {
   ManagedLimit limit;
   if (ours.empty()) return limit;
-  limit.baseline_ = std::move(baseline);
+  limit.baseline_ = baseline;
   limit.held_ = ours.back();
   limit.ours_ = std::move(ours);
   limit.certain_ = false;
@@ -95,22 +106,24 @@ bool ManagedLimit::is_reset(const KnobValue& found) const {
   return same(found, *baseline_) || (same_limit(found, *baseline_) && !same_limit(found, held_));
 }
 
-// An external writer of cpu.max leaves a burst of ours where it was: it is none of its wish.
-KnobValue ManagedLimit::without_our_burst(const KnobValue& found) const {
-  auto value = found;
-  auto* now = std::get_if<CpuMax>(&value);
-  const bool left_by_us = now && now->burst && std::any_of(ours_.begin(), ours_.end(), [&](const auto& v) {
-    return std::get<CpuMax>(v).burst == now->burst;
-  });
-  if (!left_by_us) return value;
-  now->burst = std::get<CpuMax>(*baseline_).burst;
-  if (now->burst && now->quota) now->burst = std::min(*now->burst, *now->quota);
-  return value;
+// An external writer writes cpu.max or cpu.max.burst; the other one may still be ours, and is none of its
+// wish.
+KnobValue ManagedLimit::external_part(const KnobValue& found) const {
+  if (ours_.empty() || !std::holds_alternative<CpuMax>(found)) return found;
+  auto wish = std::get<CpuMax>(found);
+  const auto& baseline = std::get<CpuMax>(*baseline_);
+  if (mixes_limit(found, ours_)) {
+    wish.quota = baseline.quota;
+    wish.period = baseline.period;
+  }
+  if (wish.burst && mixes_burst(found, ours_)) wish.burst = baseline.burst;
+  if (wish.burst && wish.quota) wish.burst = std::min(*wish.burst, *wish.quota);
+  return wish;
 }
 
 ManagedLimit::Change ManagedLimit::adopt_external(const KnobValue& found, MonotonicTime at) {
   const Change change{Event::external, held_, found};
-  set_baseline(touched() ? without_our_burst(found) : found);
+  set_baseline(external_part(found));
   set_ours(same(*baseline_, found) ? std::vector<KnobValue>{} : std::vector{found});
   hold(found, at);
   pretended_.reset();
@@ -125,10 +138,12 @@ void ManagedLimit::postpone_release(MonotonicTime now) {
   ++refused_releases_;
 }
 
-// ---- readings -----------------------------------------------------------------------------------------------------
+// ---- readings
+// -----------------------------------------------------------------------------------------------------
 
 ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
-  if (reading.file == KnobReading::File::unknown) return {};
+  if (reading.file == KnobReading::File::unknown || reading.read_at < read_at_) return {};
+  read_at_ = reading.read_at;
   if (reading.file == KnobReading::File::absent) {
     present_ = false;
     if (order_ || !baseline_) return {};  // what is under way is answered for first
@@ -143,7 +158,8 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
     changed_at_.reset();
     return {Event::adopted, found, found};
   }
-  if (settled_at_ != MonotonicTime{} && reading.read_at <= settled_at_) return {};  // older than an answer
+  if (settled_at_ != MonotonicTime{} && reading.read_at <= settled_at_)
+    return observe_stale(found, reading.read_at);
   if (order_) return observe_under_way(found);
   if (!certain_) return observe_uncertain(found, reading.read_at);
   if (same(found, held_)) return {};
@@ -163,9 +179,20 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   return change;
 }
 
-// What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its answer tells.
+// Read before an answer that was handled first. It says nothing about now; but a value that none of our
+// orders can have made was an external writer's, and the answered order has overwritten it.
+ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, MonotonicTime read_at) {
+  if (order_ || !certain_ || !touched() || read_at <= settled_before_) return {};
+  if (mixes_limit(found, replaced_) || mixes_limit(found, {held_, *baseline_})) return {};
+  set_baseline(external_part(found));
+  external_since_ = read_at;
+  return {Event::external, found, held_};
+}
+
+// What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its
+// answer tells.
 ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found) {
-  if (!is_ours(found)) external_meanwhile_ = found;
+  if (!is_ours(found)) external_meanwhile_ = external_part(found);
   return {};
 }
 
@@ -180,10 +207,12 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
   if (landed) reason_ = order->reason;
   if (!back) return change;
   refused_releases_ = 0;
-  return {order && order->reason.rule == Rule::released ? Event::released : change.event, change.before, found};
+  return {order && order->reason.rule == Rule::released ? Event::released : change.event, change.before,
+          found};
 }
 
-// ---- orders and their answers -------------------------------------------------------------------------------------
+// ---- orders and their answers
+// -------------------------------------------------------------------------------------
 
 void ManagedLimit::send(const KnobValue& value, const Reason& reason, MonotonicTime now) {
   const bool release = reason.rule == Rule::released;  // the baseline is none of ours
@@ -217,12 +246,14 @@ ManagedLimit::Change ManagedLimit::answer(const Receipt& receipt) {
     auto ours = ours_;
     if (order.adds) std::erase(ours, order.value);
     set_ours(std::move(ours));
-    if (const auto external = std::exchange(external_meanwhile_, std::nullopt))
-      return adopt_external(*external, receipt.finished_at);
+    external_meanwhile_.reset();  // it is still there: the next reading finds it
     if (order.reason.rule == Rule::released) postpone_release(receipt.finished_at);
     return {Event::not_tried, held_, held_};
   }
+  settled_before_ = settled_at_;
   settled_at_ = std::max(settled_at_, receipt.finished_at);
+  replaced_ = ours_;
+  replaced_.push_back(*baseline_);
   if (receipt.holds) {
     certain_ = false;  // until settled: what it held before may be what it holds now
     const auto found = with_known_burst(*receipt.holds, order.value);

@@ -1,5 +1,5 @@
-// The life of one limit: one knob of one governed cgroup, from the first value that was read to the baseline given
-// back. Pure; values only. It is the only owner of what is known about the knob:
+// The life of one limit: one knob of one governed cgroup, from the first value that was read to the baseline
+// given back. Pure; values only. It is the only owner of what is known about the knob:
 //
 //   baseline   what the knob held before our first order, or what an external writer chose since
 //   ours       the values of ours that the kernel may hold now. Empty: it holds nothing of ours
@@ -7,11 +7,13 @@
 //   order      the one that was sent and may still land
 //
 // Properties, each the name of a test:
-//   - A baseline is never a value of ours. It is adopted from what was read before our first order, or later from a
+//   - A baseline is never a value of ours. It is adopted from what was read before our first order, or later
+//   from a
 //     value that none of our orders can have made.
 //   - Nothing is sent without a baseline, and nothing while an earlier order may still land.
 //   - A late success is a success: a value that equals an order of ours is ours, whenever it lands.
-//   - It is untouched again only when the kernel was seen to hold the baseline or an external writer's value, or when
+//   - It is untouched again only when the kernel was seen to hold the baseline or an external writer's value,
+//   or when
 //     the file or the cgroup is gone. A refused release is due again, with a growing wait, for ever.
 //   - An unknown reading changes nothing.
 //
@@ -83,7 +85,7 @@ class ManagedLimit {
 
   ManagedLimit() = default;
   // What a lease says an earlier process left: `ours` may be in force.
-  static ManagedLimit inherited(KnobValue baseline, std::vector<KnobValue> ours);
+  static ManagedLimit inherited(const KnobValue& baseline, std::vector<KnobValue> ours);
 
   // ---- transitions
   Change observe(const KnobReading& reading);
@@ -132,10 +134,11 @@ class ManagedLimit {
   void hold(const KnobValue& value, MonotonicTime at);
   [[nodiscard]] bool is_ours(const KnobValue& found) const;
   [[nodiscard]] bool is_reset(const KnobValue& found) const;
-  [[nodiscard]] KnobValue without_our_burst(const KnobValue& found) const;
+  [[nodiscard]] KnobValue external_part(const KnobValue& found) const;
   Change adopt_external(const KnobValue& found, MonotonicTime at);
   Change settle(const LimitOrder& order, const KnobValue& found, bool in_force, MonotonicTime at);
   Change observe_under_way(const KnobValue& found);
+  Change observe_stale(const KnobValue& found, MonotonicTime read_at);
   Change observe_uncertain(const KnobValue& found, MonotonicTime at);
   void postpone_release(MonotonicTime now);
 
@@ -145,10 +148,13 @@ class ManagedLimit {
   KnobValue held_;
   std::optional<LimitOrder> order_;
   std::optional<KnobValue> pretended_;
-  bool certain_ = true;                 // held_ was read, not concluded
-  std::optional<LimitOrder> undecided_;  // returned, and what it left could not be read yet
+  bool certain_ = true;                          // held_ was read, not concluded
+  std::optional<LimitOrder> undecided_;          // returned, and what it left could not be read yet
   std::optional<KnobValue> external_meanwhile_;  // seen while an order was under way, which may overwrite it
+  MonotonicTime read_at_{};                      // of the newest reading
   MonotonicTime settled_at_{};                   // readings from before this moment are stale
+  MonotonicTime settled_before_{};               // the same, of the answer before that
+  std::vector<KnobValue> replaced_;              // what may have been in force between the two
   MonotonicTime release_due_at_{};
   std::uint32_t refused_releases_ = 0;  // in a row
   Reason reason_;

@@ -74,11 +74,11 @@ void fields(auto& archive, Is<Sample> auto& v) {
   auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
-         ancestor_cpu, ancestor_memory, unreadable] = v;
+         ancestor_cpu, ancestor_memory, frozen, unreadable] = v;
   archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
           memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
           memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
-          ancestor_cpu, ancestor_memory, unreadable);
+          ancestor_cpu, ancestor_memory, frozen, unreadable);
 }
 void fields(auto& archive, Is<TaskFacts> auto& v) {
   auto& [id, name, cgroup, config_index] = v;
@@ -118,16 +118,16 @@ void fields(auto& archive, Is<Receipt> auto& v) {
 // ---- commands -------------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<PinCommand> auto& v) {
-  auto& [task, cpu_cores, memory_high, until, reason, owner] = v;
-  archive(task, cpu_cores, memory_high, until, reason, owner);
+  auto& [task, cpu_cores, memory_high, until, reason, owner, uid] = v;
+  archive(task, cpu_cores, memory_high, until, reason, owner, uid);
 }
 void fields(auto& archive, Is<UnpinCommand> auto& v) {
   auto& [task] = v;
   archive(task);
 }
 void fields(auto& archive, Is<SuspendCommand> auto& v) {
-  auto& [task, reason] = v;
-  archive(task, reason);
+  auto& [task, reason, uid] = v;
+  archive(task, reason, uid);
 }
 void fields(auto& archive, Is<ResumeCommand> auto& v) {
   auto& [task] = v;
@@ -162,8 +162,8 @@ void fields(auto& archive, Is<LeaseEntry> auto& v) {
   archive(id, path, knob, baseline, ours);
 }
 void fields(auto& archive, Is<Suspension> auto& v) {
-  auto& [reason] = v;
-  archive(reason);
+  auto& [reason, uid] = v;
+  archive(reason, uid);
 }
 void fields(auto& archive, Is<Hold> auto& v) {
   auto& [pin, suspension, bounds, cgroup] = v;

@@ -1,5 +1,5 @@
-// Holds, in a file of the runtime directory: they survive the process and its unit, and end with the boot. Written
-// whole, by rename, when they change. Not thread-safe.
+// Holds, in a file of the runtime directory: they survive the process and its unit, and end with the boot.
+// Written whole, by rename, when they change. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace sluice::record {
 
-// The text form: a line for the node and one for each name, each with its boot id and checksum, so that a damaged one
-// costs itself only. Pure; any bytes.
+// The text form: a line for the node and one for each name, each with its boot id and checksum, so that a
+// damaged one costs itself only. Pure; any bytes.
 std::string format_holds(const Holds& holds, const std::string& boot_id);
 struct HoldText {
   Holds holds;
@@ -22,8 +22,11 @@ HoldText parse_holds(std::string_view text, const std::string& boot_id);
 
 class HoldStore {
  public:
-  // Reads DIRECTORY/holds. What is damaged is kept as holds.corrupt, and notices() reports it.
-  static files::Result<HoldStore> open(files::Files& files, const std::string& directory, std::string boot_id);
+  // Reads DIRECTORY/holds; makes the directory (0755) when it is missing. Lines of another boot are dropped.
+  // What is damaged or cannot be read is kept as holds.corrupt, and notices() reports it.
+  static files::Result<HoldStore> open(files::Files& files, const std::string& directory,
+                                       std::string boot_id);
+  // These, or after an error those of before.
   files::Result<void> save(const Holds& holds);
 
   [[nodiscard]] const Holds& loaded() const { return loaded_; }

@@ -40,7 +40,8 @@ bool consistent(Knob knob, const KnobValue& value) {
 std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   const auto bad_period = [](const CpuMax& v) { return !consistent(Knob::cpu_max, KnobValue{v}); };
   for (const auto& o : entry.input.tasks) {
-    if (o.facts.config_index && *o.facts.config_index >= config_tasks) return "a task of a rule that the configuration does not have";
+    if (o.facts.config_index && *o.facts.config_index >= config_tasks)
+      return "a task of a rule that the configuration does not have";
     if (o.sample && o.sample->cpu_max && bad_period(*o.sample->cpu_max))
       return "a CFS period that no kernel takes";
   }
@@ -50,6 +51,11 @@ std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   }
   for (const auto& w : entry.plan.writes) {
     if (!consistent(w.knob, w.value)) return "a write with another knob's value";
+  }
+  for (const auto& l : entry.input.inherited) {
+    const auto fits = [&](const KnobValue& v) { return consistent(l.knob, v); };
+    if (l.ours.empty() || !fits(l.baseline) || !std::all_of(l.ours.begin(), l.ours.end(), fits))
+      return "an inherited limit with another knob's value, or with none of ours";
   }
   return {};
 }

@@ -54,7 +54,8 @@ bool WhatIf::grants_more(CgroupId id, const State& then) const {
   constexpr double kNoticeable = 1.02;
   const auto* now = knob_of(state_, id, Knob::cpu_max);
   const auto* old = knob_of(then, id, Knob::cpu_max);
-  return now != nullptr && old != nullptr && number_of(now->limit.value()) > kNoticeable * number_of(old->limit.value());
+  return now != nullptr && old != nullptr &&
+         number_of(now->limit.value()) > kNoticeable * number_of(old->limit.value());
 }
 
 void WhatIf::ease(Sample& sample, bool larger) {

@@ -13,6 +13,7 @@ namespace sluice {
 namespace {
 
 constexpr auto kSwapInterval = std::chrono::seconds(1);
+constexpr auto kFrozenInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kLookAgainAfter = 16;  // samples, at a file that was not there
 
 }  // namespace
@@ -30,7 +31,10 @@ cgroups::Result<void> CgroupHost::open(CgroupId id, const std::string& path) {
   auto opened = cgroups::Cgroup::open(root_, path);
   if (!opened) return tl::unexpected(opened.error());
   if ((*opened)->id() != id) return tl::unexpected(cgroups::Error{ENOENT, path, "find the same cgroup at"});
-  opened_[id] = {std::move(*opened), ancestors_.of(path)};
+  Opened one;
+  one.cgroup = std::move(*opened);
+  one.ancestors = ancestors_.of(path);
+  opened_[id] = std::move(one);
   return {};
 }
 
@@ -60,14 +64,32 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const auto found = opened_.find(ids[i]);
       if (found == opened_.end()) continue;
-      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap)) out[i] = std::move(*one);
+      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap)) out[i] = *one;
     }
   }
   add_counters(ids, out);
   for (auto& one : out) {
-    if (one) sample::Ancestors::apply(opened_.at(one->id).ancestors, root_, one->read_at, *one);
+    if (!one) continue;
+    auto& opened = opened_.at(one->id);
+    sample::Ancestors::apply(opened.ancestors, root_, one->read_at, *one);
+    look_for_frost(opened, *one);
   }
   return out;
+}
+
+// A frozen task uses no CPU, so only one that used none is asked: at once, and then once a second. One that
+// runs again is no longer frozen.
+void CgroupHost::look_for_frost(Opened& opened, Sample& sample) {
+  const auto used = sample.cpu ? std::optional(sample.cpu->usage) : std::nullopt;
+  if (!used || opened.used != used) {
+    opened.frozen_at = {};
+    opened.frozen = false;
+  } else if (opened.frozen_at == MonotonicTime{} || sample.read_at >= opened.frozen_at + kFrozenInterval) {
+    opened.frozen_at = sample.read_at;
+    opened.frozen = opened.cgroup->read_frozen().value_or(false);
+  }
+  opened.used = used;
+  sample.frozen = opened.frozen;
 }
 
 // One walk of the kernel's iterator for all of them.
@@ -94,7 +116,7 @@ bool CgroupHost::sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::o
                                 {!look && opened.cpu_absent, !look && opened.memory_absent});
     opened.cpu_absent = one.cpu_max_absent;
     opened.memory_absent = one.memory_high_absent;
-    out[static_cast<std::size_t>(place - ids.begin())] = std::move(one);
+    out[static_cast<std::size_t>(place - ids.begin())] = one;
   }
   return true;
 }
@@ -112,9 +134,9 @@ void CgroupHost::add_counters(std::span<const CgroupId> ids, std::vector<std::op
 
 void CgroupHost::submit(std::vector<Write> orders) {
   std::vector<actuate::Order> at_hand;
-  for (auto& w : orders) {
+  for (const auto& w : orders) {
     if (const auto found = opened_.find(w.id); found != opened_.end()) {
-      at_hand.push_back({std::move(w), found->second.cgroup});
+      at_hand.push_back({w, found->second.cgroup});
       continue;
     }
     Receipt r;

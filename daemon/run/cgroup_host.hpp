@@ -1,5 +1,5 @@
-// The real host: cgroupfs through directory descriptors, samples from the kernel programs or from files, orders carried
-// out by the actuator's threads. The engine's thread only.
+// The real host: cgroupfs through directory descriptors, samples from the kernel programs or from files,
+// orders carried out by the actuator's threads. The engine's thread only.
 #pragma once
 
 #include <functional>
@@ -50,10 +50,14 @@ class CgroupHost final : public Host {
     cgroups::CgroupRef cgroup;
     sample::Ancestors::Chain ancestors;
     bool cpu_absent = false, memory_absent = false;  // when last looked at
+    std::optional<Usec> used;                        // by the last sample
+    MonotonicTime frozen_at{};                       // when it was last asked whether it is frozen
+    bool frozen = false;                             // and what it said
   };
   bool sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   void add_counters(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   std::optional<Bytes> host_swap();
+  static void look_for_frost(Opened& opened, Sample& sample);
 
   cgroups::Root root_;
   Options options_;

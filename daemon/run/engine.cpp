@@ -26,8 +26,9 @@ void Engine::look(MonotonicTime now) {
   const auto stamp = host_.tree_stamp();
   const bool unchanged = stamp != 0 && stamp == scanned_stamp_;
   const bool due = now >= rescan_at_ && (!unchanged || now >= rescan_anyway_at_);
-  if (due || std::exchange(rescan_now_, false)) {
-    auto changes = registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
+  if (std::exchange(rescan_now_, false) || due) {
+    auto changes =
+        registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
     for (auto& p : changes.problems) sentences_.push_back({false, std::move(p)});
     set_changed_ |= changes.set_changed;
     scanned_stamp_ = stamp;
@@ -42,11 +43,12 @@ void Engine::look(MonotonicTime now) {
     ids.push_back(id);
     observations_.push_back({facts, std::nullopt});
   }
-  auto samples = host_.sample(ids);
-  for (std::size_t i = 0; i < observations_.size(); ++i) observations_[i].sample = std::move(samples[i]);
+  const auto samples = host_.sample(ids);
+  for (std::size_t i = 0; i < observations_.size(); ++i) observations_[i].sample = samples[i];
 }
 
 const Report& Engine::full_tick(const Moment& moment) {
+  reloaded_ = false;
   Input input;
   input.kind = Input::Kind::full;
   input.now = moment.now;
@@ -60,6 +62,7 @@ const Report& Engine::full_tick(const Moment& moment) {
 }
 
 const Report& Engine::event_tick(const Moment& moment, std::vector<ThrottleEvent> events) {
+  if (reloaded_) return *last_;  // receipts and commands are kept for the full tick that has to come first
   Input input;
   input.kind = Input::Kind::event;
   input.now = moment.now;
@@ -101,7 +104,8 @@ void Engine::keep(const Outcome& outcome) {
   if (saved_holds_ == state_.holds.revision) return;
   const auto saved = holds_.save(state_.holds);
   if (saved) saved_holds_ = state_.holds.revision;
-  trouble(holds_trouble_, saved ? "" : "Pins, suspensions and bounds would not survive a restart: " + describe(saved.error()),
+  trouble(holds_trouble_,
+          saved ? "" : "Pins, suspensions and bounds would not survive a restart: " + describe(saved.error()),
           "Pins, suspensions and bounds are on file again.");
 }
 
@@ -152,8 +156,7 @@ tl::expected<void, CommandError> Engine::submit(Command command) {
 void Engine::reload(config::Config config) {
   config_ = std::move(config);
   config_reloaded(state_);
-  rescan_now_ = true;
-  rescan_at_ = {};
+  rescan_now_ = reloaded_ = true;
 }
 
 std::vector<LeaseEntry> Engine::left() const {

@@ -1,9 +1,9 @@
-// One governor without a clock, a bus or an event loop: registry, tick, lease, holds and a host, and the values carried
-// between them. It decides nothing: whatever has an `if` about limits, baselines or tasks is in the tick. Time is a
-// value, so that all of it runs on the in-process simulated host. One thread.
+// One governor without a clock, a bus or an event loop: registry, tick, lease, holds and a host, and the
+// values carried between them. It decides nothing: whatever has an `if` about limits, baselines or tasks is
+// in the tick. Time is a value, so that all of it runs on the in-process simulated host. One thread.
 //
-// A start after a crash, a stop and `sluiced --restore` are the same thing: the state begins with what the lease says,
-// and while `stopping` every limit is released until nothing is left.
+// A start after a crash, a stop and `sluiced --restore` are the same thing: the state begins with what the
+// lease says, and while `stopping` every limit is released until nothing is left.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ class Engine {
 
   Engine(Host& host, Parts parts);
 
-  // First half of a full tick: finds cgroups when that is due, and samples. What happens between the two halves may be
-  // an event_tick.
+  // First half of a full tick: finds cgroups when that is due, and samples. What happens between the two
+  // halves may be an event_tick.
   void look(MonotonicTime now);
   const Report& full_tick(const Moment& moment);
   const Report& event_tick(const Moment& moment, std::vector<ThrottleEvent> events);
@@ -55,6 +55,7 @@ class Engine {
   [[nodiscard]] bool has_commands() const { return !commands_.empty(); }
   // Takes the receipts that are there; true: a tick should see them.
   bool collect_receipts();
+  // Until the next full tick no event tick runs: tasks know rules of the old configuration.
   void reload(config::Config config);
   // From now on every limit is released, whatever the configuration and the holds say.
   void stop() { stopping_ = true; }
@@ -109,7 +110,7 @@ class Engine {
   std::uint64_t saved_holds_ = 0;  // revision
   MonotonicTime rescan_at_{}, rescan_anyway_at_{};
   std::uint64_t scanned_stamp_ = 0;
-  bool rescan_now_ = true, set_changed_ = false, stopping_ = false;
+  bool rescan_now_ = true, reloaded_ = false, set_changed_ = false, stopping_ = false;
 };
 
 }  // namespace sluice

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <ctime>
+#include <exception>
 
 #include "daemon/actuate/scheduling.hpp"
 #include "daemon/publish/words/words.hpp"
@@ -95,9 +96,16 @@ int Loop::run() {
   if (events_ready_) on_bpf_events();
   if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
   deadline_ = Clock::now();
-  full_tick();
-  arm_tick();
-  io_.run();
+  try {
+    full_tick();
+    arm_tick();
+    io_.run();
+  } catch (const std::exception& e) {
+    spdlog::error("sluiced cannot go on: {}. Every limit is given back.", e.what());
+    bus_.reset();
+    (void)release_everything(host_, engine_, node_);
+    return 1;
+  }
   return status_;
 }
 
@@ -200,7 +208,8 @@ void Loop::publish_reports() {
   refresh_facts();
 }
 
-// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can tell.
+// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can
+// tell.
 void Loop::name_writers(Report& report) {
   std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < report.now; });
   for (auto& notice : report.notices) {

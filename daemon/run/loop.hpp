@@ -1,6 +1,6 @@
-// The Asio loop: ticks at absolute deadlines, kernel events at once, administrators' commands in between. It has the
-// clock, the bus, the log and the signals, and hands everything to the engine; it decides nothing. One thread; writes
-// run on the actuator's.
+// The Asio loop: ticks at absolute deadlines, kernel events at once, administrators' commands in between. It
+// has the clock, the bus, the log and the signals, and hands everything to the engine; it decides nothing.
+// One thread; writes run on the actuator's.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -28,8 +28,8 @@ struct LoopOptions {
   std::function<config::Result()> load_config;  // for SIGHUP and Reload
   std::optional<std::string> bus_address;       // none: no bus at all
   std::string version;
-  std::string sampling_reason;  // why not BPF; empty when it is
-  int proc_fd = -1;             // of procfs; borrowed
+  std::string sampling_reason;                          // why not BPF; empty when it is
+  int proc_fd = -1;                                     // of procfs; borrowed
   std::unique_ptr<record::Recorder> recorder;           // none: nothing is recorded
   std::unique_ptr<record::ProfileStore> profile_store;  // none: what is learned ends with the daemon
 };

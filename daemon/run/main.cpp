@@ -5,12 +5,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <iostream>
 
 #include "cgroups/fd_limit.hpp"
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
+#include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
 #include "daemon/run/release.hpp"
@@ -69,7 +71,6 @@ int run_doctor(const Options& o) {
   const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
                                                            .any_filesystem = o.any_filesystem,
                                                            .proc_root = o.proc_root,
-                                                           .state_dir = o.state_dir,
                                                            .runtime_dir = o.runtime_dir,
                                                            .bus = o.bus,
                                                            .bus_name = publish::kServiceName}));
@@ -142,7 +143,8 @@ int govern(const Options& o) {
   for (const auto& n : lease->notices()) spdlog::warn("{}", n);
   auto holds = record::HoldStore::open(files::posix_files(), o.runtime_dir, *boot_id);
   if (!holds) {
-    spdlog::error("{}. Without it pins and suspensions would not survive a restart.", describe(holds.error()));
+    spdlog::error("{}. Without it pins and suspensions would not survive a restart.",
+                  describe(holds.error()));
     return kFailed;
   }
   for (const auto& n : holds->notices()) spdlog::warn("{}", n);
@@ -188,9 +190,17 @@ int govern(const Options& o) {
   return loop.run();
 }
 
+// What was printed and did not arrive is a failure.
+int printed(int status) {
+  if (process::output_arrived() || status != kOk) return status;
+  process::complain("sluiced: standard output cannot be written\n");
+  return kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  process::open_closed_streams();
   Options o;
   CLI::App app{"sluiced: keeps every stream task of this host at the CPU and memory it needs now", "sluiced"};
   app.set_version_flag("--version", std::string("sluiced ") + kVersion);
@@ -199,7 +209,8 @@ int main(int argc, char** argv) {
   auto* check = app.add_option("--check-config", o.check_file,
                                "Print every problem of the configuration (or of FILE) and exit 0 or 2")
                     ->expected(0, 1);
-  auto* restore = app.add_flag("--restore", o.restore, "Give back every limit that an earlier run left, and exit");
+  auto* restore =
+      app.add_flag("--restore", o.restore, "Give back every limit that an earlier run left, and exit");
   check->excludes(restore);
   app.add_flag("--doctor", o.doctor, "Say what this host offers to Sluice and what it lacks, and exit 0 or 3")
       ->excludes(check)
@@ -209,9 +220,9 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
   app.add_flag("--any-filesystem", o.any_filesystem, "The cgroup root need not be cgroup2: a simulated host");
   app.add_option("--proc-root", o.proc_root, "Where procfs is mounted")->capture_default_str();
-  app.add_option("--state-dir", o.state_dir, "Holds what forecasts learned")
+  app.add_option("--state-dir", o.state_dir, "Holds what forecasts learned")->capture_default_str();
+  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock, the lease and what administrators ordered")
       ->capture_default_str();
-  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock, the lease and what administrators ordered")->capture_default_str();
   app.add_option("--bus", o.bus, "D-Bus address, \"system\", or \"none\"")->capture_default_str();
   app.add_option("--log", o.log, "Where lines go")
       ->check(CLI::IsMember({"auto", "journal", "stderr"}))
@@ -226,11 +237,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kOk : kBadConfig;
+    return printed(app.exit(e) == 0 ? kOk : kBadConfig);
   }
   o.check_config = check->count() > 0;
-  if (o.check_config) return check_config(o);
-  if (o.doctor) return run_doctor(o);
+  if (o.check_config) return printed(check_config(o));
+  if (o.doctor) return printed(run_doctor(o));
 
   publish::LogOptions log;
   log.target = o.log == "journal"  ? publish::LogTarget::journal
@@ -238,7 +249,13 @@ int main(int argc, char** argv) {
                                    : publish::LogTarget::automatic;
   log.level = spdlog::level::from_str(o.log_level);
   publish::set_up_log(log);
-  const int status = govern(o);
+  int status = kFailed;
+  try {
+    status = govern(o);
+  } catch (
+      const std::exception& e) {  // no descriptor, no thread, no memory: what was in force is in the lease
+    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+  }
   publish::shut_down_log();
   return status;
 }

@@ -1,6 +1,7 @@
-// Which cgroups exist and which rule of the configuration matches each: the tree as it is, with names that are unique
-// and stay. It reads no limit. A cgroup leaves only when the kernel says that it is gone, or when the tick has let it
-// go: a part of the tree that cannot be seen for a moment is not gone. The engine's; one thread.
+// Which cgroups exist and which rule of the configuration matches each: the tree as it is, with names that
+// are unique and stay. It reads no limit. A cgroup leaves only when the kernel says that it is gone, or when
+// the tick has let it go: a part of the tree that cannot be seen for a moment is not gone. The engine's; one
+// thread.
 #pragma once
 
 #include <map>
@@ -26,7 +27,8 @@ class Registry {
     std::vector<std::string> problems;  // whole sentences; each is reported once while it lasts
   };
 
-  // Before the first rescan: a limit that an earlier process left there. It is listed until the tick lets it go.
+  // Before the first rescan: a limit that an earlier process left there. It is listed until the tick lets it
+  // go.
   void inherit(CgroupId id, const std::string& path);
   Changes rescan(Host& host, const config::Config& config, const NameOwners& owners);
   // The tick has let go of one that no rule matches.
@@ -40,6 +42,8 @@ class Registry {
     std::string base;  // what it would be called alone
     bool opened = false;
   };
+  std::vector<std::optional<std::size_t>> rules_of(const std::vector<cgroups::Found>& cgroups,
+                                                   const config::Config& config);
   void see(Host& host, const cgroups::Found& found, std::optional<std::size_t> rule);
   void drop_gone(Host& host, const std::set<CgroupId>& seen);
   void name_tasks(const config::Config& config, const NameOwners& owners);

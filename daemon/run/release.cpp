@@ -9,14 +9,28 @@
 #include "daemon/run/loop.hpp"
 
 namespace sluice {
+namespace {
+
+// As somebody would write it there by hand.
+std::string baseline_words(const KnobValue& value) {
+  const auto* cpu = std::get_if<CpuMax>(&value);
+  if (!cpu) return "'" + cgroups::format(value) + "'";
+  auto words = "'" + cgroups::format(*cpu) + "'";
+  if (cpu->burst && *cpu->burst > Usec{0})
+    words += ", cpu.max.burst '" + std::to_string(cpu->burst->count()) + "',";
+  return words;
+}
+
+}  // namespace
 
 bool report_release(Engine& engine) {
   const auto left = engine.left();
   for (const auto& entry : left) {
-    spdlog::error("{}/{} could not be restored: it should hold '{}' again. 'sluiced --restore' tries once more.",
-                  cgroups::escape(entry.path), file_name(entry.knob), cgroups::format(entry.baseline));
+    spdlog::error(
+        "{}/{} could not be restored: it should hold {} again. 'sluiced --restore' tries once more.",
+        cgroups::escape(entry.path), file_name(entry.knob), baseline_words(entry.baseline));
   }
-  spdlog::info("Stopping: {} baseline(s) restored, {} failed.", engine.given_back(), left.size());
+  spdlog::info("{} baseline(s) restored, {} failed.", engine.given_back(), left.size());
   if (const auto closed = engine.close(); !closed) spdlog::error("{}", describe(closed.error()));
   return left.empty();
 }

@@ -18,7 +18,7 @@ struct KnownAbsent {
 };
 
 // The record, completed from the files of the same cgroup.
-Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup, std::optional<Bytes> host_swap_free,
-                KnownAbsent known = {});
+Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
+                std::optional<Bytes> host_swap_free, KnownAbsent known = {});
 
 }  // namespace sluice::sample

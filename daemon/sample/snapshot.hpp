@@ -70,6 +70,8 @@ struct Sample {
   std::optional<AncestorCpu> ancestor_cpu;
   std::optional<Bytes> ancestor_memory;  // the smallest memory.high or memory.max
 
+  bool frozen = false;  // by cgroup.freeze, its own or an ancestor's: nothing in it runs
+
   std::uint32_t unreadable = 0;  // bits of StatFile: there, and refused to be read or was not understood
 };
 

@@ -181,7 +181,7 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   const bool concerned = t.full() || t.events.contains(task.facts.id) || task.load_new;
   const bool governed = task.cpu.limit.present() && cpu.enabled;
   std::optional<CpuInput> in;
-  if (governed && concerned) {
+  if (governed && concerned && !frozen(task)) {
     in = cpu_input(t, task, bounds);
     observe_cpu(*in, task.cpu_control);
     task.cpu_need_cores = needed_cores(*in, task.cpu_control);
@@ -215,8 +215,10 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   KnobClaim c = standing(task, Knob::memory_high, bounds, t.context());
   if (!task.memory.limit.present() || !memory.enabled) return lane.add(c, task);
   const MemoryInput in = memory_input(t, task, bounds);
-  observe_memory(in, task.memory_control);
-  task.memory_write_blocked = false;
+  if (!frozen(task)) {
+    observe_memory(in, task.memory_control);
+    task.memory_write_blocked = false;
+  }
   const auto* pin = pin_of(task);
   if (pin && pin->memory_high) {
     c.intent = pinned(static_cast<double>(*pin->memory_high));

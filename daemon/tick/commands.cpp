@@ -50,9 +50,9 @@ struct Obey {
   void operator()(const SuspendCommand& c) const {
     if (c.task.empty()) {
       ++t.state.holds.revision;
-      t.state.holds.node = Suspension{c.reason};
+      t.state.holds.node = Suspension{c.reason, c.uid};
     } else if (auto* hold = hold_for(c.task)) {
-      hold->suspension = Suspension{c.reason};
+      hold->suspension = Suspension{c.reason, c.uid};
     }
   }
   void operator()(const ResumeCommand& c) const {

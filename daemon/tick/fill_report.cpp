@@ -60,8 +60,8 @@ void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
   const auto& policy = t.policy_of(task);
   r.cpu_looks_again_at =
       looks_again(t, task, task.cpu, pin_of(task) && pin_of(task)->cpu_cores, policy.cpu.writes_per_minute);
-  r.memory_looks_again_at =
-      looks_again(t, task, task.memory, pin_of(task) && pin_of(task)->memory_high, policy.memory.writes_per_minute);
+  r.memory_looks_again_at = looks_again(t, task, task.memory, pin_of(task) && pin_of(task)->memory_high,
+                                        policy.memory.writes_per_minute);
   if (!r.memory_looks_again_at) return;
   const auto& m = task.memory_control;
   r.memory_probes_again_at =
@@ -156,6 +156,12 @@ void fill_report(Tick& t) {
   r.node.mode = t.mode;
   r.node.suspended = t.state.holds.node.has_value();
   if (t.state.holds.node) r.node.suspend_reason = t.state.holds.node->reason;
+  for (const auto& [name, hold] : t.state.holds.tasks) {
+    if (!hold.pin && !hold.suspension) continue;
+    const auto uid = hold.pin ? hold.pin->uid : hold.suspension->uid;
+    r.holds.push_back(
+        {name, hold.pin.has_value(), hold.suspension.has_value(), uid, hold.pin ? hold.pin->owner : ""});
+  }
   r.node.cpu_capacity_cores = t.node.cpu_capacity_cores;
   r.node.memory_capacity = t.node.memory_capacity;
   r.node.ticks = t.state.ticks;

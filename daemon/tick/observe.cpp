@@ -28,6 +28,22 @@ void observe_limits(Tick& t, TaskState& task) {
   }
 }
 
+// A frozen task is not idle: it uses nothing, and nothing is learned of that.
+void pause(TaskState& task, const Sample& now) {
+  if (!task.sample || !task.sample->frozen) task.frozen_at = now.read_at;
+  task.signals = {};
+  task.use = {.at = now.read_at};
+  pause_cause(now.read_at, task.cause);
+}
+
+void resume(TaskState& task, const Sample& now) {
+  const MonotonicTime length = now.read_at - task.frozen_at;
+  skip_pause(length, task.cpu_control);
+  skip_pause(length, task.memory_control);
+  task.use = {};  // no evidence yet
+  task.cause = {};
+}
+
 bool nothing_of_ours(const TaskState& task) {
   const auto idle = [](const ManagedLimit& limit) { return !limit.touched() && !limit.in_flight(); };
   return idle(task.cpu.limit) && idle(task.memory.limit);
@@ -80,8 +96,8 @@ void inherit_limits(Tick& t) {
   }
 }
 
-// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that no rule
-// matches stays until nothing of ours is left in it.
+// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that
+// no rule matches stays until nothing of ours is left in it.
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
@@ -139,7 +155,12 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
     n.file = file_name(each.file);
     n.fault = each.fault;
   }
-  if (task.sample) {
+  const bool was_frozen = task.sample && task.sample->frozen;
+  if (now.frozen) {
+    pause(task, now);
+  } else if (was_frozen) {
+    resume(task, now);
+  } else if (task.sample) {
     task.signals = derive_signals(*task.sample, now);
     task.fresh = task.signals.interval_seconds > 0;
     observe_use(task.signals, now.read_at, task.use);
@@ -166,8 +187,8 @@ void take_node(Tick& t) {
 }
 
 bool governable(const Tick& t, const TaskState& task) {
-  return t.mode != config::Mode::observe && !t.input.stopping && task.facts.config_index && !suspended(t, task) &&
-         task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
+  return t.mode != config::Mode::observe && !t.input.stopping && task.facts.config_index &&
+         !suspended(t, task) && task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
 }
 
 }  // namespace sluice::parts

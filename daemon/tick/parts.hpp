@@ -52,8 +52,10 @@ void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
 void take_node(Tick& t);
 void apply_receipts(Tick& t);
-// What a transition of a limit means for its task: whom it yields to, what is written again, what is reported.
-void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change, const Receipt* receipt);
+// What a transition of a limit means for its task: whom it yields to, what is written again, what is
+// reported.
+void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change,
+                   const Receipt* receipt);
 void report_adjustment(Tick& t, const TaskState& task, Knob which, const ManagedLimit::Change& change,
                        const Receipt* receipt);
 // What the lease has to say of the limits that changed.

@@ -1,4 +1,5 @@
 // What came of the last orders, and what a change of a limit means for its task.
+#include <cerrno>
 #include <utility>
 
 #include "daemon/tick/parts.hpp"
@@ -13,8 +14,8 @@ constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a rel
 
 using Event = ManagedLimit::Event;
 
-// A value that came back, to ours or to the baseline, is no step on our way, and from a value that another chose the
-// way begins anew.
+// A value that came back, to ours or to the baseline, is no step of ours; after one that another writer chose
+// the rate history is cleared.
 void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob,
                const ManagedLimit::Change& change, const Receipt& r) {
   const double before = number_of(change.before), after = number_of(change.after);
@@ -34,7 +35,8 @@ void yield(Tick& t, TaskState& task, KnobState& knob) {
   task.yield_until = t.input.now + kYield;
 }
 
-// The baseline is back, and not by us: systemd's reload does that. Ours is written again, unless it is a fight.
+// The baseline is back, and not by us: systemd's reload does that. Ours is written again, unless it is a
+// fight.
 void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
   if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
     knob.reassert = ours;
@@ -49,7 +51,8 @@ void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ou
   }
 }
 
-// An external writer's value is somebody's wish: it is yielded to for a while, unless the configuration says otherwise.
+// An external writer's value is somebody's wish: it is yielded to for a while, unless the configuration says
+// otherwise.
 void follow_external(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
   if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
     knob.rates = {};
@@ -69,6 +72,17 @@ Notice& writer_notice(Tick& t, TaskState& task, Notice::Kind kind, const Managed
   return n;
 }
 
+// Our own lack of descriptors, and no fault of the task.
+bool is_our_lack(const Receipt& r) {
+  return r.error_number == EMFILE || r.error_number == ENFILE;
+}
+
+// Nothing was written, and the task cannot help it. Reported once while it lasts.
+void lack(Tick& t, TaskState& task, KnobState& knob, const Receipt& r, bool release) {
+  if (!release && !knob.writes.empty()) knob.writes.pop_back();
+  if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
+}
+
 void fail(Tick& t, TaskState& task, const Receipt& r, bool release) {
   t.notice(Notice::Kind::write_failed, task).receipt = r;
   if (!release) trip_on(t, task, r);
@@ -78,9 +92,15 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
   KnobState& knob = knob_of(task, r.knob);
   const auto order = knob.limit.order();
   const bool release = order && order->reason.rule == Rule::released;
-  if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out)) task.memory_write_blocked = true;
+  if (r.knob == Knob::memory_high && r.interrupted && r.result == Receipt::Result::written)
+    t.notice(Notice::Kind::write_failed, task).receipt =
+        r;  // the limit holds, and the task has more than that
+  if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out))
+    task.memory_write_blocked = true;
   const auto change = knob.limit.answer(r);
-  if (change.event != Event::not_tried) knob.not_tried = false;
+  const bool failed = change.event == Event::failed || change.event == Event::undecided;
+  if (change.event == Event::not_tried || (failed && is_our_lack(r))) return lack(t, task, knob, r, release);
+  knob.not_tried = false;
   switch (change.event) {
     case Event::confirmed:
     case Event::released:
@@ -102,10 +122,6 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
       break;
     case Event::overdue:  // slow is not failed: the answer is still to come
       t.notice(Notice::Kind::write_failed, task).receipt = r;
-      break;
-    case Event::not_tried:
-      if (!release && !knob.writes.empty()) knob.writes.pop_back();  // nothing was written
-      if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
       break;
     default:
       break;
@@ -178,7 +194,8 @@ void project_lease(Tick& t) {
       LeaseChange change{{task.facts.id, which}, std::nullopt};
       knob.leased = knob.limit.touched();
       if (knob.leased)
-        change.entry = LeaseEntry{task.facts.id, task.facts.cgroup, which, *knob.limit.baseline(), knob.limit.ours()};
+        change.entry =
+            LeaseEntry{task.facts.id, task.facts.cgroup, which, *knob.limit.baseline(), knob.limit.ours()};
       t.lease.push_back(std::move(change));
     }
   }

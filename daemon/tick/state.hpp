@@ -25,9 +25,10 @@ namespace sluice {
 // A governed cgroup as it was found, apart from its counters.
 struct TaskFacts {
   CgroupId id;
-  std::string name;              // unique on the host
-  std::string cgroup;            // path below the root, raw bytes
-  std::optional<std::size_t> config_index;  // into Config::tasks; none: no rule matches, so its limits are released
+  std::string name;    // unique on the host
+  std::string cgroup;  // path below the root, raw bytes
+  std::optional<std::size_t>
+      config_index;  // into Config::tasks; none: no rule matches, so its limits are released
   bool operator==(const TaskFacts&) const = default;
 };
 
@@ -76,6 +77,7 @@ struct TaskState {
   std::optional<Sample> sample;  // the last good one
   Signals signals;               // of the last full tick
   bool fresh = false;            // signals belong to this tick
+  MonotonicTime frozen_at{};     // while the last sample is of a frozen task: since when
   RecentUse use;
   Unknowns unknowns;  // what of the samples was not believed
   double cpu_need_cores = 0;  // by its controller, when it was last asked
@@ -105,7 +107,7 @@ struct State {
   std::map<std::string, SeasonProfile, std::less<>> profiles;  // of tasks that are not there, by name
   Holds holds;
   config::Mode mode_before = config::Mode::enforce;
-  bool stopping = false;  // the last tick was told to release everything
+  bool stopping = false;                           // the last tick was told to release everything
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
   bool saturated = false;
   MonotonicTime saturated_until{};  // it is over when nothing was missing for a while

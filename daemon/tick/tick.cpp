@@ -140,13 +140,13 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   t.state.events_total += input.events.size();
 
   inherit_limits(t);
-  apply_receipts(t);
   recall_profiles(t);
   if (t.full()) {
-    settle_tasks(t);
+    settle_tasks(t);  // first: after a reload the rules that tasks know are of the old configuration
   } else {
     list_tasks(t);
   }
+  apply_receipts(t);
   obey_commands(t);
   expire_holds(t);
   find_holds(t);

@@ -35,7 +35,8 @@ struct Input {
   std::vector<Receipt> receipts;
   std::vector<Command> commands;
   bool stopping = false;  // every limit is released, whatever configuration and holds say
-  // In the first tick: what an earlier process has learned, what it left in the kernel, and what it was ordered.
+  // In the first tick: what an earlier process has learned, what it left in the kernel, and what it was
+  // ordered.
   std::vector<NamedProfile> profiles{};
   std::vector<LeaseEntry> inherited{};
   Holds holds{};
@@ -54,14 +55,15 @@ Outcome tick(const Input& input, const config::Config& config, State state);
 // Whether a command could be obeyed given the last report; checked before it is accepted from the bus.
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last);
 
-// After a new configuration: overrides made over D-Bus (bounds, mode) give way to it; pins and suspensions stay. The
-// next tick has to be a full one, whose facts are of the new configuration.
+// After a new configuration: overrides made over D-Bus (bounds, mode) give way to it; pins and suspensions
+// stay. The next tick has to be a full one, whose facts are of the new configuration.
 void config_reloaded(State& state);
 
 // All that was learned for forecasts, of tasks that are there and that are not: to be kept on disk.
 std::vector<NamedProfile> profiles_of(const State& state);
 
-// What the lease has to say after this state: every limit of which something of ours may be in force. By (id, knob).
+// What the lease has to say after this state: every limit of which something of ours may be in force. By (id,
+// knob).
 std::vector<LeaseEntry> lease_of(const State& state);
 // By which path each name that is held was known.
 std::map<std::string, std::string, std::less<>> owners_of(const Holds& holds);

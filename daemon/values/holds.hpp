@@ -1,6 +1,6 @@
-// What administrators have ordered over D-Bus and what holds until they take it back. It belongs to the task's name,
-// not to a cgroup: it survives a restart of the unit, and of sluiced. The tick's state owns it; a file in the runtime
-// directory follows (record/hold_store.hpp). Values only.
+// What administrators have ordered over D-Bus and what holds until they take it back. It belongs to the
+// task's name, not to a cgroup: it survives a restart of the unit, and of sluiced. The tick's state owns it;
+// a file in the runtime directory follows (record/hold_store.hpp). Values only.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ namespace sluice {
 
 struct Suspension {
   std::string reason;
+  std::uint32_t uid = 0;  // whose it is
   bool operator==(const Suspension&) const = default;
 };
 

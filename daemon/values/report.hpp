@@ -171,6 +171,14 @@ struct NodeReport {
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 
+// Who holds a task, by its name; it need not be there.
+struct HoldReport {
+  std::string task;
+  bool pinned = false, suspended = false;
+  std::uint32_t uid = 0;  // whose it is: of the pin, if there is one
+  std::string owner;      // the bus connection with which the pin ends; empty: it does not
+};
+
 struct Report {
   std::uint64_t tick = 0;
   MonotonicTime now{};
@@ -179,6 +187,7 @@ struct Report {
   // for, and what was told of the others stands.
   bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
+  std::vector<HoldReport> holds;  // all pins and suspensions of tasks, by name
   std::vector<Adjustment> adjustments;
   std::vector<Notice> notices;
 };

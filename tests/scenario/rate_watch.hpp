@@ -121,7 +121,8 @@ class RateWatch {
     double sum = 0;
     for (const auto& [id, t] : g_.state.tasks) {
       const KnobState& k = knob == Knob::cpu_max ? t.cpu : t.memory;
-      double v = std::max(number_of(k.limit.value()), k.limit.order() ? number_of(k.limit.order()->value) : 0.0);
+      double v =
+          std::max(number_of(k.limit.value()), k.limit.order() ? number_of(k.limit.order()->value) : 0.0);
       for (const auto& w : plan.writes) {
         if (w.id == id && w.knob == knob) v = number_of(w.value);
       }

@@ -308,6 +308,7 @@ Sample Host::sample(CgroupId id) {
     out.swap_free = may_swap ? bytes(swap_free()) : 0;
   }
   sample_ancestors(*cgroup, out);
+  out.frozen = cgroup->frozen_here_or_above();
   return out;
 }
 

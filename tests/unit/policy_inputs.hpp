@@ -82,8 +82,12 @@ class Bench {
     return step(Input::Kind::event);
   }
 
-  double quota(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).cpu.limit.value()); }
-  double high(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).memory.limit.value()); }
+  double quota(std::uint64_t id = 1) const {
+    return number_of(state.tasks.at(CgroupId{id}).cpu.limit.value());
+  }
+  double high(std::uint64_t id = 1) const {
+    return number_of(state.tasks.at(CgroupId{id}).memory.limit.value());
+  }
   const TaskState& task(std::uint64_t id = 1) const { return state.tasks.at(CgroupId{id}); }
 
   const Hold* hold_of(std::uint64_t id = 1) const {

@@ -62,6 +62,8 @@ string cause_words(const Diagnosis& d) {
       return "is idle";
     case Cause::input_bound:
       return "keeps up with its input";
+    case Cause::frozen:
+      return "is frozen: its limits stay until it runs again";
     case Cause::starved_by_quota:
       return "is stopped by its quota " + share(in.throttled_share);
     case Cause::starved_by_ancestor:
@@ -94,7 +96,7 @@ string explanation(const TaskReport& t, MonotonicTime now) {
   };
   string text = fmt::format("{} is {}", c_escape(t.name), to_string(t.mode));
   if (!t.pinned_by.empty()) text += " by " + c_escape(t.pinned_by);
-  if (!t.hold_reason.empty()) text += fmt::format(" ({})", c_escape(t.hold_reason));
+  if (!t.hold_reason.empty()) text += fmt::format(" ({})", printable_line(t.hold_reason));
   text +=
       fmt::format(".\ncpu.max is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.cpu_max),
                   ago(t.cpu_changed_at), reason_words(Knob::cpu_max, t.cpu_reason),

@@ -250,6 +250,10 @@ string sentence(const Receipt& r) {
                             r.path.empty() ? string(file_name(r.knob)) : c_escape(r.path));
   switch (r.result) {
     case Receipt::Result::written:
+      if (r.interrupted)
+        return fmt::format("{} still blocked after {} and was interrupted; it holds {}", what,
+                           duration_words(r.finished_at - r.started_at),
+                           value_words(r.holds.value_or(r.asked)));
       return fmt::format("{}: done{}", what,
                          r.holds && *r.holds != r.asked ? ", it holds " + value_words(*r.holds) : "");
     case Receipt::Result::refused:

@@ -140,6 +140,14 @@ TEST(ParseMemoryEvents, Reads) {
   EXPECT_FALSE(parse_memory_events("low 1\n").has_value());
 }
 
+TEST(ParseFrozen, ReadsTheEventsOfACgroup) {
+  EXPECT_TRUE(*parse_frozen("populated 1\nfrozen 1\n"));
+  EXPECT_FALSE(*parse_frozen("populated 1\nfrozen 0\n"));
+  EXPECT_FALSE(parse_frozen("populated 1\n")) << "a kernel before 5.2";
+  EXPECT_FALSE(parse_frozen("populated 1\nfrozen 2\n"));
+  EXPECT_FALSE(parse_frozen("frozen -1\n"));
+}
+
 TEST(ParseControllers, ReadsWholeNames) {
   EXPECT_EQ(parse_controllers("cpuset cpu io memory pids\n"),
             (Controllers{.cpu = true, .memory = true, .io = true}));
