@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kUpSeconds = 0.3, kDownSeconds = 1.0;  // of the mean
 constexpr double kRoom = 1.25, kLeastRoomCores = 0.05;
-constexpr MonotonicTime kThrottledFor = std::chrono::seconds(1);  // a throttle says that more is wanted
+constexpr Nsec kThrottledFor = std::chrono::seconds(1);  // a throttle says that more is wanted
 
 }  // namespace
 

@@ -13,7 +13,7 @@ namespace sluice {
 
 struct Signals;
 
-inline constexpr MonotonicTime kEvidenceFor = std::chrono::seconds(2);
+inline constexpr Nsec kEvidenceFor = std::chrono::seconds(2);
 
 struct RecentUse {
   MonotonicTime at{};            // of the last pair of samples that showed it; zero: never

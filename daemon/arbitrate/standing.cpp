@@ -13,11 +13,14 @@ config::Mode mode_of(const PlanContext& c) {
   return c.state->holds.mode.value_or(c.config->node.mode);
 }
 
-// Of a task that it governs the controller knows how much head-room is due; of any other it is a guess.
+// Of a task that it governs the controller knows how much head-room is due, and more than its maximum it does not
+// need; of any other it is a guess. Without a limit of ours the kernel sees to its head-room.
 std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, const PlanContext& c) {
+  if (frozen(t)) return 0;
   if (!claim.governed) return used_cores(t.use, claim.current, c.now, Room::guessed);
   const auto used = used_cores(t.use, claim.current, c.now, Room::none);
-  return used ? std::optional(std::min(claim.current, std::max(*used, t.cpu_need_cores))) : std::nullopt;
+  if (!used || !claim.ours) return used;
+  return std::min(claim.current, std::max(*used, std::min(t.cpu_need_cores, claim.max)));
 }
 
 // Under a limit of ours, its cache too: the limit follows what is in use. Else only what reclaim cannot free,

@@ -67,7 +67,7 @@ struct MemoryInput {
 
 void observe_memory(const MemoryInput& in, MemoryState& state);
 // The task was paused for so long: what was known is as old now as it was before.
-void skip_pause(MonotonicTime length, MemoryState& state);
+void skip_pause(Nsec length, MemoryState& state);
 Intent decide_memory(const MemoryInput& in, const MemoryState& state);
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& state);
 

@@ -5,7 +5,7 @@
 namespace sluice::sample {
 namespace {
 
-constexpr MonotonicTime kInterval = std::chrono::seconds(1);
+constexpr Nsec kInterval = std::chrono::seconds(1);
 
 std::optional<Bytes> smaller(std::optional<Bytes> a, std::optional<Bytes> b) {
   return a && b ? std::min(a, b) : a ? a : b;

@@ -10,23 +10,19 @@ namespace {
 constexpr double kSlackSeconds = 1, kSlackFactor = 2;
 // The kernel brings a group's pressure up to date every two seconds, or when somebody looks.
 constexpr double kPressureSlackSeconds = 10;
-constexpr MonotonicTime kForgetAfter = std::chrono::minutes(10);
+constexpr Nsec kForgetAfter = std::chrono::minutes(10);
 
 constexpr double kCpusMost = 65536;
 constexpr Bytes kMemoryLeast = Bytes{1} << 20, kMemoryMost = Bytes{1} << 56;
 
 using std::string_view;
 
-double seconds(Usec t) {
-  return std::chrono::duration<double>(t).count();
-}
-
 // What is wrong; empty: nothing.
 string_view judge(const CpuUsage* before, const CpuUsage& now, double elapsed, const NodeFacts& node) {
   if (now.usage < Usec{0} || now.user < Usec{0} || now.system < Usec{0}) return "it is below zero";
   if (!before) return {};
   if (now.usage < before->usage) return "usage_usec ran backwards";
-  if (seconds(now.usage - before->usage) > kSlackFactor * node.cpu_capacity_cores * (elapsed + kSlackSeconds))
+  if (in_seconds(now.usage - before->usage) > kSlackFactor * node.cpu_capacity_cores * (elapsed + kSlackSeconds))
     return "usage_usec rose faster than the CPUs can run";
   return {};
 }
@@ -49,7 +45,7 @@ string_view judge(const PressureTotals* before, const PressureTotals& now, doubl
   if (now.some < Usec{0} || now.full < Usec{0}) return "it is below zero";
   if (!before) return {};
   if (now.some < before->some || now.full < before->full) return "its totals ran backwards";
-  if (std::max(seconds(now.some - before->some), seconds(now.full - before->full)) >
+  if (std::max(in_seconds(now.some - before->some), in_seconds(now.full - before->full)) >
       elapsed + kPressureSlackSeconds)
     return "its totals rose faster than time goes";
   return {};
@@ -88,7 +84,7 @@ struct Judge {
     auto& value = now.*field;
     if (!value) return;
     const double elapsed =
-        before ? std::max(0.0, std::chrono::duration<double>(now.read_at - before->read_at).count()) : 0;
+        before ? std::max(0.0, in_seconds(now.read_at - before->read_at)) : 0;
     const T* earlier = before && before->*field ? &*(before->*field) : nullptr;
     const auto fault = judge(earlier, *value, elapsed, node);
     if (fault.empty()) return;

@@ -37,7 +37,7 @@ void pause(TaskState& task, const Sample& now) {
 }
 
 void resume(TaskState& task, const Sample& now) {
-  const MonotonicTime length = now.read_at - task.frozen_at;
+  const Nsec length = now.read_at - task.frozen_at;
   skip_pause(length, task.cpu_control);
   skip_pause(length, task.memory_control);
   task.use = {};  // no evidence yet

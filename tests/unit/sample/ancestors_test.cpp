@@ -13,10 +13,10 @@ using namespace std::chrono_literals;
 class AncestorsTest : public testing::Test {
  protected:
   AncestorsTest() { tree.make_dir("a.slice/b.slice/t"); }
-  Sample sample(MonotonicTime now, std::optional<Bytes> swap_free = 1'000'000) const {
+  Sample sample(Nsec now, std::optional<Bytes> swap_free = 1'000'000) const {
     Sample s;
     s.swap_free = swap_free;
-    Ancestors::apply(chain, tree.root(), now, s);
+    Ancestors::apply(chain, tree.root(), MonotonicTime{now}, s);
     return s;
   }
   PlainTree tree;

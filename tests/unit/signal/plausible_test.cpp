@@ -16,7 +16,7 @@ constexpr NodeFacts kNode{4, Bytes{8} << 30};
 Sample good() {
   Sample s;
   s.id = CgroupId{1};
-  s.read_at = 100s;
+  s.read_at = MonotonicTime{100s};
   s.cpu = CpuUsage{.usage = 50s, .user = 40s, .system = 10s};
   s.bandwidth = CpuBandwidth{.nr_periods = 500, .nr_throttled = 100, .throttled = 9s};
   s.cpu_pressure = s.memory_pressure = s.io_pressure = PressureTotals{.some = 7s, .full = 3s};
@@ -142,12 +142,12 @@ TEST(Plausible, EachFileIsReportedOnceUntilItHasBeenRightForAWhile) {
   Unknowns seen;
   const std::vector<Unknown> stat{{StatFile::memory_stat, "x"}},
       both{{StatFile::memory_stat, "y"}, {StatFile::cpu_stat, "z"}};
-  EXPECT_EQ(seen.add(stat, 1s), stat);
-  EXPECT_TRUE(seen.add(stat, 2s).empty());
-  EXPECT_TRUE(seen.add({}, 3s).empty());
-  EXPECT_TRUE(seen.add(stat, 4s).empty());
-  EXPECT_EQ(seen.add(both, 5s), (std::vector<Unknown>{both[1]}));
-  EXPECT_EQ(seen.add(stat, 1h), stat);
+  EXPECT_EQ(seen.add(stat, MonotonicTime{1s}), stat);
+  EXPECT_TRUE(seen.add(stat, MonotonicTime{2s}).empty());
+  EXPECT_TRUE(seen.add({}, MonotonicTime{3s}).empty());
+  EXPECT_TRUE(seen.add(stat, MonotonicTime{4s}).empty());
+  EXPECT_EQ(seen.add(both, MonotonicTime{5s}), (std::vector<Unknown>{both[1]}));
+  EXPECT_EQ(seen.add(stat, MonotonicTime{1h}), stat);
 }
 
 TEST(Plausible, ANodeHasCpusAndMemory) {

@@ -9,7 +9,6 @@ namespace {
 // Both knobs are ours, and the task works at a steady rate.
 Bench at_work() {
   Bench b;
-  b.config.tasks[0].policy.cpu.idle_timeout = 5s;
   b.add(1, cores(2), mib(300));
   for (int i = 0; i < 100; ++i) {
     b.run_cpu(1, 100ms, 1, false);
