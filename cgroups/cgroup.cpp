@@ -19,7 +19,7 @@ constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 constexpr std::array<std::string_view, kFileCount> kFileNames = {
     "cpu.max",        "cpu.max.burst",       "cpu.stat",        "cpu.pressure",      "io.pressure",
     "memory.current", "memory.events",       "memory.high",     "memory.max",        "memory.pressure",
-    "memory.stat",    "memory.swap.current", "memory.swap.max", "cgroup.controllers"};
+    "memory.stat",    "memory.swap.current", "memory.swap.max", "cgroup.controllers", "cgroup.events"};
 
 // A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
 Result<Fd> open_directory(const Root& root, std::string_view path) {
@@ -188,6 +188,10 @@ Result<MemoryLimit> Cgroup::read_swap_max() const {
 }
 Result<Controllers> Cgroup::read_controllers() const {
   return read_as(File::controllers, parse_controllers);
+}
+
+Result<bool> Cgroup::read_frozen() const {
+  return read_as(File::events, parse_frozen);
 }
 
 Result<KnobValue> Cgroup::read(Knob knob) const {

@@ -34,8 +34,9 @@ enum class File : std::uint8_t {
   memory_swap_current,
   memory_swap_max,
   controllers,
+  events,
 };
-inline constexpr std::size_t kFileCount = 14;
+inline constexpr std::size_t kFileCount = 15;
 std::string_view file_name(File file);
 
 class Cgroup {
@@ -73,6 +74,7 @@ class Cgroup {
   [[nodiscard]] Result<Bytes> read_swap_current() const;
   [[nodiscard]] Result<MemoryLimit> read_swap_max() const;
   [[nodiscard]] Result<Controllers> read_controllers() const;
+  [[nodiscard]] Result<bool> read_frozen() const;  // by cgroup.events: by itself or by an ancestor
   [[nodiscard]] Result<KnobValue> read(Knob knob) const;
 
   // Writes, and does not read back; read() shows what the kernel made of it. memory.high may block for long

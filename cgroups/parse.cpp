@@ -211,8 +211,10 @@ Result<MemoryStat> parse_memory_stat(std::string_view text) {
   const auto values = keyed(text, kKeys);
   if (!values) return tl::unexpected(values.error());
   const auto& found = *values;
-  if (!found[anon]) return missing("anon");
-  if (!found[file]) return missing("file");
+  // Of the first and of the last that every kernel has: half a file is none, and what it lacks is not zero.
+  for (const Key key : {anon, file, shmem, unevictable, pgscan, pgsteal}) {
+    if (!found[key]) return missing(kKeys[key]);
+  }
   const auto get = [&](Key key) { return found[key].value_or(0); };
 
   // Socket buffers are charged apart from `kernel`.
@@ -240,6 +242,15 @@ Result<MemoryEvents> parse_memory_events(std::string_view text) {
                       .max = max.value_or(0),
                       .oom = oom.value_or(0),
                       .oom_kill = oom_kill.value_or(0)};
+}
+
+Result<bool> parse_frozen(std::string_view text) {
+  static constexpr std::array<std::string_view, 1> kKeys = {"frozen"};
+  const auto values = keyed(text, kKeys);
+  if (!values) return tl::unexpected(values.error());
+  const auto& frozen = (*values)[0];
+  if (!frozen || *frozen > 1) return missing("frozen");
+  return *frozen == 1;
 }
 
 Result<Controllers> parse_controllers(std::string_view text) {

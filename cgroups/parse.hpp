@@ -33,6 +33,7 @@ Result<PressureTotals> parse_pressure(std::string_view text);
 Result<MemoryStat> parse_memory_stat(std::string_view text);
 Result<MemoryEvents> parse_memory_events(std::string_view text);
 Result<Controllers> parse_controllers(std::string_view text);  // cgroup.controllers
+Result<bool> parse_frozen(std::string_view text);              // cgroup.events
 std::string format(const CpuMax& value);       // as cpu.max has it: "50000 100000", "max 100000"
 std::string format(const MemoryLimit& value);  // "1048576", "max"
 // The same, but of all that a knob holds: "50000 100000 burst 20000" where the burst is known.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <tuple>
 
 #include "daemon/arbitrate/max_min.hpp"
@@ -10,166 +11,363 @@ namespace sluice {
 namespace {
 
 constexpr double kEpsilon = 1e-9;
+constexpr double kUsesNothing = 0.01;  // cores: such a task wants no share
+
+bool less(double a, double b) {
+  return a < b * (1 - kEpsilon);
+}
 
 double whole_steps_down(double value, double step) {
   return step > 0 ? std::floor(value / step + kEpsilon) * step : value;
 }
 
-// What the task is to have if the node could give everything.
-struct Wanted {
-  double value = 0;
-  Reason reason;       // rule none: nobody asked for a change
-  double unrated = 0;  // without its rate policy; the same where that does not matter
+// What one claim may come to.
+struct Goal {
+  bool shares = false;      // else its limit stands
+  bool counts = false;      // whole: its limit is ours, or will be
+  double keep = 0;          // with enough for everybody
+  double need = 0;          // what it is to have before anybody gets what is not needed
+  double lacks_below = 0;   // the part of it that is missing if it is not given: no rate policy's
+  double used = 0;          // the part of its minimum that is used
+  double unrated = 0;       // `keep` without its rate policy
+  bool held_below = false;  // an ancestor's limit allows no more
+  Reason reason;            // rule none: nobody asked for a change
 };
 
-Wanted wanted(const KnobClaim& c) {
-  if (!c.movable) return {c.current, {}, c.current};
-  if (c.exact) return {c.intent.value, c.intent.reason, c.intent.value};
-  Wanted w{c.intent.changes() ? c.intent.value : c.current, c.intent.reason, c.current};
-  if (!c.intent.changes() && std::isinf(c.current)) return w;
-  const double stepped = config::whole_steps_up(w.value, c.step);
+Goal stands(const KnobClaim& c) {
+  Goal g;
+  g.keep = g.need = g.unrated = g.lacks_below = c.current;
+  return g;
+}
+
+bool out_of_bounds(const KnobClaim& c) {
+  if (std::isinf(c.current)) return c.max_is_set;
+  return c.current < c.min || c.current > c.max;
+}
+
+// Nobody asked for a change, and none is due: it keeps its limit, or as much as it uses of it.
+Goal goal_of_use(const KnobClaim& c) {
+  const bool held_up = std::isinf(c.current) && std::isinf(c.rate.lowest);  // its first limit has to wait
+  if (!c.use || held_up) return stands(c);
+  Goal g = stands(c);
+  g.shares = true;
+  g.counts = c.ours;
+  const double use = config::whole_steps_up(*c.use, c.step);
+  g.lacks_below = std::min(c.current, std::max(use, c.ours ? c.min : 0));
+  g.need = std::min(c.current, std::max(g.lacks_below, c.ours ? c.rate.lowest : 0));
+  g.used = std::min(use, c.min);
+  return g;
+}
+
+// What the task is to have if the node could give everything.
+Goal goal_of(const KnobClaim& c) {
+  if (!c.movable) return stands(c);
+  if (c.exact) {
+    Goal g{.shares = true, .counts = true, .reason = c.intent.reason};
+    g.keep = g.need = g.lacks_below = g.used = g.unrated = c.intent.value;
+    return g;
+  }
+  const bool asks = c.intent.changes();
+  if (!asks && !out_of_bounds(c)) return goal_of_use(c);
+
+  Goal g{.shares = true, .counts = true, .reason = c.intent.reason};
+  const double wish = asks ? c.intent.value : c.current;
+  const double stepped = config::whole_steps_up(wish, c.step);
   const double bounded = std::clamp(stepped, c.min, c.max);
-  w.reason.clamped_min = bounded > stepped;
-  w.reason.clamped_max = bounded < std::min(stepped, w.value);
-  w.reason.clamped_step = !w.reason.clamped_min && bounded > w.value * (1 + kEpsilon);
-  if (!c.intent.changes() && std::abs(bounded - c.current) > kEpsilon * c.current) {
+  g.reason.clamped_min = bounded > stepped;
+  g.reason.clamped_max = bounded < std::min(stepped, wish);
+  g.reason.clamped_step = !g.reason.clamped_min && bounded > wish * (1 + kEpsilon);
+  if (!asks) {
     const bool by_schedule =
-        (w.reason.clamped_min && c.min_scheduled) || (w.reason.clamped_max && c.max_scheduled);
-    w.reason.rule = by_schedule ? Rule::schedule : Rule::bound;
-    w.reason.wanted = c.current;
+        (g.reason.clamped_min && c.min_scheduled) || (g.reason.clamped_max && c.max_scheduled);
+    g.reason.rule = by_schedule ? Rule::schedule : Rule::bound;
+    g.reason.wanted = c.current;
   }
-  w.value = w.unrated = bounded;
-  if (c.rate_free) return w;
-  const double rated = std::clamp(bounded, c.rate.lowest, c.rate.highest);
+  const double rated = c.rate_free ? bounded : std::clamp(bounded, c.rate.lowest, c.rate.highest);
   // What has no limit yet may have to wait for its first one; but no value may stay out of its bounds.
-  w.value = std::isinf(rated) ? rated : std::clamp(rated, c.min, c.max);
-  w.reason.clamped_rate = std::abs(w.value - bounded) > kEpsilon * bounded;
-  return w;
-}
-
-// What a task keeps whatever the others want: its minimum, and what its rate policy does not let go. Where
-// all that is more than the node has, only the minima are kept, and what is left goes to the rest by
-// priority.
-Claim to_share(const KnobClaim& c, double wanted, bool keep_rates) {
-  if (!c.movable || c.exact) return {wanted, wanted, c.weight, c.priority};
-  const double rated = std::min(std::clamp(c.rate.lowest, c.min, c.max), wanted);
-  const double least = std::min(c.min, wanted);
-  return keep_rates ? Claim{rated, wanted, c.weight, c.priority} : Claim{least, rated, c.weight, c.priority};
-}
-
-// What rounding down has left goes on, a step each, by priority, and first to those who hold it: a share that
-// moves a little must not move a whole step to and fro. False: nothing was rounded.
-bool share_leftover(std::span<const KnobClaim> claims, std::span<const std::size_t> sharing,
-                    std::span<const Wanted> want, double left, std::vector<double>& value) {
-  std::vector<std::size_t> cut;
-  for (const auto i : sharing) {
-    left -= value[i];
-    if (claims[i].step > 0 && value[i] < want[i].value * (1 - kEpsilon)) cut.push_back(i);
+  if (std::isinf(rated) && !c.max_is_set) return stands(c);
+  g.keep = std::clamp(rated, c.min, c.max);
+  g.unrated = bounded;
+  g.reason.clamped_rate = std::abs(g.keep - bounded) > kEpsilon * bounded;
+  const bool to_maximum = !asks && g.keep < c.current;
+  if (to_maximum && !c.use && c.bound_waits) return stands(c);
+  g.need = g.lacks_below = g.keep;
+  if (to_maximum && c.use) {
+    // There is no rate from infinity.
+    const double kept = std::isinf(c.current) ? 0 : c.rate.lowest;
+    g.lacks_below = std::clamp(config::whole_steps_up(*c.use, c.step), c.min, g.keep);
+    g.need = std::clamp(kept, g.lacks_below, g.keep);
   }
-  const auto next = [&](std::size_t i) {
-    const double more = whole_steps_down(value[i], claims[i].step) + claims[i].step;
-    return std::min(more, want[i].value);
+  g.used = std::min({c.min, g.need, asks ? c.min : c.use.value_or(c.min)});
+  return g;
+}
+
+// What a task keeps whatever the others want: its minimum, what it has if nothing was seen of it, and what its rate
+// policy does not let go.
+double minimum(const KnobClaim& c, const Goal& g) {
+  if (c.exact) return g.need;
+  const bool unseen = !c.use && g.keep >= c.current;
+  return std::min(unseen ? std::max(c.min, c.current) : c.min, g.need);
+}
+double rated(const KnobClaim& c, const Goal& g) {
+  return std::max(minimum(c, g), std::min(std::clamp(c.rate.lowest, c.min, c.max), g.need));
+}
+
+// One knob of the whole node.
+class Node {
+ public:
+  Node(std::span<const KnobClaim> claims, double capacity, Knob knob)
+      : claims_(claims), capacity_(capacity), goals_(claims.size()), value_(claims.size()) {
+    FairShare fair(capacity, knob);
+    for (const auto& c : claims) fair.add(c);
+    sharing_.reserve(claims.size());
+    for (std::size_t i = 0; i < claims.size(); ++i) {
+      goals_[i] = goal_of(claims[i]);
+      value_[i] = claims[i].current;
+      if (goals_[i].shares) sharing_.push_back(i);
+    }
+    hold_below_ancestors();
+    double used_by_others = 0, least = 0, guaranteed = 0;
+    for (std::size_t i = 0; i < claims.size(); ++i) {
+      if (claims[i].governed) guaranteed += claims[i].min;
+      if (goals_[i].shares) {
+        least += minimum(claims[i], goals_[i]);
+        continue;
+      }
+      const Taken taken = fair.taken(claims[i]);
+      promised_ += taken.quota;
+      used_by_others += taken.use;
+      if (claims[i].governed && taken.quota == 0) minima_in_use_ += std::min(claims[i].min, taken.use);
+    }
+    room_ = std::max(0.0, capacity - promised_);
+    needs_room_ = std::max(capacity - used_by_others, std::min(least, room_));
+    minima_missing_ = guaranteed > capacity * (1 + kEpsilon) ? guaranteed - capacity : 0;
+  }
+
+  Share share() {
+    Share out;
+    out.minima_exceed = minima_missing_ > 0;
+    give();
+    out.unmet.resize(claims_.size());
+    for (const auto i : sharing_) mark(i, out);
+    out.missing = std::max(out.missing, minima_missing_);
+    settle(true, out);
+    // Cuts too small to write add up: when they would overdraw the node they are made all the same.
+    if (overdrawn_) settle(false, out);
+    return out;
+  }
+
+ private:
+  void hold_below_ancestors();
+  std::vector<double> in_steps(std::span<const Claim> sums, double capacity);
+  std::vector<double> shared_minima();
+  void give();
+  void mark(std::size_t i, Share& out);
+  [[nodiscard]] bool changed(std::size_t i) const;
+  [[nodiscard]] bool tolerable(std::size_t i) const;
+  void settle(bool keep_small_cuts, Share& out);
+
+  std::span<const KnobClaim> claims_;
+  double capacity_;
+  std::vector<Goal> goals_;
+  std::vector<double> value_;         // by claim
+  std::vector<std::size_t> sharing_;  // the claims that do
+  double promised_ = 0;               // by limits of ours that stand
+  double room_ = 0;                   // for limits of ours
+  double needs_room_ = 0;             // for what is used and needed
+  double minima_missing_ = 0;
+  double minima_in_use_ = 0;  // by those whose limit stands
+  bool overdrawn_ = false;
+};
+
+// Of an ancestor's limit each of its children needs its share at most. Nobody is cut for it: the ancestor
+// sees to that.
+void Node::hold_below_ancestors() {
+  std::map<std::string_view, std::vector<std::size_t>> families;
+  for (const auto i : sharing_) {
+    if (!claims_[i].ancestor.empty()) families[claims_[i].ancestor].push_back(i);
+  }
+  for (const auto& [path, children] : families) {
+    std::vector<Claim> sums;
+    for (const auto i : children)
+      sums.push_back(
+          {minimum(claims_[i], goals_[i]), goals_[i].need, claims_[i].weight, claims_[i].priority});
+    const auto given = max_min_share(sums, claims_[children.front()].ancestor_max);
+    for (std::size_t k = 0; k < children.size(); ++k) {
+      const auto& c = claims_[children[k]];
+      Goal& g = goals_[children[k]];
+      const double most = std::max(given[k], std::min(g.need, c.current));
+      if (c.exact || !less(most, g.need)) continue;
+      g.need = most;
+      g.lacks_below = std::min(g.lacks_below, most);
+      if (!c.intent.changes()) continue;
+      g.keep = g.unrated = most;
+      g.reason.clamped_max = g.held_below = true;
+    }
+  }
+}
+
+// Of those that share. What rounding down has left goes on, a step each, by priority, and first to those who
+// hold it: a share that moves a little must not move a whole step to and fro.
+std::vector<double> Node::in_steps(std::span<const Claim> sums, double capacity) {
+  auto given = max_min_share(sums, capacity);
+  std::vector<std::size_t> cut;
+  double left = capacity;
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    const double step = claims_[sharing_[k]].step;
+    if (less(given[k], sums[k].wanted))
+      given[k] = std::max(whole_steps_down(given[k], step), sums[k].guaranteed);
+    left -= given[k];
+    if (step > 0 && less(given[k], sums[k].wanted)) cut.push_back(k);
+  }
+  if (cut.empty()) return given;
+  const auto next = [&](std::size_t k) {
+    const double step = claims_[sharing_[k]].step;
+    return std::min(whole_steps_down(given[k], step) + step, sums[k].wanted);
   };
-  const auto rank = [&](std::size_t i) {
-    return std::tuple(-claims[i].priority, claims[i].current < next(i) * (1 - kEpsilon), claims[i].id);
+  const auto rank = [&](std::size_t k) {
+    const auto& c = claims_[sharing_[k]];
+    return std::tuple(-c.priority, less(c.current, next(k)), c.id);
   };
   std::sort(cut.begin(), cut.end(), [&](auto a, auto b) { return rank(a) < rank(b); });
-  for (const auto i : cut) {
-    const double step = next(i) - value[i];
-    if (step > left * (1 + kEpsilon)) continue;
-    value[i] = next(i);
-    left -= step;
+  for (const auto k : cut) {
+    const double more = next(k) - given[k];
+    if (more > left * (1 + kEpsilon)) continue;
+    given[k] += more;
+    left -= more;
   }
-  return !cut.empty();
+  std::vector<Claim> again(sums.begin(), sums.end());
+  for (std::size_t k = 0; k < again.size(); ++k) {
+    if (claims_[sharing_[k]].step > 0) again[k].guaranteed = again[k].wanted = given[k];
+  }
+  return max_min_share(again, capacity);
 }
 
-double sum_of_guaranteed(std::span<const Claim> claims) {
-  double sum = 0;
-  for (const auto& c : claims) sum += c.guaranteed;
-  return sum;
+// Minima that exceed the node, by weight alone: first what is used of them.
+std::vector<double> Node::shared_minima() {
+  const double room = std::max(0.0, room_ - minima_in_use_);
+  std::vector<Claim> sums;
+  for (const auto i : sharing_) {
+    const auto& c = claims_[i];
+    sums.push_back({c.floor, std::max(c.floor, std::min(c.min, goals_[i].used)), c.weight, 0});
+  }
+  auto given = max_min_share(sums, room);
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    const auto& c = claims_[sharing_[k]];
+    const double whole = goals_[sharing_[k]].counts ? c.min : 0;
+    sums[k] = {given[k], std::max(given[k], whole), c.weight, 0};
+  }
+  given = max_min_share(sums, room);
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    if (claims_[sharing_[k]].exact) given[k] = goals_[sharing_[k]].need;
+  }
+  return given;
+}
+
+// What is needed, and then what nobody needs, to whom it was given before. Where the minima, or what rate
+// policies keep, are all that the node has, nobody gains anything by it.
+void Node::give() {
+  std::vector<Claim> sums(sharing_.size());
+  double kept = 0;
+  for (const auto i : sharing_) kept += rated(claims_[i], goals_[i]);
+  const bool keep_rates = kept <= needs_room_ * (1 + kEpsilon);
+  const auto minima = minima_missing_ > 0 ? shared_minima() : std::vector<double>{};
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    const auto& c = claims_[sharing_[k]];
+    const auto& g = goals_[sharing_[k]];
+    sums[k] = {minimum(c, g), g.need, c.weight, c.priority};
+    if (!minima.empty()) {
+      sums[k].guaranteed = minima[k];
+      sums[k].wanted = std::max(minima[k], g.need);
+    } else if (keep_rates) {
+      sums[k].guaranteed = rated(c, g);
+    } else {
+      sums[k].wanted = rated(c, g);
+    }
+  }
+  auto given = in_steps(sums, needs_room_);
+  if (keep_rates && minima.empty()) {
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      const auto& g = goals_[sharing_[k]];
+      sums[k].guaranteed = given[k];
+      sums[k].wanted = g.counts && !less(given[k], g.need) ? std::max(given[k], g.keep) : given[k];
+      if (!g.counts && !less(given[k], g.need)) sums[k].guaranteed = sums[k].wanted = 0;  // it stands
+    }
+    const auto kept_too = in_steps(sums, std::max(room_, needs_room_));
+    for (std::size_t k = 0; k < sums.size(); ++k) given[k] = std::max(given[k], kept_too[k]);
+  }
+  for (std::size_t k = 0; k < sharing_.size(); ++k) {
+    const auto i = sharing_[k];
+    if (goals_[i].counts || less(given[k], goals_[i].need)) value_[i] = given[k];
+  }
+}
+
+void Node::mark(std::size_t i, Share& out) {
+  const auto& c = claims_[i];
+  Goal& g = goals_[i];
+  const bool is_short = less(value_[i], g.need);
+  out.unmet[i] = (is_short || g.held_below) && c.intent.changes() && !c.exact;
+  if (is_short) {
+    out.missing += std::max(0.0, g.lacks_below - value_[i]);
+    g.reason.clamped_step &= value_[i] > g.reason.wanted;
+    if (!c.intent.changes()) g.reason.wanted = g.need;
+  }
+  if (!is_short && !less(value_[i], g.keep)) return;
+  g.reason.clamped_capacity = true;
+  if (g.reason.rule == Rule::none || less(value_[i], c.current)) g.reason.rule = Rule::capacity;
+}
+
+bool Node::changed(std::size_t i) const {
+  const double current = claims_[i].current;
+  if (!goals_[i].shares || goals_[i].reason.rule == Rule::none) return false;
+  if (std::isinf(current)) return !std::isinf(value_[i]);
+  return std::abs(value_[i] - current) > kEpsilon * current;
+}
+
+bool Node::tolerable(std::size_t i) const {
+  const auto& c = claims_[i];
+  if (c.exact || std::isinf(c.current)) return false;
+  // Out of bounds is never tolerated; a rescue below anon + unreclaimable neither.
+  if ((c.current < c.min && !less(value_[i], c.min)) || c.current > c.max) return false;
+  // A slow rate is made of small changes: what counts is how far the task would go.
+  const bool slow = goals_[i].reason.clamped_rate && !goals_[i].reason.clamped_capacity;
+  const double to = slow ? goals_[i].unrated : value_[i];
+  return std::abs(to - c.current) < c.tolerance * c.current;
+}
+
+void Node::settle(bool keep_small_cuts, Share& out) {
+  out.grants.clear();
+  double quotas = 0, used = 0;
+  for (const auto i : sharing_) {
+    const auto& c = claims_[i];
+    const bool write = changed(i) && !(tolerable(i) && (keep_small_cuts || value_[i] > c.current));
+    if (write) out.grants.push_back({i, value_[i], goals_[i].reason});
+    const double after = write ? value_[i] : c.current;
+    if (write || c.ours) quotas += after;  // finite, as all that is ours
+    used += write && after > c.current ? after : std::min(after, c.use.value_or(after));
+  }
+  overdrawn_ = quotas > room_ * (1 + kEpsilon) || used > needs_room_ * (1 + kEpsilon);
+  out.allocated = std::max(quotas + promised_, used + capacity_ - std::min(needs_room_, capacity_));
 }
 
 }  // namespace
 
-Share arbitrate(std::span<const KnobClaim> claims, double capacity) {
-  Share share;
-  std::vector<Wanted> want(claims.size());
-  std::vector<std::size_t> sharing;
-  std::vector<Claim> sums;
-  sharing.reserve(claims.size());
-  sums.reserve(claims.size());
-  for (std::size_t i = 0; i < claims.size(); ++i) {
-    want[i] = wanted(claims[i]);
-    if (std::isinf(want[i].value)) continue;
-    sharing.push_back(i);
-    sums.push_back(to_share(claims[i], want[i].value, true));
-  }
-  const double enough = capacity * (1 + kEpsilon);
-  const bool keep_rates = sum_of_guaranteed(sums) <= enough;
-  if (!keep_rates) {
-    for (std::size_t k = 0; k < sharing.size(); ++k)
-      sums[k] = to_share(claims[sharing[k]], want[sharing[k]].value, false);
-  }
-  share.minima_exceed = sum_of_guaranteed(sums) > enough;
-  auto given = max_min_share(sums, capacity);
+void FairShare::add(const KnobClaim& c) {
+  if (c.use.value_or(0) > kUsesNothing) weights_ += c.weight;
+}
 
-  share.unmet.resize(claims.size());
-  std::vector<double> value(claims.size());
-  for (std::size_t i = 0; i < claims.size(); ++i) value[i] = claims[i].current;
-  for (std::size_t k = 0; k < sharing.size(); ++k) {
-    const std::size_t i = sharing[k];
-    const bool enough_for_it = given[k] >= want[i].value * (1 - kEpsilon);
-    value[i] =
-        enough_for_it ? given[k] : std::max(whole_steps_down(given[k], claims[i].step), sums[k].guaranteed);
-  }
-  if (share_leftover(claims, sharing, want, capacity, value)) {
-    for (std::size_t k = 0; k < sharing.size(); ++k) {
-      if (claims[sharing[k]].step > 0) sums[k].guaranteed = sums[k].wanted = value[sharing[k]];
-    }
-    given = max_min_share(sums, capacity);
-    for (std::size_t k = 0; k < sharing.size(); ++k) value[sharing[k]] = given[k];
-  }
-  for (const auto i : sharing) {
-    if (value[i] >= want[i].value * (1 - kEpsilon)) continue;
-    auto& reason = want[i].reason;
-    share.missing += want[i].value - value[i];
-    reason.clamped_capacity = true;
-    reason.clamped_step &= value[i] > reason.wanted;
-    share.unmet[i] = claims[i].intent.changes() && !claims[i].exact;
-    if (!claims[i].intent.changes()) reason.wanted = want[i].value;
-    if (reason.rule == Rule::none || value[i] < claims[i].current) reason.rule = Rule::capacity;
-  }
+Taken FairShare::taken(const KnobClaim& c) const {
+  if (c.ordered) return {*c.ordered, std::max(*c.ordered, std::min(c.current, c.use.value_or(c.current)))};
+  const double unseen = c.ours ? c.current : c.governed ? c.min : 0;
+  double use = std::min({c.current, c.use.value_or(unseen), capacity_});
+  if (c.movable) return {c.ours ? std::min(c.current, capacity_) : 0, use};
+  if (!c.ours && limited_ && weights_ > 0)
+    use = std::min(use, std::max(c.min, capacity_ * c.weight / weights_));
+  return {0, use};
+}
 
-  auto changed = [&](std::size_t i) {
-    return claims[i].movable && want[i].reason.rule != Rule::none &&
-           !(std::isinf(value[i]) && std::isinf(claims[i].current)) &&
-           (std::isinf(claims[i].current) ||
-            std::abs(value[i] - claims[i].current) > kEpsilon * claims[i].current);
-  };
-  auto tolerable = [&](std::size_t i) {
-    if (claims[i].exact || std::isinf(claims[i].current)) return false;
-    // Out of bounds is never tolerated; a rescue below anon + unreclaimable neither.
-    if (claims[i].current < claims[i].min || claims[i].current > claims[i].max) return false;
-    // A slow rate is made of small changes: what counts is how far the task would go.
-    const bool slow = want[i].reason.clamped_rate && !want[i].reason.clamped_capacity;
-    const double to = slow ? want[i].unrated : value[i];
-    return std::abs(to - claims[i].current) < claims[i].tolerance * claims[i].current;
-  };
-  auto settle = [&](bool keep_small_cuts) {
-    share.grants.clear();
-    share.allocated = 0;
-    for (std::size_t i = 0; i < claims.size(); ++i) {
-      const bool cut = value[i] < claims[i].current;
-      const bool write = changed(i) && !(tolerable(i) && (keep_small_cuts || !cut));
-      if (write) share.grants.push_back({i, value[i], want[i].reason});
-      const double after = write ? value[i] : claims[i].current;
-      if (!std::isinf(after)) share.allocated += after;
-    }
-  };
-  settle(true);
-  // Cuts too small to write add up: when they would overdraw the node they are made all the same.
-  if (share.allocated > capacity * (1 + kEpsilon)) settle(false);
-  return share;
+Share arbitrate(std::span<const KnobClaim> claims, double capacity, Knob knob) {
+  return Node(claims, capacity, knob).share();
 }
 
 }  // namespace sluice

@@ -4,8 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/tick/state.hpp"
-#include "daemon/values/bounds.hpp"
+#include "daemon/arbitrate/standing.hpp"
 
 namespace sluice {
 
@@ -17,7 +16,8 @@ enum class Invariant : std::uint8_t {
   whole_steps,    // cpu.max is neither a multiple of cpu.step nor the maximum
   rate,           // further or sooner than the rate policies of its window allow
   over_budget,    // more writes in the last minute than allowed
-  over_capacity,  // the sum of quotas is more than the node has, and this write raises it
+  over_capacity,  // our quotas, or what is used and granted, are more than the node has, and this write adds
+                  // to it
   below_floor,    // memory.high under anon + unreclaimable
   not_permitted,  // the task is suspended, yielding or observed
 };
@@ -29,18 +29,6 @@ struct Violation {
   bool operator==(const Violation&) const = default;
 };
 
-struct PlanContext {
-  const State* state = nullptr;
-  const config::Config* config = nullptr;
-  NodeFacts node;
-  MonotonicTime now{};
-};
-
-// What a knob may hold by now: with a write under way, the larger of before and after, so that capacity is
-// never promised twice. Infinity: no limit.
-double in_force(const KnobState& knob);
-
-Bounds bounds_of(const TaskState& task, const PlanContext& context);
 std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& context);
 
 }  // namespace sluice

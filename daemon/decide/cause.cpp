@@ -61,6 +61,10 @@ struct Rules {
   bool quota() const {
     return throttled() >= of(Cause::starved_by_quota, kThrottledShare) && throttled() >= unexplained_wait();
   }
+  bool ancestor() const {
+    return at_least(in.ancestor_throttled_share, of(Cause::starved_by_ancestor, kThrottledShare)) &&
+           unexplained_wait() >= of(Cause::starved_by_ancestor, kWaitShare);
+  }
   bool node() const { return unexplained_wait() >= of(Cause::starved_by_node, kWaitShare); }
   bool downstream() const {
     return at_least(in.unsent_bytes, of(Cause::downstream_bound, kUnsentBytes)) &&
@@ -78,12 +82,20 @@ struct Rules {
 };
 
 using Field = std::optional<double> CauseInput::*;
-constexpr std::array<Field, 13> kMeans{
-    &CauseInput::usage_cores,       &CauseInput::system_share,        &CauseInput::throttled_share,
-    &CauseInput::wait_share,        &CauseInput::memory_stall_share,  &CauseInput::io_stall_share,
-    &CauseInput::pgscan_per_second, &CauseInput::refaults_per_second, &CauseInput::served_share,
-    &CauseInput::backlog_seconds,   &CauseInput::unsent_bytes,        &CauseInput::unsent_seconds,
-    &CauseInput::runnable_threads};
+constexpr std::array<Field, 14> kMeans{&CauseInput::ancestor_throttled_share,
+                                       &CauseInput::usage_cores,
+                                       &CauseInput::system_share,
+                                       &CauseInput::throttled_share,
+                                       &CauseInput::wait_share,
+                                       &CauseInput::memory_stall_share,
+                                       &CauseInput::io_stall_share,
+                                       &CauseInput::pgscan_per_second,
+                                       &CauseInput::refaults_per_second,
+                                       &CauseInput::served_share,
+                                       &CauseInput::backlog_seconds,
+                                       &CauseInput::unsent_bytes,
+                                       &CauseInput::unsent_seconds,
+                                       &CauseInput::runnable_threads};
 
 // Time that `bytes` take at `rate`; none wait, none are needed.
 double seconds_of(double bytes, double rate) {
@@ -106,6 +118,7 @@ CauseInput inputs_of(const Signals& g, const FlowEstimate& flow) {
     in.throttled_share =
         *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
   }
+  in.ancestor_throttled_share = g.ancestor_throttled_ratio;
   in.wait_share = g.cpu_pressure_ratio;
   if (!in.wait_share && g.run_queue_wait_per_second)
     in.wait_share = std::min(1.0, *g.run_queue_wait_per_second);
@@ -149,6 +162,7 @@ Cause classify(const CauseInput& in, Cause held) {
   if (is.memory()) return Cause::stalled_on_memory;
   if (is.kernel_reclaims()) return Cause::reclaiming;
   if (is.quota()) return Cause::starved_by_quota;
+  if (is.ancestor()) return Cause::starved_by_ancestor;
   if (is.node()) return Cause::starved_by_node;
   if (is.collects()) return Cause::reclaiming;
   if (is.downstream()) return Cause::downstream_bound;
@@ -179,6 +193,13 @@ void observe_cause(MonotonicTime now, const Signals* signals, const FlowEstimate
   s.candidate_seconds = verdict == s.candidate ? s.candidate_seconds + signals->interval_seconds : 0;
   s.candidate = verdict;
   if (s.candidate_seconds >= kLastSeconds) tell(verdict);
+}
+
+void pause_cause(MonotonicTime now, CauseState& s) {
+  const MonotonicTime since = s.now.cause == Cause::frozen ? s.now.since : now;
+  s = {};
+  s.now.cause = Cause::frozen;
+  s.now.since = since;
 }
 
 bool memory_is_the_cure(const Diagnosis& d) {

@@ -24,6 +24,9 @@ struct CauseState {
 // Once for each full tick; `signals` null or without an interval: nothing was seen this time.
 void observe_cause(MonotonicTime now, const Signals* signals, const FlowEstimate& flow, CauseState& state);
 
+// Nothing in it runs. When it runs again, the means begin anew.
+void pause_cause(MonotonicTime now, CauseState& state);
+
 // CPU would not cure it, memory would: the kernel itself says that the time goes into stalls or reclaim. A
 // suspected garbage collection does not count: it may yet be work that became heavier.
 bool memory_is_the_cure(const Diagnosis& diagnosis);

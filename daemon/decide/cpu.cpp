@@ -146,15 +146,19 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
 }
 
+// At which it keeps up, and drains what waits.
+double pace_of(const CpuInput& in, const CpuState& s, double arrival) {
+  return s.backlog_known ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
+                         : arrival * (1 + s.margin);
+}
+
 // By what is there now, whatever a forecast says.
 Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   const bool unlimited = std::isinf(in.quota_cores);
   const double quota = unlimited ? in.max_cores : in.quota_cores;
   const double arrival = mean_arrival(s);
   const double need = earliest_deadline_need(in, s);
-  const double pace = s.backlog_known
-                          ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
-                          : arrival * (1 + s.margin);
+  const double pace = pace_of(in, s, arrival);
   const double usable = usable_cores(in, s);
   const double fit = std::clamp(std::max(pace, s.backlog_known ? need : 0), kFloorCores, usable);
   // More would be of no use, whatever waits; a limit that binds says that there are more threads.
@@ -211,6 +215,24 @@ Intent with_forecast(const CpuInput& in, const CpuState& s, Intent intent) {
 
 }  // namespace
 
+double needed_cores(const CpuInput& in, const CpuState& s) {
+  const double due = s.backlog_known ? earliest_deadline_need(in, s) : 0;
+  const double present = std::min(std::max(pace_of(in, s, mean_arrival(s)), due), usable_cores(in, s));
+  return std::max(present, std::min(in.forecast_floor_cores, in.max_cores));
+}
+
+void skip_pause(Nsec length, CpuState& s) {
+  for (auto& each : s.arrivals) each.at += length;
+  for (auto& each : s.waiting) each.arrived += length;
+  for (auto* at : {&s.binding_since, &s.bound_since}) {
+    if (*at) **at += length;
+  }
+  for (auto* at : {&s.observed_since, &s.raised_at, &s.rests_lie_until, &s.busy_since, &s.unread_at,
+                   &s.fetches_until, &s.backlog_at, &s.cut_at}) {
+    if (*at != MonotonicTime{}) *at += length;
+  }
+}
+
 Intent decide_cpu(const CpuInput& in, const CpuState& s) {
   return with_forecast(in, s, decide_by_present(in, s));
 }
@@ -218,7 +240,9 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& s) {
   s.unused_core_seconds = s.spared_core_seconds = 0;
   if (new_cores < old_cores) {
-    if (!std::isinf(old_cores)) s.before_cut_cores = old_cores;
+    // What bounds, capacity or a pin took was nobody's error, and is not undone.
+    const bool chosen = rule == Rule::cpu_surplus || rule == Rule::cpu_idle;
+    s.before_cut_cores = chosen ? std::optional(old_cores) : std::nullopt;
     s.cut_at = in.now;
     return;
   }

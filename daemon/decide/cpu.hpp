@@ -119,6 +119,10 @@ struct CpuInput {
 
 // Updates what is known; call once for every tick, then decide.
 void observe_cpu(const CpuInput& in, CpuState& state);
+// What the task can do with now, whatever its quota: below it, a neighbour's want is no reason to cut it.
+double needed_cores(const CpuInput& in, const CpuState& state);
+// The task was paused for so long: what was known is as old now as it was before.
+void skip_pause(Nsec length, CpuState& state);
 // The quota wanted, or rule none. Does not change state.
 Intent decide_cpu(const CpuInput& in, const CpuState& state);
 // For how long a record may have waited because of the limit: the age of the oldest work that is known to

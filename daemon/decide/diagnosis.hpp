@@ -11,8 +11,10 @@ namespace sluice {
 enum class Cause : std::uint8_t {
   unknown,            // the signals that would tell are missing, or none of the below fits
   idle,               // nothing to do
+  frozen,             // paused by cgroup.freeze: neither idle nor in want
   input_bound,        // keeps up: what comes in is worked on at once
   starved_by_quota,   // its own cpu.max stops it
+  starved_by_ancestor,  // the cpu.max of a cgroup above it stops it
   starved_by_node,    // runnable and not running, without being throttled: the node is busy
   stalled_on_memory,  // tasks stand still in reclaim, refault or above memory.high
   reclaiming,         // CPU burnt on reclaim or garbage collection, not on the stream
@@ -29,8 +31,12 @@ constexpr std::string_view to_string(Cause cause) {
       return "idle";
     case Cause::input_bound:
       return "input-bound";
+    case Cause::frozen:
+      return "frozen";
     case Cause::starved_by_quota:
       return "starved-by-quota";
+    case Cause::starved_by_ancestor:
+      return "starved-by-ancestor";
     case Cause::starved_by_node:
       return "starved-by-node";
     case Cause::stalled_on_memory:
@@ -52,6 +58,7 @@ struct CauseInput {
   std::optional<double> usage_cores;
   std::optional<double> system_share;     // of its usage, spent in the kernel
   std::optional<double> throttled_share;  // stopped by its quota: wall time, or periods where only files tell
+  std::optional<double> ancestor_throttled_share;  // of the periods of the smallest cpu.max above it
   std::optional<double> wait_share;       // some task runnable and not running, for whatever reason
   std::optional<double> memory_stall_share;  // some task standing still for memory
   std::optional<double> io_stall_share;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -206,6 +207,13 @@ void forget_old(const MemoryInput& in, MemoryState& s) {
   }
 }
 
+void forget_probe(const MemoryInput& in, MemoryState& s) {
+  s.probed_at = in.now;
+  s.probe_took_bytes = s.probe_unsure_bytes = 0;
+  s.probe_explored = s.probe_failed = false;
+  s.probe_refaults = s.probe_some_seconds = 0;
+}
+
 // The last probe is judged, and the next one begins.
 void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
   const double elapsed = std::min(in_seconds(in.now - s.probed_at), kSlowSeconds);
@@ -217,10 +225,7 @@ void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
     if (!dear && s.probe_explored) s.step = std::min(kStepMax, s.step * growth);
     if (s.step >= kStepMax) s.futile_count = 0;  // a run of clean probes: the past is past
   }
-  s.probed_at = in.now;
-  s.probe_took_bytes = s.probe_unsure_bytes = 0;
-  s.probe_explored = s.probe_failed = false;
-  s.probe_refaults = s.probe_some_seconds = 0;
+  forget_probe(in, s);
   if (!in.sample || !in.sample->memory_current || !in.sample->memory_stat) return;
   const double current = static_cast<double>(*in.sample->memory_current);
   const double reclaimable = reclaimable_bytes(*in.sample);
@@ -350,6 +355,13 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   }
 }
 
+void skip_pause(Nsec length, MemoryState& s) {
+  for (auto& each : s.recent) each.at += length;
+  for (auto* at : {&s.observed_since, &s.probed_at, &s.hold_until, &s.explore_at}) {
+    if (*at != MonotonicTime{}) *at += length;
+  }
+}
+
 Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
   if (!in.sample || !in.sample->memory_current) return {};
   const double current = static_cast<double>(*in.sample->memory_current);
@@ -362,15 +374,16 @@ Intent decide_memory(const MemoryInput& in, const MemoryState& s) {
 
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& s) {
   if (new_bytes < old_bytes) {
-    note_probe(in, new_bytes, s);
-    return;
+    s.cut_by_others = rule != Rule::memory_probe;
+    return s.cut_by_others ? forget_probe(in, s) : note_probe(in, new_bytes, s);
   }
   if (rule == Rule::memory_growth) return;  // no mistake to learn from
-  s.step = std::max(kStepMin, s.step / 2);
+  const bool mistake = !std::exchange(s.cut_by_others, false);
+  if (mistake) s.step = std::max(kStepMin, s.step / 2);
   double hold = kHoldIntervals * in.interval_seconds;
   if (rule == Rule::memory_futile) {
     hold = std::min(kFutileHoldMaxSeconds, kFutileHoldSeconds * std::exp2(s.futile_count));
-    ++s.futile_count;
+    if (mistake) ++s.futile_count;
     s.write_blocked = false;
   } else if (new_bytes < old_bytes * kGrazeFactor) {
     hold = kGrazeHoldIntervals * in.interval_seconds;

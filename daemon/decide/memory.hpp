@@ -47,6 +47,7 @@ struct MemoryState {
   double probe_refaults = 0, probe_some_seconds = 0;  // since
   bool probe_explored = false;                        // it went below `keep_bytes`
   bool probe_failed = false;
+  bool cut_by_others = false;  // the last cut was not a probe: bounds, capacity or a pin took it
   MonotonicTime explore_at{};  // not below `keep_bytes` before
 };
 
@@ -65,6 +66,8 @@ struct MemoryInput {
 };
 
 void observe_memory(const MemoryInput& in, MemoryState& state);
+// The task was paused for so long: what was known is as old now as it was before.
+void skip_pause(Nsec length, MemoryState& state);
 Intent decide_memory(const MemoryInput& in, const MemoryState& state);
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& state);
 

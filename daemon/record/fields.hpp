@@ -66,13 +66,19 @@ void fields(auto& archive, Is<SocketFlow> auto& v) {
 
 // ---- a tick's input -------------------------------------------------------------------------------------
 
+void fields(auto& archive, Is<AncestorCpu> auto& v) {
+  auto& [max_cores, path, periods, throttled_periods] = v;
+  archive(max_cores, path, periods, throttled_periods);
+}
 void fields(auto& archive, Is<Sample> auto& v) {
   auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-         memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent] = v;
+         memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
+         ancestor_cpu, ancestor_memory, frozen, unreadable] = v;
   archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
           memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent);
+          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
+          ancestor_cpu, ancestor_memory, frozen, unreadable);
 }
 void fields(auto& archive, Is<TaskFacts> auto& v) {
   auto& [id, name, cgroup, config_index] = v;

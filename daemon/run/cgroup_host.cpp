@@ -13,6 +13,7 @@ namespace sluice {
 namespace {
 
 constexpr auto kSwapInterval = std::chrono::seconds(1);
+constexpr auto kFrozenInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kLookAgainAfter = 16;  // samples, at a file that was not there
 
 }  // namespace
@@ -30,7 +31,10 @@ cgroups::Result<void> CgroupHost::open(CgroupId id, const std::string& path) {
   auto opened = cgroups::Cgroup::open(root_, path);
   if (!opened) return tl::unexpected(opened.error());
   if ((*opened)->id() != id) return tl::unexpected(cgroups::Error{ENOENT, path, "find the same cgroup at"});
-  opened_[id] = {std::move(*opened)};
+  Opened one;
+  one.cgroup = std::move(*opened);
+  one.ancestors = ancestors_.of(path);
+  opened_[id] = std::move(one);
   return {};
 }
 
@@ -64,7 +68,28 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     }
   }
   add_counters(ids, out);
+  for (auto& one : out) {
+    if (!one) continue;
+    auto& opened = opened_.at(one->id);
+    sample::Ancestors::apply(opened.ancestors, root_, one->read_at, *one);
+    look_for_frost(opened, *one);
+  }
   return out;
+}
+
+// A frozen task uses no CPU, so only one that used none is asked: at once, and then once a second. One that
+// runs again is no longer frozen.
+void CgroupHost::look_for_frost(Opened& opened, Sample& sample) {
+  const auto used = sample.cpu ? std::optional(sample.cpu->usage) : std::nullopt;
+  if (!used || opened.used != used) {
+    opened.frozen_at = {};
+    opened.frozen = false;
+  } else if (opened.frozen_at == MonotonicTime{} || sample.read_at >= opened.frozen_at + kFrozenInterval) {
+    opened.frozen_at = sample.read_at;
+    opened.frozen = opened.cgroup->read_frozen().value_or(false);
+  }
+  opened.used = used;
+  sample.frozen = opened.frozen;
 }
 
 // One walk of the kernel's iterator for all of them.

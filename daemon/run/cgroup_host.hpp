@@ -12,6 +12,7 @@
 #include "cgroups/root.hpp"
 #include "daemon/actuate/actuator.hpp"
 #include "daemon/run/host.hpp"
+#include "daemon/sample/ancestors.hpp"
 
 namespace sluice {
 
@@ -47,16 +48,22 @@ class CgroupHost final : public Host {
  private:
   struct Opened {
     cgroups::CgroupRef cgroup;
+    sample::Ancestors::Chain ancestors;
     bool cpu_absent = false, memory_absent = false;  // when last looked at
+    std::optional<Usec> used;                        // by the last sample
+    MonotonicTime frozen_at{};                       // when it was last asked whether it is frozen
+    bool frozen = false;                             // and what it said
   };
   bool sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   void add_counters(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   std::optional<Bytes> host_swap();
+  static void look_for_frost(Opened& opened, Sample& sample);
 
   cgroups::Root root_;
   Options options_;
   actuate::Actuator actuator_;
   std::map<CgroupId, Opened> opened_;
+  sample::Ancestors ancestors_;
   std::vector<Receipt> refused_;  // orders for what is not open
   std::optional<Bytes> swap_free_;
   MonotonicTime swap_at_{};

@@ -84,9 +84,10 @@ Registry::Changes Registry::rescan(Host& host, const config::Config& config, con
   std::set<CgroupId> seen;
   if (walked) {
     for (const auto& p : walked->problems) report("Not everything was walked: " + describe(p));
-    for (const auto& found : walked->cgroups) {
-      seen.insert(found.id);
-      see(host, found, config);
+    const auto rules = rules_of(walked->cgroups, config);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      seen.insert(walked->cgroups[i].id);
+      see(host, walked->cgroups[i], rules[i]);
     }
     drop_gone(host, seen);
   } else {
@@ -97,9 +98,38 @@ Registry::Changes Registry::rescan(Host& host, const config::Config& config, con
   return {std::exchange(set_changed_, false), std::exchange(new_problems_, {})};
 }
 
-void Registry::see(Host& host, const cgroups::Found& found, const config::Config& config) {
+// Which rule governs each. What a cgroup uses is used by all those above it too: were both governed, it would
+// count twice. So the inner one is governed, and the outer one is refused.
+std::vector<std::optional<std::size_t>> Registry::rules_of(const std::vector<cgroups::Found>& cgroups,
+                                                           const config::Config& config) {
+  std::vector<std::optional<std::size_t>> rules(cgroups.size());
+  std::map<std::string_view, std::size_t> matched;
+  for (std::size_t i = 0; i < cgroups.size(); ++i) {
+    const auto known = tasks_.find(cgroups[i].id);
+    rules[i] = known == tasks_.end() ? first_match(config, cgroups[i].path) : known->second.config_index;
+    if (rules[i]) matched.emplace(cgroups[i].path, i);
+  }
+  for (const auto& [id, facts] : tasks_) {  // and those that cannot be seen this time
+    if (facts.config_index) matched.emplace(facts.cgroup, cgroups.size());
+  }
+  std::vector<std::size_t> outer;
+  for (const auto& [path, i] : matched) {
+    for (auto end = path.rfind('/'); end != 0 && end != path.npos; end = path.rfind('/', end - 1)) {
+      const auto above = matched.find(path.substr(0, end));
+      if (above != matched.end() && above->second < cgroups.size()) outer.push_back(above->second);
+    }
+  }
+  for (const auto i : outer) {
+    if (!std::exchange(rules[i], std::nullopt)) continue;
+    report(cgroups::escape(cgroups[i].path) +
+           " matches a rule and is not governed: cgroups inside it match too, and are. What they use would "
+           "count twice. Match only the one or the others");
+  }
+  return rules;
+}
+
+void Registry::see(Host& host, const cgroups::Found& found, std::optional<std::size_t> rule) {
   auto known = tasks_.find(found.id);
-  const auto rule = known == tasks_.end() ? first_match(config, found.path) : known->second.config_index;
   if (known == tasks_.end() && !rule) return;
   const bool opened = known != tasks_.end() && naming_[found.id].opened;
   if (!opened) {

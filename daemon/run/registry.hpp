@@ -42,7 +42,9 @@ class Registry {
     std::string base;  // what it would be called alone
     bool opened = false;
   };
-  void see(Host& host, const cgroups::Found& found, const config::Config& config);
+  std::vector<std::optional<std::size_t>> rules_of(const std::vector<cgroups::Found>& cgroups,
+                                                   const config::Config& config);
+  void see(Host& host, const cgroups::Found& found, std::optional<std::size_t> rule);
   void drop_gone(Host& host, const std::set<CgroupId>& seen);
   void name_tasks(const config::Config& config, const NameOwners& owners);
   void report(std::string sentence);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "daemon/sample/read_knob.hpp"
+#include "daemon/sample/read_stat.hpp"
 
 namespace sluice::sample {
 namespace {
@@ -17,11 +17,6 @@ MemoryLimit limit(std::uint64_t bytes) {
 
 PressureTotals pressure(const sluice_pressure& p) {
   return {usec(p.some_ns), usec(p.full_ns)};
-}
-
-template <class T>
-void take(std::optional<T>& field, const cgroups::Result<T>& read) {
-  if (read) field = *read;
 }
 
 }  // namespace
@@ -73,9 +68,11 @@ Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
                 std::optional<Bytes> host_swap_free, KnownAbsent known) {
   Sample s = from_record(record);
   if (!s.cpu) {
-    if (const auto stat = cgroup.read_cpu_stat()) s.cpu = stat->usage;
+    const auto usage = cgroup.read_cpu_stat().map([](const cgroups::CpuStat& stat) { return stat.usage; });
+    take(usage, StatFile::cpu_stat, s.cpu, s);
   }
-  if (!s.memory_stat && s.memory_current) take(s.memory_stat, cgroup.read_memory_stat());
+  if (!s.memory_stat && s.memory_current)
+    take(cgroup.read_memory_stat(), StatFile::memory_stat, s.memory_stat, s);
   // The programs skip a controller that is off. Where they cannot read one at all, its file is there.
   s.cpu_max_absent = !s.cpu_max && known.cpu_max;
   if (!s.cpu_max_absent && (!s.cpu_max || !s.cpu_max->burst))
@@ -83,9 +80,10 @@ Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
   s.memory_high_absent = !s.memory_high && known.memory_high;
   if (!s.memory_high_absent && !s.memory_high)
     read_knob(cgroup.read_memory_high(), s.memory_high, s.memory_high_absent);
-  if (!s.cpu_pressure) take(s.cpu_pressure, cgroup.read_cpu_pressure());
-  if (!s.memory_pressure) take(s.memory_pressure, cgroup.read_memory_pressure());
-  if (!s.io_pressure) take(s.io_pressure, cgroup.read_io_pressure());
+  if (!s.cpu_pressure) take(cgroup.read_cpu_pressure(), StatFile::cpu_pressure, s.cpu_pressure, s);
+  if (!s.memory_pressure)
+    take(cgroup.read_memory_pressure(), StatFile::memory_pressure, s.memory_pressure, s);
+  if (!s.io_pressure) take(cgroup.read_io_pressure(), StatFile::io_pressure, s.io_pressure, s);
   if (host_swap_free && (record.valid & SLUICE_HAS_SWAP) != 0) {
     const Bytes room = record.swap_max_bytes > record.swap_current_bytes
                            ? record.swap_max_bytes - record.swap_current_bytes

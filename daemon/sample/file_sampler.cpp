@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "daemon/sample/read_knob.hpp"
+#include "daemon/sample/read_stat.hpp"
 
 namespace sluice::sample {
 namespace {
 
-template <class T>
-std::optional<T> value_of(cgroups::Result<T> result) {
-  return result ? std::optional<T>(std::move(*result)) : std::nullopt;
-}
-
-// What the cgroup may still swap out. Its own limit and the host; an ancestor's limit is not looked at.
+// What the cgroup may still swap out, by its own limit and the host's. An ancestor's comes later:
+// ancestors.hpp.
 std::optional<Bytes> swap_free(const cgroups::Cgroup& cgroup, std::optional<Bytes> host_free) {
   const auto limit = cgroup.read_swap_max();
   if (!limit) {
@@ -46,17 +42,19 @@ cgroups::Result<Sample> sample_files(const cgroups::Cgroup& cgroup, MonotonicTim
   if (cpu) {
     sample.cpu = cpu->usage;
     sample.bandwidth = cpu->bandwidth;
+  } else {
+    sample.unreadable |= bit(StatFile::cpu_stat);
   }
-  sample.cpu_pressure = value_of(cgroup.read_cpu_pressure());
-  sample.memory_pressure = value_of(cgroup.read_memory_pressure());
-  sample.io_pressure = value_of(cgroup.read_io_pressure());
-  sample.memory_current = value_of(cgroup.read_memory_current());
-  sample.memory_stat = value_of(cgroup.read_memory_stat());
-  sample.memory_events = value_of(cgroup.read_memory_events());
+  take(cgroup.read_cpu_pressure(), StatFile::cpu_pressure, sample.cpu_pressure, sample);
+  take(cgroup.read_memory_pressure(), StatFile::memory_pressure, sample.memory_pressure, sample);
+  take(cgroup.read_io_pressure(), StatFile::io_pressure, sample.io_pressure, sample);
+  take(cgroup.read_memory_current(), StatFile::memory_current, sample.memory_current, sample);
+  take(cgroup.read_memory_stat(), StatFile::memory_stat, sample.memory_stat, sample);
+  take(cgroup.read_memory_events(), StatFile::memory_events, sample.memory_events, sample);
   if (sample.memory_current) sample.swap_free = swap_free(cgroup, host_swap_free);
   read_knob(cgroup.read_cpu_max(), sample.cpu_max, sample.cpu_max_absent);
   read_knob(cgroup.read_memory_high(), sample.memory_high, sample.memory_high_absent);
-  sample.memory_max = value_of(cgroup.read_memory_max());
+  if (const auto max = cgroup.read_memory_max()) sample.memory_max = *max;
   return sample;
 }
 

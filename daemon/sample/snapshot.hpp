@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cgroups/types.hpp"
@@ -10,6 +11,30 @@
 namespace sluice {
 
 enum class SampleSource : std::uint8_t { files, bpf };
+
+// The files whose numbers are facts of a sample; a knob's are not among them.
+enum class StatFile : std::uint8_t {
+  cpu_stat,
+  cpu_pressure,
+  memory_current,
+  memory_events,
+  memory_pressure,
+  memory_stat,
+  memory_swap,
+  io_pressure,
+};
+inline constexpr std::uint32_t bit(StatFile file) {
+  return 1U << static_cast<unsigned>(file);
+}
+
+// The smallest cpu.max above a task: whatever its own quota, it gets no more, and shares that with its siblings.
+struct AncestorCpu {
+  double max_cores = 0;
+  std::string path;  // below the cgroup root, raw bytes
+  // Between its last two readings, about a second apart.
+  std::uint64_t periods = 0, throttled_periods = 0;
+  bool operator==(const AncestorCpu&) const = default;
+};
 
 struct Sample {
   CgroupId id;
@@ -23,7 +48,7 @@ struct Sample {
   std::optional<Bytes> memory_current;
   std::optional<MemoryStat> memory_stat;
   std::optional<MemoryEvents> memory_events;
-  std::optional<Bytes> swap_free;  // 0: the cgroup cannot swap
+  std::optional<Bytes> swap_free;  // ancestors' limits included; 0: the cgroup cannot swap
   std::optional<PressureTotals> io_pressure;
 
   // From the kernel programs only.
@@ -40,6 +65,14 @@ struct Sample {
   std::optional<MemoryLimit> memory_max;
   // The file is not there: its controller is off. Without this, and without a value: it could not be read.
   bool cpu_max_absent = false, memory_high_absent = false;
+
+  // What ancestors allow. None: they set no limit, or it is not known.
+  std::optional<AncestorCpu> ancestor_cpu;
+  std::optional<Bytes> ancestor_memory;  // the smallest memory.high or memory.max
+
+  bool frozen = false;  // by cgroup.freeze, its own or an ancestor's: nothing in it runs
+
+  std::uint32_t unreadable = 0;  // bits of StatFile: there, and refused to be read or was not understood
 };
 
 // The kernel stopped a cgroup on one CPU because its quota was spent. From BPF (fexit throttle_cfs_rq).

@@ -30,6 +30,8 @@ struct Signals {
   std::optional<std::uint64_t> oom_kills;                // memory.events:oom_kill in the interval
   std::optional<double> io_pressure_ratio;               // PSI some
 
+  std::optional<double> ancestor_throttled_ratio;  // of the periods of the smallest cpu.max above it
+
   // From the kernel programs.
   std::optional<double> throttled_wall_ratio;         // share of the interval with a run queue stopped
   std::optional<double> stopped_tasks_per_throttle;   // severity: runnable tasks that an onset stopped, mean

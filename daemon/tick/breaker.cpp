@@ -4,7 +4,7 @@
 //   harm                 governing makes the task worse; a minute without harm closes it
 //
 // Harm is what only our own limit can do to it: the knob holds less than the baseline and less than its
-// bound, nobody pinned it, and the node was not short, and with that
+// bound, nobody pinned it, neither bounds nor the node's capacity took it, and with that
 //   late       it was throttled, and its work has waited for the limit for longer than max_delay
 //   stalled    it stood still for memory 5 % of the time, within a tenth of its memory.high
 // Time without harm pays for time with it. The breaker opens when ten seconds are owed, and five when three
@@ -46,10 +46,16 @@ void close(Tick& t, TaskState& task) {
   t.notice(Notice::Kind::breaker_closed, task);
 }
 
+// By bounds, capacity or an administrator, and not by our choice.
+bool imposed(const Reason& r) {
+  return r.clamped_capacity || r.clamped_max || r.rule == Rule::capacity || r.rule == Rule::bound ||
+         r.rule == Rule::schedule || r.rule == Rule::pinned;
+}
+
 // The knob holds less than the task would have without us, and less than its owner allows.
 bool squeezed(const KnobState& knob, double bound) {
   const auto& limit = knob.limit;
-  if (!limit.present() || !limit.touched() || !limit.baseline()) return false;
+  if (!limit.present() || !limit.touched() || !limit.baseline() || imposed(limit.reason())) return false;
   const double holds = number_of(limit.value());
   return holds < kBelow * number_of(*limit.baseline()) && holds < kBelow * bound;
 }
@@ -99,7 +105,9 @@ void try_again(Tick& t, TaskState& task) {
 }
 
 void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
-  if (rule == Rule::cpu_undo || rule == Rule::memory_refault || rule == Rule::memory_futile)
+  const bool memory = rule == Rule::memory_refault || rule == Rule::memory_futile;
+  // What others took was no cut of ours.
+  if (rule == Rule::cpu_undo || (memory && !task.memory_control.cut_by_others))
     task.harm.undos.push_back(now);
 }
 

@@ -20,6 +20,7 @@ void fill_signals(const TaskState& task, TaskReport& r) {
   r.signals = task.signals;
   r.flow = task.flow;
   r.diagnosis = task.cause.now;
+  if (task.sample) r.ancestor_cpu = task.sample->ancestor_cpu;
   r.cpu_usage_cores = task.signals.usage_cores;
   if (task.signals.usage_cores) {
     r.cpu_demand_cores = *task.signals.usage_cores + task.signals.throttled_cores.value_or(0);
@@ -161,8 +162,8 @@ void fill_report(Tick& t) {
     r.holds.push_back(
         {name, hold.pin.has_value(), hold.suspension.has_value(), uid, hold.pin ? hold.pin->owner : ""});
   }
-  r.node.cpu_capacity_cores = t.input.node.cpu_capacity_cores;
-  r.node.memory_capacity = t.input.node.memory_capacity;
+  r.node.cpu_capacity_cores = t.node.cpu_capacity_cores;
+  r.node.memory_capacity = t.node.memory_capacity;
   r.node.ticks = t.state.ticks;
   r.node.writes_total = t.state.writes_total;
   r.node.events_total = t.state.events_total;

@@ -28,6 +28,22 @@ void observe_limits(Tick& t, TaskState& task) {
   }
 }
 
+// A frozen task is not idle: it uses nothing, and nothing is learned of that.
+void pause(TaskState& task, const Sample& now) {
+  if (!task.sample || !task.sample->frozen) task.frozen_at = now.read_at;
+  task.signals = {};
+  task.use = {.at = now.read_at};
+  pause_cause(now.read_at, task.cause);
+}
+
+void resume(TaskState& task, const Sample& now) {
+  const Nsec length = now.read_at - task.frozen_at;
+  skip_pause(length, task.cpu_control);
+  skip_pause(length, task.memory_control);
+  task.use = {};  // no evidence yet
+  task.cause = {};
+}
+
 bool nothing_of_ours(const TaskState& task) {
   const auto idle = [](const ManagedLimit& limit) { return !limit.touched() && !limit.in_flight(); };
   return idle(task.cpu.limit) && idle(task.memory.limit);
@@ -132,15 +148,42 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
     observe_cause(t.input.now, nullptr, task.flow, task.cause);
     return;
   }
-  if (task.sample) {
-    task.signals = derive_signals(*task.sample, *seen.sample);
+  Sample now = *seen.sample;
+  const auto unknown = drop_implausible(task.sample ? &*task.sample : nullptr, t.node, now);
+  for (const auto& each : task.unknowns.add(unknown, t.input.now)) {
+    Notice& n = t.notice(Notice::Kind::reading_unknown, task);
+    n.file = file_name(each.file);
+    n.fault = each.fault;
+  }
+  const bool was_frozen = task.sample && task.sample->frozen;
+  if (now.frozen) {
+    pause(task, now);
+  } else if (was_frozen) {
+    resume(task, now);
+  } else if (task.sample) {
+    task.signals = derive_signals(*task.sample, now);
     task.fresh = task.signals.interval_seconds > 0;
+    observe_use(task.signals, now.read_at, task.use);
     observe_flow(task.signals, task.flow_model);
     task.flow = estimate_flow(task.signals, task.flow_model);
     observe_cause(t.input.now, &task.signals, task.flow, task.cause);
   }
-  task.sample = seen.sample;
+  task.sample = std::move(now);
   observe_limits(t, task);
+}
+
+// A node that cannot be is the last one that could; before there was any, one that limits nobody.
+void take_node(Tick& t) {
+  static constexpr NodeFacts kNoLimit{65536, Bytes{1} << 56};
+  const bool known = plausible(t.input.node);
+  if (known) t.state.node = t.input.node;
+  t.node = t.state.node.value_or(kNoLimit);
+  if (!std::exchange(t.state.node_unknown, !known) && !known) {
+    Notice& n = t.report.notices.emplace_back();
+    n.kind = Notice::Kind::reading_unknown;
+    n.file = "the node's size";
+    n.fault = "no machine has that many CPUs or that much memory";
+  }
 }
 
 bool governable(const Tick& t, const TaskState& task) {

@@ -19,6 +19,7 @@ struct Tick {
   const Input& input;
   const config::Config& config;
   State state;
+  NodeFacts node{};  // the input's, or the last that can be
   Plan plan{};
   Report report{};
   config::Mode mode = config::Mode::enforce;
@@ -32,7 +33,7 @@ struct Tick {
   const config::TaskPolicy& policy_of(const TaskState& task) const {
     return rule_of(task.facts, config).policy;
   }
-  PlanContext context() const { return {&state, &config, input.node, input.now}; }
+  PlanContext context() const { return {&state, &config, node, input.now}; }
   Notice& notice(Notice::Kind kind, const TaskState& task) {
     report.notices.push_back({});
     Notice& n = report.notices.back();
@@ -49,6 +50,7 @@ void settle_tasks(Tick& t);
 void list_tasks(Tick& t);
 void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
+void take_node(Tick& t);
 void apply_receipts(Tick& t);
 // What a transition of a limit means for its task: whom it yields to, what is written again, what is
 // reported.

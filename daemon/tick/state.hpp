@@ -8,12 +8,14 @@
 #include "config/config.hpp"
 #include "daemon/arbitrate/plan.hpp"
 #include "daemon/arbitrate/rate_policy.hpp"
+#include "daemon/arbitrate/recent_use.hpp"
 #include "daemon/decide/cause.hpp"
 #include "daemon/decide/cpu.hpp"
 #include "daemon/decide/forecast.hpp"
 #include "daemon/decide/memory.hpp"
 #include "daemon/decide/ring.hpp"
 #include "daemon/limits/managed_limit.hpp"
+#include "daemon/signal/plausible.hpp"
 #include "daemon/signal/signal.hpp"
 #include "daemon/values/holds.hpp"
 #include "daemon/values/report.hpp"
@@ -46,6 +48,7 @@ struct KnobState {
   bool not_tried = false;             // the last order went nowhere, and that was reported
   Ring<MonotonicTime> writes;         // of the last minute: the budget
   RateHistory rates;                  // empty without rate policies
+  std::optional<MonotonicTime> outside_since;  // above its maximum, and seen to be
 };
 
 // Whether governing makes a task worse: see breaker.cpp.
@@ -74,6 +77,10 @@ struct TaskState {
   std::optional<Sample> sample;  // the last good one
   Signals signals;               // of the last full tick
   bool fresh = false;            // signals belong to this tick
+  MonotonicTime frozen_at{};     // while the last sample is of a frozen task: since when
+  RecentUse use;
+  Unknowns unknowns;  // what of the samples was not believed
+  double cpu_need_cores = 0;  // by its controller, when it was last asked
   FlowModel flow_model;
   FlowEstimate flow;
   CauseState cause;
@@ -108,6 +115,8 @@ struct State {
   Bytes missing_bytes = 0;
   bool minima_exceed = false;
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
+  std::optional<NodeFacts> node;  // the last that can be
+  bool node_unknown = false;      // what is there now cannot be, and that was reported
 };
 
 }  // namespace sluice

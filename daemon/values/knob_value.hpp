@@ -23,9 +23,19 @@ inline double number_of(const KnobValue& v) {
                                            : bytes_of(std::get<MemoryLimit>(v));
 }
 
-// The period stays the task's own: it may have been chosen with care.
-inline CpuMax cpu_max_of(double cores, Usec period) {
-  if (std::isinf(cores)) return {std::nullopt, period};
+// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be written with it:
+// then the shortest multiple that can hold it, up to 100 ms.
+inline Usec period_for(double cores, Usec own) {
+  constexpr Usec kLongest{100'000};
+  const double whole = static_cast<double>(kCpuQuotaMin.count()) / std::max(cores, 1e-9);
+  const double times = std::ceil(whole / static_cast<double>(own.count()) - 1e-9);
+  if (times <= 1) return own;
+  const double most = std::max(1.0, std::floor(static_cast<double>(kLongest / own)));
+  return own * static_cast<std::int64_t>(std::min(times, most));
+}
+inline CpuMax cpu_max_of(double cores, Usec own_period) {
+  if (std::isinf(cores)) return {std::nullopt, own_period};
+  const Usec period = period_for(cores, own_period);
   const auto quota =
       Usec{static_cast<std::int64_t>(std::llround(cores * static_cast<double>(period.count())))};
   return {std::max(quota, kCpuQuotaMin), period};

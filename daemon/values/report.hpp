@@ -78,6 +78,7 @@ struct TaskReport {
   std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
 
   Diagnosis diagnosis;  // what holds it up now
+  std::optional<AncestorCpu> ancestor_cpu;  // the smallest cpu.max above it
 
   // Signals of the last full tick; absent = not known.
   Signals signals;
@@ -142,6 +143,7 @@ struct Notice {
     unsaturated,
     mode_changed,
     minima_exceed_capacity,
+    reading_unknown,
     plan_violation,
   };
   Kind kind = Kind::task_added;
@@ -153,6 +155,8 @@ struct Notice {
   std::optional<Writer> writer;              // of both, where kernel programs know it
   BreakerTrip trip = BreakerTrip::none;      // breaker_opened
   std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
+  std::string_view file;       // reading_unknown: which
+  std::string_view fault;      // and what is wrong with it
   double missing_cores = 0;    // saturated
   Bytes missing_bytes = 0;
 };

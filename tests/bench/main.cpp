@@ -222,7 +222,10 @@ class Judge {
       options.seed = seed;
       return run_nodes(
           loads_,
-          {{.tasks = 8, .cores = 8, .seconds = seconds}, {.tasks = 64, .cores = 16, .seconds = seconds / 2}},
+          {{.tasks = 8, .cores = 8, .seconds = seconds},
+           {.tasks = 8, .cores = 8, .seconds = seconds, .classes = true},
+           {.tasks = 64, .cores = 16, .seconds = seconds / 2},
+           {.tasks = 64, .cores = 16, .seconds = seconds / 2, .classes = true}},
           options);
     });
     print_nodes(stdout, rows, options);

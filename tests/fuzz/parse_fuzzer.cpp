@@ -41,6 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_knob(sluice::Knob::memory_high, text);
   refused(cgroups::parse_bytes(text));
   refused(cgroups::parse_controllers(text));
+  refused(cgroups::parse_frozen(text));
   refused(cgroups::parse_memory_stat(text));
   refused(cgroups::parse_memory_events(text));
   if (const auto stat = cgroups::parse_cpu_stat(text); !refused(stat)) {

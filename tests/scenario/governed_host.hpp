@@ -127,28 +127,24 @@ class GovernedHost {
     most = std::max(most, log.size());
   }
 
+  // Once the plan is carried out, the quotas that are ours add up to no more than the node: those that another plan
+  // could move, so none whose write budget is spent, or that is given back or left alone. Such a task, and one whose
+  // limit is its own, counts by what it uses.
   void check_capacity() const {
-    double sum = 0;
-    bool governed = true;
-    for (const auto& [id, t] : state.tasks) {
-      const double cores = number_of(t.cpu.limit.value());
-      // While a cut is under way, or was refused, its room may be promised already: the plan is what is
-      // judged then, by validate_plan.
-      governed = governed && t.cpu.limit.touched() && !t.cpu.limit.in_flight() &&
-                 t.breaker.state == BreakerState::closed;
-      if (!std::isinf(cores)) sum += cores;
-    }
-    // What cannot be taken back now: minima are guaranteed, and a task whose write budget is spent stands
-    // where it is. Where these alone exceed the node they are kept all the same, and the report says
-    // saturated.
-    double held = 0;
+    double sum = 0, minima = 0;
     for (const auto& [id, t] : state.tasks) {
       const auto& cpu = rule_of(t.facts, config).policy.cpu;
-      const double holds = number_of(t.cpu.limit.value());
-      const double least = cpu.least_cores(cpu.min_cores, host.spec().cpus);
-      held += t.cpu.writes.size() >= cpu.writes_per_minute ? holds : std::min(holds, least);
+      const auto& limit = t.cpu.limit;
+      minima += cpu.least_cores(cpu.min_cores, host.spec().cpus);
+      const bool held = state.holds.node || state.holds.tasks.contains(t.facts.name);
+      if (held || t.breaker.state == BreakerState::open || now() < t.yield_until) continue;
+      if (limit.in_flight() && limit.order()->reason.rule != Rule::released) {
+        sum += number_of(limit.order()->value);
+      } else if (limit.touched() && limit.may_send() && t.cpu.writes.size() < cpu.writes_per_minute) {
+        sum += number_of(limit.value());
+      }
     }
-    if (!governed || held > host.spec().cpus) return;
+    if (minima > host.spec().cpus) return;  // they are shared: MinimaAreShared is about that
     EXPECT_LE(sum, host.spec().cpus * 1.01) << "at " << host.now().count() << " us" << [&] {
       std::string s;
       for (const auto& [id, t] : state.tasks) {

@@ -84,7 +84,9 @@ class RateWatch {
     const double to = number_of(w.value);
     if (seen.values.empty()) return;
     if (std::isinf(seen.values.rbegin()->second)) {
-      RC_ASSERT(scaling.down.select_policy != config::SelectPolicy::disabled);
+      // No policy keeps a limit away that a maximum asks for.
+      const bool asked_for = cpu ? policy.cpu.max_cores.has_value() : policy.memory.max_bytes.has_value();
+      RC_ASSERT(asked_for || scaling.down.select_policy != config::SelectPolicy::disabled);
       seen = {{}, true, {}, {}};  // the first limit
       return;
     }

@@ -78,6 +78,12 @@ struct Cgroup {
   std::array<StepPressure, 2> step_pressure;  // cpu, memory
   double step_ancestor_demand = 0;
 
+  // The last two readings of its cpu.stat by a sampler of tasks below it.
+  struct Readings {
+    double at = -1;
+    CpuBandwidth before, last;
+  } readings;
+
   std::string path() const {
     return parent == nullptr ? "/" : (parent->parent ? parent->path() : "") + "/" + name;
   }

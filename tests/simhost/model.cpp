@@ -236,6 +236,31 @@ Receipt Host::apply(const Write& write) {
   return out;
 }
 
+// As the daemon's sampler does: each at most once a second.
+void Host::sample_ancestors(const Cgroup& cgroup, Sample& out) {
+  for (Cgroup* up = cgroup.parent; up != nullptr && up->parent != nullptr; up = up->parent) {
+    auto& seen = up->readings;
+    if (seen.at < 0 || now_exact() - seen.at >= 1e6) {
+      up->bandwidth.catch_up(now_exact());
+      seen.before = seen.at < 0 ? up->bandwidth.stat() : seen.last;
+      seen.last = up->bandwidth.stat();
+      seen.at = now_exact();
+    }
+    const CpuMax limit = up->bandwidth.cpu_max();
+    const double cores =
+        limit.quota ? static_cast<double>(limit.quota->count()) / static_cast<double>(limit.period.count())
+                    : Bandwidth::kForever;
+    if (limit.quota && (!out.ancestor_cpu || cores < out.ancestor_cpu->max_cores)) {
+      out.ancestor_cpu = AncestorCpu{cores, up->path(), seen.last.nr_periods - seen.before.nr_periods,
+                                     seen.last.nr_throttled - seen.before.nr_throttled};
+    }
+    for (const auto& bytes : {up->memory_high.bytes, up->memory_max.bytes}) {
+      if (bytes) out.ancestor_memory = std::min(*bytes, out.ancestor_memory.value_or(*bytes));
+    }
+    if (up->memory_swap_max.bytes && *up->memory_swap_max.bytes == 0 && out.swap_free) out.swap_free = 0;
+  }
+}
+
 Sample Host::sample(CgroupId id) {
   Sample out;
   out.id = id;
@@ -284,6 +309,8 @@ Sample Host::sample(CgroupId id) {
     const bool may_swap = !cgroup->memory_swap_max.bytes || *cgroup->memory_swap_max.bytes > 0;
     out.swap_free = may_swap ? bytes(swap_free()) : 0;
   }
+  sample_ancestors(*cgroup, out);
+  out.frozen = cgroup->frozen_here_or_above();
   return out;
 }
 

@@ -99,6 +99,7 @@ class Host {
     std::optional<int> result;
   };
 
+  void sample_ancestors(const Cgroup& cgroup, Sample& out);
   void step(double to);
   double now_exact() const { return in_step_ ? step_now_ : now_; }
   void share_cpu(double from, double to);

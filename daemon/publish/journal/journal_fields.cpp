@@ -27,6 +27,7 @@ constexpr std::array kNoticeIds{
     NoticeId{Notice::Kind::unsaturated, "76892f6592dd4548aaa4055822c18091"},
     NoticeId{Notice::Kind::mode_changed, "addf08a9ff8c42b789adf172025bd481"},
     NoticeId{Notice::Kind::minima_exceed_capacity, "d051c40793ff462e993394304fabed9c"},
+    NoticeId{Notice::Kind::reading_unknown, "0f7d2f9a6c5b4b7b9f6f0c1b8f2a4e37"},
     NoticeId{Notice::Kind::plan_violation, "b84afe5960b941ca976a6f0da71d781e"},
 };
 

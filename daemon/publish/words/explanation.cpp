@@ -62,8 +62,12 @@ string cause_words(const Diagnosis& d) {
       return "is idle";
     case Cause::input_bound:
       return "keeps up with its input";
+    case Cause::frozen:
+      return "is frozen: its limits stay until it runs again";
     case Cause::starved_by_quota:
       return "is stopped by its quota " + share(in.throttled_share);
+    case Cause::starved_by_ancestor:
+      return "is stopped by the cpu.max of a cgroup above it " + share(in.ancestor_throttled_share);
     case Cause::starved_by_node:
       return "waits for a CPU " + share(in.wait_share) + " while its quota leaves it room: the node is busy";
     case Cause::stalled_on_memory:
@@ -114,6 +118,10 @@ string explanation(const TaskReport& t, MonotonicTime now) {
     text += fmt::format("\nIt {}", why);
     if (t.diagnosis.since != MonotonicTime{})
       text += fmt::format(", for {}", duration_words(now - t.diagnosis.since));
+    if (t.diagnosis.cause == Cause::starved_by_ancestor && t.ancestor_cpu) {
+      text += fmt::format(": {} has {} for all that is in it", c_escape(t.ancestor_cpu->path),
+                          cores_words(t.ancestor_cpu->max_cores));
+    }
     text += ".";
   }
   if (t.breaker != BreakerState::closed) {

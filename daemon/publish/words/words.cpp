@@ -29,8 +29,10 @@ string clamps(const Reason& reason, bool memory) {
   if (reason.clamped_forecast) by.push_back("its forecast");
   if (reason.clamped_rate) by.push_back("its rate policy");
   if (by.empty() && !reason.clamped_step) return {};
-  string text =
-      fmt::format("; it wanted {}", memory ? bytes_words(reason.wanted) : cores_words(reason.wanted));
+  const string wanted = std::isinf(reason.wanted) ? "no limit"
+                        : memory                  ? bytes_words(reason.wanted)
+                                                  : cores_words(reason.wanted);
+  string text = "; it wanted " + wanted;
   if (reason.clamped_step) text += ", rounded up to whole steps";
   if (!by.empty()) text += fmt::format(", and {} limits that", fmt::join(by, " and "));
   return text;
@@ -123,6 +125,8 @@ string cause_clause(const Reason& r) {
   switch (r.cause) {
     case Cause::starved_by_quota:
       return "; its quota stops it";
+    case Cause::starved_by_ancestor:
+      return "; the cpu.max of a cgroup above stops it";
     case Cause::starved_by_node:
       return "; the node's CPUs are busy";
     case Cause::stalled_on_memory:
@@ -300,6 +304,8 @@ string sentence(const Notice& n) {
     case Notice::Kind::plan_violation:
       return fmt::format("a planned value{} broke the invariant '{}' and was not written: please report this",
                          n.expected ? " of " + value_words(*n.expected) : "", n.invariant);
+    case Notice::Kind::reading_unknown:
+      return fmt::format("{} is not believed, and counts as unknown: {}", n.file, n.fault);
     case Notice::Kind::minima_exceed_capacity:
       return fmt::format(
           "the tasks' minima exceed the node by {} and {}; every task gets its share of what there is",

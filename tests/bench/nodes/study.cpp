@@ -53,6 +53,14 @@ Demand demand_of(const std::vector<Trace>& traces, const NodeSpec& node, std::ui
   return out;
 }
 
+Class class_of(std::size_t task) {
+  return kClasses[task % kClasses.size()];
+}
+
+int priority_of(Class c) {
+  return c == Class::high ? 10 : c == Class::middle ? 0 : -10;
+}
+
 enum class Policy : std::uint8_t { ours, equal_shares, no_quotas };
 
 class Node {
@@ -93,7 +101,10 @@ class Node {
       rules.cpu.max_cores = std::min(kCapCores, spec_.cores);
       rules.cpu.writes_per_minute = options_.writes_per_minute;
       rules.memory.enabled = false;
-      for (std::size_t i = 0; i < ids_.size(); ++i) governed->add(ids_[i], paths_[i], rules);
+      for (std::size_t i = 0; i < ids_.size(); ++i) {
+        if (spec_.classes) rules.priority = priority_of(class_of(i));
+        governed->add(ids_[i], paths_[i], rules);
+      }
       host_.on_throttle([&](const ThrottleEvent& e) { events.push_back(e); });
     }
     const auto end = Usec(static_cast<std::int64_t>(spec_.seconds) * 1'000'000);
@@ -141,7 +152,9 @@ class Node {
   NodeRow result(std::size_t violations) {
     double late = 0, all = 0, quota = 0, usage = 0, offered = 0, wall = 0;
     out_.satisfaction_least = 1;
-    for (const CgroupId id : ids_) {
+    std::array<double, kClasses.size()> class_late{}, class_all{};
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      const CgroupId id = ids_[i];
       const simhost::TaskStats s = host_.stats(id);
       const auto records = static_cast<double>(s.finished + s.backlog);
       const simhost::Work& work = host_.task(id)->work;
@@ -153,12 +166,16 @@ class Node {
       out_.delay_p99_worst_s = std::max(out_.delay_p99_worst_s, s.delay_p99_usec / 1e6);
       late += mine;
       all += records;
+      class_late[i % kClasses.size()] += mine;
+      class_all[i % kClasses.size()] += records;
       quota += s.allocated_cores;
       usage += s.usage_usec / s.observed_usec;
       offered += s.offered_usec / s.observed_usec;
       wall = s.observed_usec / 1e6;
     }
     out_.late_share = all > 0 ? late / all : 0;
+    for (std::size_t k = 0; k < kClasses.size(); ++k)
+      out_.class_late_share[k] = class_all[k] > 0 ? class_late[k] / class_all[k] : 0;
     out_.quota_to_usage = quota / usage;
     out_.offered_to_usage = offered / usage;
     out_.used_share = usage / spec_.cores;
@@ -204,6 +221,7 @@ std::vector<NodeRow> run_nodes(const std::vector<Trace>& traces, const std::vect
         NodeRow row = Node(nodes[n], demand, options).run(kCases[c].policy, kCases[c].visibility);
         row.tasks = nodes[n].tasks;
         row.cores = nodes[n].cores;
+        row.classes = nodes[n].classes;
         row.seed = options.seed;
         row.policy = kCases[c].name;
         if (kCases[c].policy == Policy::ours) row.visibility = to_string(kCases[c].visibility);

@@ -1,6 +1,8 @@
 // Many tasks on one node that cannot give all of them what they want all of the time.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -11,10 +13,15 @@
 
 namespace sluice::bench {
 
+// By priority, the tasks in turn.
+enum class Class : std::uint8_t { high, middle, low };
+inline constexpr std::array kClasses{Class::high, Class::middle, Class::low};
+
 struct NodeSpec {
   std::size_t tasks = 8;
   double cores = 8;
   std::size_t seconds = 900;
+  bool classes = false;  // else all have the same priority
 };
 
 struct NodeRow {
@@ -24,7 +31,9 @@ struct NodeRow {
   std::string policy;             // "ours", "equal shares", "no quotas"
   std::string visibility;         // ours
   double overloaded_share = 0;    // of time, in which more work arrives than the node can do
-  double late_share = 0;          // of all records
+  bool classes = false;
+  double late_share = 0;                                  // of all records
+  std::array<double, kClasses.size()> class_late_share{};  // of those of a class
   double satisfaction_least = 0;  // of a task: its share of records on time
   double satisfaction_mean = 0;
   double delay_p99_worst_s = 0;  // of the worst task

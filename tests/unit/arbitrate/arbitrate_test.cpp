@@ -79,9 +79,12 @@ TEST(MaxMin, Properties) {
   }));
 }
 
+// Of a task that uses all that it may, under a limit of ours if it has one.
 KnobClaim claim(double current, double wanted) {
   KnobClaim c;
   c.current = current;
+  c.ours = !std::isinf(current);
+  if (c.ours) c.use = current;
   c.min = 0.1;
   c.max = 4;
   if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
@@ -163,11 +166,152 @@ TEST(Arbitrate, CapacityCutsOthersAndTellsWhatIsMissing) {
   EXPECT_DOUBLE_EQ(s.missing, 3);
 }
 
-TEST(Arbitrate, AnUnlimitedTaskTakesNoPartUntilItHasALimit) {
-  const std::vector<KnobClaim> c{claim(kUnlimited, 0), claim(1, 3)};
-  const auto s = arbitrate(c, 3);
+KnobClaim using_(double use, KnobClaim c) {
+  c.use = use;
+  return c;
+}
+KnobClaim not_ours(KnobClaim c) {
+  c.ours = false;
+  return c;
+}
+KnobClaim unseen(KnobClaim c) {
+  c.use.reset();
+  return c;
+}
+// The value of a claim once the grants are written.
+double after(const std::vector<KnobClaim>& c, const Share& s, std::size_t claim) {
+  for (const auto& g : s.grants) {
+    if (g.claim == claim) return g.value;
+  }
+  return c[claim].current;
+}
+
+TEST(Arbitrate, AnUnlimitedTaskCountsByWhatItUses) {
+  const std::vector<KnobClaim> c{using_(1.25, claim(kUnlimited, 0)), claim(1, 3)};
+  auto s = arbitrate(c, 4.5);
   ASSERT_EQ(s.grants.size(), 1U);
   EXPECT_DOUBLE_EQ(s.grants[0].value, 3);
+  s = arbitrate(c, 4);
+  ASSERT_EQ(s.grants.size(), 1U) << "it uses less than its fair share, and keeps it";
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2.75);
+  s = arbitrate(std::vector{using_(3.75, claim(kUnlimited, 0)), claim(1, 3)}, 4);
+  ASSERT_EQ(s.grants.size(), 2U) << "with more than that it gets its first limit";
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2);
+  EXPECT_EQ(s.grants[0].reason.rule, Rule::capacity);
+}
+
+TEST(Arbitrate, ALimitThatNobodyUsesTakesNothing) {
+  const std::vector<KnobClaim> c{not_ours(using_(0.05, claim(4, 0))), claim(1, 2.5)};
+  const auto s = arbitrate(c, 3);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_DOUBLE_EQ(s.grants[0].value, 2.5);
+  EXPECT_EQ(s.missing, 0);
+}
+
+TEST(Arbitrate, AnIdleLimitOfOursMakesRoomAndKeepsWhatItsTaskUses) {
+  const std::vector<KnobClaim> c{using_(0.5, claim(3, 0)), claim(1, 2.5)};
+  EXPECT_EQ(arbitrate(c, 6).grants.size(), 1U) << "there is room for both";
+  const auto s = arbitrate(c, 4);
+  EXPECT_DOUBLE_EQ(after(c, s, 0), 1.5) << "what is left, and more than it uses";
+  EXPECT_DOUBLE_EQ(after(c, s, 1), 2.5);
+  EXPECT_EQ(s.grants[0].reason.rule, Rule::capacity);
+  EXPECT_EQ(s.missing, 0) << "nobody is short of anything";
+}
+
+TEST(Arbitrate, NobodyIsCutWithoutEvidence) {
+  const std::vector<KnobClaim> c{unseen(not_ours(claim(1.5, 0))), unseen(not_ours(claim(1.5, 0)))};
+  const auto s = arbitrate(c, 2);
+  EXPECT_TRUE(s.grants.empty());
+  EXPECT_EQ(s.missing, 0);
+}
+
+TEST(Arbitrate, AWishThatNothingWasSeenForCostsNobodyHisLimit) {
+  const std::vector<KnobClaim> c{unseen(claim(2, 3)), claim(1, 4)};  // a throttle event, between two samples
+  const auto s = arbitrate(c, 4);
+  EXPECT_GE(after(c, s, 0), 2);
+  EXPECT_LE(after(c, s, 0) + after(c, s, 1), 4 + 1e-9);
+}
+
+TEST(Arbitrate, AMaximumLimitsWhoHadNoLimitAndWhoUsesLess) {
+  for (const double used : {0.0, 0.3, 7.0}) {
+    auto c = using_(used, claim(kUnlimited, 0));
+    EXPECT_TRUE(arbitrate(std::vector{c}, 8).grants.empty()) << "the node's size is nobody's maximum";
+    c.max_is_set = true;
+    const auto s = arbitrate(std::vector{c}, 8);
+    ASSERT_EQ(s.grants.size(), 1U);
+    EXPECT_DOUBLE_EQ(s.grants[0].value, 4);
+    EXPECT_EQ(s.grants[0].reason.rule, Rule::bound);
+  }
+}
+
+TEST(Arbitrate, AMaximumWaitsForEvidenceAsLongAsThereIsTime) {
+  for (const double current : {kUnlimited, 6.0}) {
+    auto c = unseen(claim(current, 0));
+    c.max_is_set = c.bound_waits = true;
+    EXPECT_TRUE(arbitrate(std::vector{c}, 8).grants.empty());
+    c.bound_waits = false;
+    EXPECT_EQ(arbitrate(std::vector{c}, 8).grants.size(), 1U);
+  }
+}
+
+TEST(Arbitrate, MaximaThatExceedTheNodeAreRoomForWhatIsUsed) {
+  std::vector<KnobClaim> c{using_(2.5, claim(kUnlimited, 0)), using_(0.05, claim(kUnlimited, 0)),
+                           using_(0.05, claim(kUnlimited, 0))};
+  for (auto& each : c) each.max_is_set = true;
+  const auto s = arbitrate(c, 4);
+  ASSERT_EQ(s.grants.size(), 3U);
+  EXPECT_GE(s.grants[0].value, 2.5);
+  EXPECT_LE(s.allocated, 4 * (1 + 1e-9));
+  EXPECT_EQ(s.missing, 0);
+}
+
+TEST(Arbitrate, MinimaBeyondTheNodeAreSharedByWeightThoseInUseFirst) {
+  std::vector<KnobClaim> c{claim(0.2, 1.3), claim(0.2, 1.3), claim(0.2, 1.3)};
+  for (auto& each : c) each.min = 1;
+  auto s = arbitrate(c, 1.5);
+  ASSERT_EQ(s.grants.size(), 3U);
+  for (const auto& g : s.grants) EXPECT_DOUBLE_EQ(g.value, 0.5);
+  EXPECT_TRUE(s.minima_exceed);
+  EXPECT_NEAR(s.missing, 3 * 0.8, 1e-9);
+  c[0].weight = 200;
+  c[1].priority = 7;
+  s = arbitrate(c, 1.5);
+  EXPECT_DOUBLE_EQ(after(c, s, 0), 0.75) << "by weight";
+  EXPECT_DOUBLE_EQ(after(c, s, 1), 0.375) << "whatever the priority";
+  c = {claim(0.2, 1.3), using_(0.05, claim(1, 0)), using_(0.05, claim(1, 0))};
+  for (auto& each : c) each.min = 1;
+  s = arbitrate(c, 1.5);
+  EXPECT_DOUBLE_EQ(after(c, s, 0), 1) << "who uses it goes before those who do not";
+  EXPECT_DOUBLE_EQ(after(c, s, 1), 0.25);
+  EXPECT_GE(s.missing, 1.5) << "of what is guaranteed";
+}
+
+TEST(Arbitrate, NoShortageOfMinimaGoesBelowAFloor) {
+  std::vector<KnobClaim> c{claim(3, 0), claim(3, 0)};
+  for (auto& each : c) each.min = 3;
+  c[0].floor = 2.5;
+  const auto s = arbitrate(c, 4, Knob::memory_high);
+  EXPECT_GE(after(c, s, 0), 2.5);
+  EXPECT_DOUBLE_EQ(after(c, s, 0) + after(c, s, 1), 4);
+}
+
+TEST(Arbitrate, OneThatIsNotOursIsBelievedToKeepItsFairShareAndNoMore) {
+  auto hog = not_ours(using_(5, claim(kUnlimited, 0)));
+  hog.movable = hog.governed = false;
+  const std::vector<KnobClaim> c{hog, claim(1, 4)};
+  const auto s = arbitrate(c, 4);
+  EXPECT_DOUBLE_EQ(after(c, s, 1), 2) << "as without quotas";
+  const std::vector<KnobClaim> memory{hog, claim(1, 4)};
+  EXPECT_DOUBLE_EQ(after(memory, arbitrate(memory, 4, Knob::memory_high), 1), 0.1)
+      << "memory is not shared by time";
+}
+
+TEST(Arbitrate, AnOrderUnderWayCountsAsWhatItAsksFor) {
+  auto cut = using_(0.5, claim(4, 0));  // from four to one
+  cut.movable = false;
+  cut.ordered = 1;
+  const std::vector<KnobClaim> c{cut, claim(1, 4)};
+  EXPECT_DOUBLE_EQ(after(c, arbitrate(c, 4), 1), 3);
 }
 
 TEST(Arbitrate, AnImmovableClaimIsLeftAloneAndCounted) {
@@ -266,7 +410,8 @@ TEST(Arbitrate, Properties) {
     for (const auto& g : s.grants) {
       RC_ASSERT(++seen[g.claim] == 1);
       RC_ASSERT(c[g.claim].movable);
-      RC_ASSERT(g.value >= c[g.claim].min - 1e-9 && g.value <= c[g.claim].max + 1e-9);
+      RC_ASSERT(s.minima_exceed || g.value >= c[g.claim].min - 1e-9);
+      RC_ASSERT(g.value <= c[g.claim].max + 1e-9);
       RC_ASSERT(g.reason.rule != Rule::none);
     }
     RC_ASSERT(s.allocated <= std::max(capacity, fixed + minima) + 1e-6);
@@ -294,7 +439,9 @@ TEST(Arbitrate, Properties) {
     RC_ASSERT(s.minima_exceed || s.allocated <= capacity * (1 + 1e-6));
     for (const auto& g : s.grants) {
       const auto& k = c[g.claim];
-      RC_ASSERT(g.value >= k.min - 1e-9 && g.value <= k.max + 1e-9);
+      RC_ASSERT(g.value <= k.max + 1e-9);
+      if (s.minima_exceed) continue;  // they are shared: by no rate, and in no steps
+      RC_ASSERT(g.value >= k.min - 1e-9);
       RC_ASSERT(g.value <= std::max(k.rate.highest, k.min) + 1e-9);
       if (kept <= capacity) RC_ASSERT(g.value >= std::min(k.rate.lowest, k.max) - 1e-9);
       const double steps = k.step > 0 ? g.value / k.step : 0;

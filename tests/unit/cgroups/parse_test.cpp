@@ -112,29 +112,40 @@ TEST(ParseMemoryStat, CountsKernelMemoryThatReclaimCannotFree) {
 TEST(ParseMemoryStat, AddsThePartsWhereTheKernelGivesNoSum) {
   const auto stat = parse_memory_stat(
       "anon 1\nfile 2\nkernel_stack 10\npagetables 20\npercpu 30\nsock 40\nvmalloc 50\nunevictable 60\n"
-      "slab_reclaimable 1000\nslab_unreclaimable 70\n");
+      "slab_reclaimable 1000\nslab_unreclaimable 70\nshmem 0\npgscan 0\npgsteal 0\n");
   ASSERT_TRUE(stat.has_value());
   EXPECT_EQ(stat->unreclaimable, 10u + 20 + 30 + 40 + 50 + 60 + 70);
 }
 
 TEST(ParseMemoryStat, SurvivesCountersReadAtDifferentMoments) {
-  const auto stat = parse_memory_stat("anon 1\nfile 2\nkernel 10\nslab_reclaimable 20\n");
+  const auto stat = parse_memory_stat(
+      "anon 1\nfile 2\nkernel 10\nshmem 0\nunevictable 0\nslab_reclaimable 20\npgscan 0\npgsteal 0\n");
   ASSERT_TRUE(stat.has_value());
   EXPECT_EQ(stat->unreclaimable, 0u) << "no wrap below zero";
 }
 
 TEST(ParseMemoryStat, RefusesMissingAndMalformed) {
   EXPECT_THAT(describe(parse_memory_stat("file 2\n").error()), HasSubstr("anon"));
-  EXPECT_FALSE(parse_memory_stat("anon 1\n").has_value());
-  EXPECT_FALSE(parse_memory_stat("anon 1\nfile 2\nsock x\n").has_value());
-  EXPECT_FALSE(parse_memory_stat("anon 1\nfile 2").has_value());
-  EXPECT_TRUE(parse_memory_stat("anon 1\nfile 2\nsome_new_key what ever\n").has_value());
+  const std::string whole = "anon 1\nfile 2\nshmem 3\nunevictable 4\npgscan 5\npgsteal 6\n";
+  ASSERT_TRUE(parse_memory_stat(whole).has_value());
+  EXPECT_FALSE(parse_memory_stat(whole + "sock x\n").has_value());
+  EXPECT_TRUE(parse_memory_stat(whole + "some_new_key what ever\n").has_value());
+  for (std::size_t length = 0; length < whole.size(); ++length)
+    EXPECT_FALSE(parse_memory_stat(whole.substr(0, length)).has_value()) << "half a file is none: " << length;
 }
 
 TEST(ParseMemoryEvents, Reads) {
   EXPECT_EQ(parse_memory_events("low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n"),
             (MemoryEvents{.low = 1, .high = 2, .max = 3, .oom = 4, .oom_kill = 5}));
   EXPECT_FALSE(parse_memory_events("low 1\n").has_value());
+}
+
+TEST(ParseFrozen, ReadsTheEventsOfACgroup) {
+  EXPECT_TRUE(*parse_frozen("populated 1\nfrozen 1\n"));
+  EXPECT_FALSE(*parse_frozen("populated 1\nfrozen 0\n"));
+  EXPECT_FALSE(parse_frozen("populated 1\n")) << "a kernel before 5.2";
+  EXPECT_FALSE(parse_frozen("populated 1\nfrozen 2\n"));
+  EXPECT_FALSE(parse_frozen("frozen -1\n"));
 }
 
 TEST(ParseControllers, ReadsWholeNames) {

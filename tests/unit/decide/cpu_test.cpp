@@ -103,8 +103,14 @@ TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   EXPECT_DOUBLE_EQ(b.quota(), 0.2);
 }
 
+config::Config without_maximum() {
+  auto config = one_task_config();
+  config.tasks[0].policy.cpu.max_cores.reset();
+  return config;
+}
+
 TEST(Cpu, AnUnlimitedTaskGetsItsFirstQuotaOnceItHasBeenSeen) {
-  Bench b;
+  Bench b(without_maximum());
   b.add(1);
   b.full();
   const Nsec t = until_change(b, 0.5, false, 0, 5s);
@@ -116,7 +122,7 @@ TEST(Cpu, AnUnlimitedTaskGetsItsFirstQuotaOnceItHasBeenSeen) {
 }
 
 TEST(Cpu, AnUnlimitedTaskGetsNoQuotaWhileItsBandwidthIsNotKnown) {
-  Bench b;
+  Bench b(without_maximum());
   b.add(1);
   for (int i = 0; i < 100; ++i) {
     b.run_cpu(1, 100ms, 0.5, false);

@@ -211,7 +211,7 @@ TEST(Memory, AWriteThatBlocksCountsAsFutile) {
   b.add(1, {}, mib(300));
   b.full();
   b.auto_receipts = false;
-  for (int i = 0; i < 60 && b.last.plan.writes.empty(); ++i) b.full();
+  for (int i = 0; i < 60 && !write_to(b.last.plan, Knob::memory_high); ++i) b.full();
   const Write* w = write_to(b.last.plan, Knob::memory_high);
   ASSERT_NE(w, nullptr);
   b.receipts.push_back(Bench::failed(*w, Receipt::Result::timed_out, EINTR, b.now));

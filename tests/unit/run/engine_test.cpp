@@ -65,6 +65,32 @@ TEST(Engine, ATaskThatLeavesTheConfigurationIsGivenBackAndForgotten) {
   EXPECT_EQ(model.host.opened.size(), known - 2) << "no descriptor is kept of them";
 }
 
+TEST(Engine, OfACgroupAndOneInsideItTheInnerOneIsGovernedAndTheOuterOneGivenBack) {
+  EngineModel model;
+  const auto sentences = [&] {
+    std::size_t n = 0;
+    for (const auto& s : model.engine->take_sentences())
+      n += s.text.find("matches a rule and is not governed") != std::string::npos ? 1 : 0;
+    return n;
+  };
+  for (int i = 0; i < 3; ++i) model.tick_in_peace();
+  ASSERT_TRUE(model.find(kA)->knobs.at(Knob::cpu_max).ours);
+  EXPECT_EQ(sentences(), 0U);
+  const std::string inner = std::string(kA) + "/inner.slice/b.service";
+  model.host.add(inner);
+  std::size_t said = 0;
+  for (int i = 0; i < 20; ++i) {
+    model.tick_in_peace();
+    said += sentences();
+  }
+  EXPECT_FALSE(model.find(kA)->knobs.at(Knob::cpu_max).ours);
+  EXPECT_TRUE(model.find(inner.c_str())->knobs.at(Knob::cpu_max).ours);
+  EXPECT_EQ(said, 1U);
+  std::erase_if(model.host.groups, [&](const auto& g) { return g.second.path == inner; });
+  for (int i = 0; i < 5; ++i) model.tick_in_peace();
+  EXPECT_TRUE(model.find(kA)->knobs.at(Knob::cpu_max).ours) << "alone again";
+}
+
 TEST(Engine, ACgroupThatGoesLeavesNothingInTheLease) {
   EngineModel model;
   for (int i = 0; i < 3; ++i) model.tick_in_peace();

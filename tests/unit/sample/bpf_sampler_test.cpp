@@ -126,7 +126,9 @@ class Complete : public testing::Test {
       tree.put(resource,
                "some avg10=0.00 avg60=0.00 avg300=0.00 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 "
                "total=33\n");
-    tree.put("t/memory.stat", "anon 4096\nfile 1024\nkernel 30\nslab_reclaimable 10\nunevictable 5\n");
+    tree.put("t/memory.stat",
+             "anon 4096\nfile 1024\nkernel 30\nshmem 0\nslab_reclaimable 10\nunevictable 5\npgscan "
+             "0\npgsteal 0\n");
   }
   Sample completed(const sluice_record& record, std::optional<Bytes> host_swap_free = 1'000'000) const {
     const auto root = tree.root();

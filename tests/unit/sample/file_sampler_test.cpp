@@ -29,7 +29,9 @@ class FileSampler : public testing::Test {
         "t/io.pressure",
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=11\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n");
     tree.put("t/memory.current", "8192\n");
-    tree.put("t/memory.stat", "anon 4096\nfile 1024\nkernel 30\nslab_reclaimable 10\nunevictable 5\n");
+    tree.put("t/memory.stat",
+             "anon 4096\nfile 1024\nkernel 30\nshmem 0\nslab_reclaimable 10\nunevictable 5\npgscan "
+             "0\npgsteal 0\n");
     tree.put("t/memory.events", "low 0\nhigh 9\nmax 0\noom 0\noom_kill 1\n");
     tree.put("t/memory.high", "1048576\n");
     tree.put("t/memory.max", "max\n");
@@ -70,6 +72,7 @@ TEST_F(FileSampler, OneUnreadableFileCostsOnlyItself) {
   tree.put("t/memory.stat", "anon 40");  // torn
   tree.remove("t/cpu.pressure");
   const auto s = sample();
+  EXPECT_EQ(s.unreadable, bit(StatFile::memory_stat)) << "the other is not there";
   EXPECT_EQ(s.memory_stat, std::nullopt);
   EXPECT_EQ(s.cpu_pressure, std::nullopt);
   EXPECT_TRUE(s.cpu && s.bandwidth && s.memory_pressure && s.memory_current && s.memory_events && s.cpu_max &&
