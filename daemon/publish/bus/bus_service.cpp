@@ -1,5 +1,6 @@
 #include "daemon/publish/bus/bus_service.hpp"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -32,6 +33,14 @@ std::uint64_t wall_now_usec() {
       std::chrono::duration_cast<Usec>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
+// A message may have 32 MiB. Without this, glibc takes the first large one for a habit: it puts the next into
+// the heap, and keeps the room.
+void keep_large_messages_apart() {
+  constexpr int kMiB = 1 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, kMiB);
+  ::mallopt(M_TRIM_THRESHOLD, 8 * kMiB);
+}
+
 }  // namespace
 
 class BusService::Impl : public std::enable_shared_from_this<Impl> {
@@ -47,8 +56,9 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
 
   void connect() {
     connector_.connect(address_, [this](BusLink link, const std::string& error) {
-      if (!link.bus) return lost(error);
-      open(std::move(link));
+      if (link.bus) return open(std::move(link));
+      release_owners();  // with the bus, all its connections went
+      lost(error);
     });
   }
 
@@ -88,7 +98,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     ++statistics_.connections;
     const std::weak_ptr<Impl> weak = weak_from_this();
     BusSession::Events events;
-    events.named = [this] { named(); };
+    events.named = [this](const std::string& bus_id) { named(bus_id); };
     events.name_taken = [this] { name_taken(); };
     events.lost = [weak](const std::string& cause) {
       if (const auto self = weak.lock()) self->lost(cause);
@@ -102,14 +112,23 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  void named() {
-    named_ = true;
+  // What happened while we were away: the same bus knows which owners are still there, another knows none.
+  void named(const std::string& bus_id) {
+    named_ = was_named_ = true;
     pause_ = kFirstPause;
     spdlog::info("on the bus as {}", kServiceName);
     last_cause_.clear();
+    if (std::exchange(bus_id_, bus_id) != bus_id || bus_id.empty()) {
+      release_owners();
+    } else {
+      session_->look_for(model_.owners());
+    }
   }
 
+  // At the start there is a second daemon, and that one goes. Later it is somebody who came while the bus had
+  // dropped us: no reason to stop governing.
   void name_taken() {
+    if (was_named_) return lost_later("another process has taken the name");
     gave_up_ = true;
     lost_later("another process owns the name");
     asio::post(io_, [weak = weak_from_this()] {
@@ -123,12 +142,12 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  // Drops the tree. Pins that live with a connection lapse: with the bus, all its connections went.
+  // Drops the tree. Pins that live with a connection stay until it is known whether that is still there.
   void lost(const std::string& cause) {
     if (retrying_) return;
+    if (session_) session_->cut();
     session_.reset();
     const bool was_named = std::exchange(named_, false);
-    for (const auto& owner : model_.owners()) owner_vanished(owner);
     if (gave_up_) return;
     if (was_named || cause != last_cause_) {  // each cause once, not each attempt
       spdlog::warn("{}: {}. Governing goes on; the bus is tried again from time to time",
@@ -151,6 +170,10 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     pause_ = std::min(std::chrono::milliseconds(kLongestPause), pause_ * 2);
     std::uniform_int_distribution<long> jitter(pause.count() / 2, pause.count());
     return std::chrono::milliseconds(jitter(random_));
+  }
+
+  void release_owners() {
+    for (const auto& owner : model_.owners()) owner_vanished(owner);
   }
 
   void owner_vanished(const std::string& name) {
@@ -190,13 +213,15 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   std::unique_ptr<BusSession> session_;
   std::chrono::milliseconds pause_ = kFirstPause;
   std::chrono::steady_clock::time_point changes_at_{};
-  bool named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
+  bool named_ = false, was_named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
   std::string last_cause_;  // that was logged
+  std::string bus_id_;      // of the bus that we were on last
   std::minstd_rand random_{std::random_device{}()};
 };
 
 BusService::BusService(asio::io_context& io, BusOptions options, BusHooks hooks)
     : impl_(std::make_shared<Impl>(io, std::move(options), std::move(hooks))) {
+  keep_large_messages_apart();
   impl_->connect();
 }
 BusService::~BusService() {

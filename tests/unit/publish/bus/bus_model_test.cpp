@@ -151,6 +151,14 @@ TEST(RateLimit, TwentyAtOnceThenTwentyASecond) {
   EXPECT_EQ(allowed, 20) << "idle time is not saved up";
 }
 
+TEST(RateLimit, WhatCostsMoreThanABucketIsHadWhenItIsFull) {
+  RateLimit limit(10, 100);
+  const RateLimit::TimePoint start{};
+  EXPECT_TRUE(limit.allow("a", start, 250));
+  EXPECT_FALSE(limit.allow("a", start + 10s)) << "and paid for";
+  EXPECT_TRUE(limit.allow("a", start + 16s));
+}
+
 TEST(RateLimit, ForgetsWhoIsQuiet) {
   RateLimit limit(20);
   for (int i = 0; i < 10'000; ++i) limit.allow(std::to_string(i), RateLimit::TimePoint{} + i * 1ms);
