@@ -9,7 +9,7 @@ build=(build-essential cmake ninja-build ccache pkg-config clang llvm bpftool gi
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libexpected-dev libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev libfuse3-dev libhiredis-dev)
 demo=(dbus fuse3 systemd)
 test_=(clang-format clang-tidy shellcheck python3-pyflakes "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -1)-dev"
-  bubblewrap python3 redis-server util-linux procps)
+  bubblewrap python3 python3-gi python3-dbus redis-server util-linux procps)
 kernel=(qemu-system-x86 mmdebstrap e2fsprogs cpio busybox-static zstd lz4 python3)
 
 want=()

@@ -85,17 +85,19 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   // Emitting fails when the connection has just broken; the pump reports that by itself.
   template <class Emit>
   void guarded(Emit emit) {
-    if (!session_) return;
+    if (!session_ || broken_) return;
     try {
       emit();
       session_->flush();
     } catch (const sdbus::Error& e) {
+      broken_ = true;  // half of a report was told, and what follows builds on the whole
       lost_later(e.getMessage());
     }
   }
 
   void open(BusLink link) {
     ++statistics_.connections;
+    broken_ = false;
     const std::weak_ptr<Impl> weak = weak_from_this();
     BusSession::Events events;
     events.named = [this](const std::string& bus_id) { named(bus_id); };
@@ -214,6 +216,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   std::chrono::milliseconds pause_ = kFirstPause;
   std::chrono::steady_clock::time_point changes_at_{};
   bool named_ = false, was_named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
+  bool broken_ = false;     // the session is about to be lost
   std::string last_cause_;  // that was logged
   std::string bus_id_;      // of the bus that we were on last
   std::minstd_rand random_{std::random_device{}()};

@@ -129,8 +129,11 @@ void BusSession::add_task(const std::string& name, const TaskView& view) {
 }
 
 void BusSession::apply(const BusModel::Delta& delta) {
-  for (const auto& name : delta.removed) {
-    tasks_.erase(name);
+  // Out of the tree first: what they show is gone, and telling of it may fail.
+  std::vector<std::pair<std::string, std::unique_ptr<TaskObject>>> gone;
+  for (const auto& name : delta.removed) gone.emplace_back(name, std::move(tasks_.extract(name).mapped()));
+  for (const auto& [name, task] : gone) {
+    //  // whenever it came: GetManagedObjects has shown it
     manager_->emit_task_removed(name);
   }
   for (const auto& name : delta.added) {

@@ -41,18 +41,14 @@ TaskObject::TaskObject(sdbus::IConnection& bus, const ObjectContext& context, st
   emit_changes();  // takes the first look; says nothing
 }
 
-TaskObject::~TaskObject() {
-  if (!announced_) return;
-  try {
-    object_->emitInterfacesRemovedSignal();
-  } catch (const sdbus::Error&) {
-    // The connection is gone, and everything with it.
-  }
-}
+TaskObject::~TaskObject() = default;
 
 void TaskObject::announce() {
   object_->emitInterfacesAddedSignal();
-  announced_ = true;
+}
+
+void TaskObject::retract() {
+  object_->emitInterfacesRemovedSignal();
 }
 
 void TaskObject::emit_adjusted(const Change& change) {
