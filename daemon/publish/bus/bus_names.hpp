@@ -5,6 +5,7 @@
 
 namespace sluice::publish {
 
+inline constexpr const char* kBusName = "org.freedesktop.DBus";  // of the bus itself
 inline constexpr const char* kServiceName = "org.sluice.Governor1";
 inline constexpr const char* kRootPath = "/org/sluice/Governor1";
 inline constexpr const char* kTaskPath = "/org/sluice/Governor1/task";

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <optional>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
@@ -71,6 +72,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   void publish(std::shared_ptr<const Report> report) {
     const auto delta = model_.update(std::move(report), wall_now_usec());
     guarded([&] { session_->apply(delta); });
+    ask_for_owners();
     changes_soon();
   }
 
@@ -114,17 +116,16 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  // What happened while we were away: the same bus knows which owners are still there, another knows none.
+  // The bus knows which owners are still there, but for those of another bus: their names may be somebody
+  // else's here.
   void named(const std::string& bus_id) {
     named_ = was_named_ = true;
     pause_ = kFirstPause;
     spdlog::info("on the bus as {}", kServiceName);
     last_cause_.clear();
-    if (std::exchange(bus_id_, bus_id) != bus_id || bus_id.empty()) {
-      release_owners();
-    } else {
-      session_->look_for(model_.owners());
-    }
+    const std::string before = std::exchange(bus_id_, bus_id);
+    if (!before.empty() && before != bus_id) release_owners();
+    ask_for_owners();
   }
 
   // At the start there is a second daemon, and that one goes. Later it is somebody who came while the bus had
@@ -150,6 +151,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     if (session_) session_->cut();
     session_.reset();
     const bool was_named = std::exchange(named_, false);
+    owners_asked_.clear();
     if (gave_up_) return;
     if (was_named || cause != last_cause_) {  // each cause once, not each attempt
       spdlog::warn("{}: {}. Governing goes on; the bus is tried again from time to time",
@@ -179,9 +181,20 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void owner_vanished(const std::string& name) {
-    if (!model_.owns_holds(name)) return;
-    model_.release_owned_by(name);
+    const auto owners = model_.owners();
+    if (std::find(owners.begin(), owners.end(), name) == owners.end()) return;
     static_cast<void>(hooks_.submit(OwnerVanishedCommand{name}));
+  }
+
+  // A pin that ends with its owner may be older than this process, or its owner may have left a moment ago:
+  // each owner is asked for once a connection, and after that the bus says when it goes.
+  void ask_for_owners() {
+    if (!named_ || !session_) return;
+    const auto owners = model_.owners();
+    for (const auto& owner : owners) {
+      if (!owners_asked_.contains(owner)) guarded([&] { session_->ask_for_owner(owner); });
+    }
+    owners_asked_ = {owners.begin(), owners.end()};
   }
 
   // PropertiesChanged: at once when the last was a second ago, else when it will have been.
@@ -218,7 +231,8 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   bool named_ = false, was_named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
   bool broken_ = false;     // the session is about to be lost
   std::string last_cause_;  // that was logged
-  std::string bus_id_;      // of the bus that we were on last
+  std::string bus_id_;      // of the bus that we were on last; empty: of none, or it did not say
+  std::set<std::string> owners_asked_;
   std::minstd_rand random_{std::random_device{}()};
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 #include "daemon/publish/words/names.hpp"
 
 namespace sluice::publish {
@@ -14,7 +15,6 @@ namespace sluice::publish {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr const char* kBusName = "org.freedesktop.DBus";
 constexpr const char* kBusPath = "/org/freedesktop/DBus";
 // org.freedesktop.DBus.RequestName, from the D-Bus specification.
 constexpr std::uint32_t kDoNotQueue = 4;
@@ -81,7 +81,7 @@ void BusSession::request_name() {
       [this](const std::optional<std::string>& error, std::uint32_t reply) {
         if (error) return fail(fmt::format("the bus refuses the name {}: {}", kServiceName, *error));
         if (reply == kPrimaryOwner || reply == kAlreadyOwner) return ask_for_bus_id();
-        if (reply == kExists) return ask_for_owner();
+        if (reply == kExists) return ask_whether_it_lives();
         fail(fmt::format("RequestName gave {}", reply));
       },
       std::string(kServiceName), kDoNotQueue);
@@ -89,7 +89,7 @@ void BusSession::request_name() {
 
 // A governor that lives answers. An earlier connection of ours, which the bus has not dropped yet, does not:
 // what is sent there makes the bus notice, and then the name is free.
-void BusSession::ask_for_owner() {
+void BusSession::ask_whether_it_lives() {
   compat::call_async_void(*name_proxy_, "Ping", "org.freedesktop.DBus.Peer", kOwnerPatience,
                           [this](const std::optional<std::string>& error) {
                             if (!error || ++name_attempts_ >= kNameAttempts) return events_.name_taken();
@@ -107,15 +107,13 @@ void BusSession::ask_for_bus_id() {
                                   });
 }
 
-void BusSession::look_for(const std::vector<std::string>& names) {
-  for (const auto& name : names) {
-    compat::call_async<bool>(
-        *bus_proxy_, "NameHasOwner", kBusName, kBusPatience,
-        [this, name](const std::optional<std::string>& error, bool is_there) {
-          if (!error && !is_there) events_.vanished(name);
-        },
-        name);
-  }
+void BusSession::ask_for_owner(const std::string& bus_name) {
+  compat::call_async<bool>(
+      *bus_proxy_, "NameHasOwner", kBusName, kBusPatience,
+      [this, bus_name](const std::optional<std::string>& error, bool is_there) {
+        if (!error && !is_there) events_.vanished(bus_name);
+      },
+      bus_name);
 }
 
 // Not from inside a bus handler: `lost` destroys this session.
@@ -133,7 +131,7 @@ void BusSession::apply(const BusModel::Delta& delta) {
   std::vector<std::pair<std::string, std::unique_ptr<TaskObject>>> gone;
   for (const auto& name : delta.removed) gone.emplace_back(name, std::move(tasks_.extract(name).mapped()));
   for (const auto& [name, task] : gone) {
-    //  // whenever it came: GetManagedObjects has shown it
+    task->retract();  // whenever it came: GetManagedObjects has shown it
     manager_->emit_task_removed(name);
   }
   for (const auto& name : delta.added) {

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "daemon/publish/bus/bus_connector.hpp"
 #include "daemon/publish/bus/bus_filter.hpp"
@@ -32,16 +31,15 @@ class BusSession {
   BusSession(const BusSession&) = delete;
   BusSession& operator=(const BusSession&) = delete;
 
-  void apply(const BusModel::Delta& delta);  // after the model took a report in
-  void emit_changes();                       // at most once a second: the service's affair
+  void apply(const BusModel::Delta& delta);         // after the model took a report in
+  void emit_changes();                              // at most once a second: the service's affair
+  void ask_for_owner(const std::string& bus_name);  // one that is not on the bus is reported as vanished
   void flush() { pump_->kick(); }
   void cut() const { link_.cut(); }
-  // Whoever of them is not on the bus any more has `vanished`.
-  void look_for(const std::vector<std::string>& names);
 
  private:
   void request_name();
-  void ask_for_owner();
+  void ask_whether_it_lives();
   void ask_for_bus_id();
   Verdict check(const Question& question);
   void fail(std::string cause);

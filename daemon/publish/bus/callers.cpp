@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 
 namespace sluice::publish {
 
 namespace {
-constexpr const char* kBusName = "org.freedesktop.DBus";
 constexpr std::size_t kMaxKnown = 1024;
 constexpr std::size_t kMaxAsked = 128;
 }  // namespace

@@ -56,7 +56,7 @@ void ManagerObject::export_methods(ManagerExport& interface) {
                      check_text("process", process);
                      check_text("reason", reason);
                      gated(std::move(result), [this, &context, process, reason](const Caller& caller) {
-                       if (process == "all") return context.submit(SuspendCommand{{}, reason});
+                       if (process == "all") return context.submit(SuspendCommand{{}, reason, caller.uid});
                        context.suspend(task_of(process), reason, caller);
                      });
                    });

@@ -16,8 +16,8 @@ namespace sluice::publish {
 
 inline std::string pinned_by(const ObjectContext& context, const TaskReport& task) {
   if (!task.pinned_by.empty()) return c_escape(task.pinned_by);
-  const Hold* hold = context.model.held(task.name);
-  if (hold == nullptr || hold->suspension || task.mode != TaskMode::pinned) return {};
+  const auto* hold = context.model.held(task.name);
+  if (hold == nullptr || !hold->pinned) return {};
   return fmt::format("uid {}", hold->uid);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace sluice {
 namespace {
@@ -124,6 +125,35 @@ TEST(RatePolicy, ThereIsNoRateFromInfinity) {
   EXPECT_DOUBLE_EQ(k.wish(1), 4.5) << "and the rate begins with it";
 }
 
+TEST(RatePolicy, NorIsThereOneInCores) {
+  KnobUnderRates k{{{}, rules({absolute(4, 1min)})}, kInfinity};
+  EXPECT_EQ(k.wish(5), 5);
+}
+
+TEST(RatePolicy, WhatWasBeforeAKnobHadNoLimitIsForgotten) {
+  KnobUnderRates k{{{}, rules({percent(10, 1min)})}, 4};
+  k.wish(3.8);
+  k.now += 1s;
+  note_change(k.scaling, k.now, kInfinity, k.history);  // it was lifted in between
+  k.value = 8;
+  EXPECT_DOUBLE_EQ(k.limits().lowest, 7.2);
+}
+
+TEST(RatePolicy, AChangeIsForgottenWithTheLongestPeriod) {
+  KnobUnderRates k{{rules({percent(1, 1s), percent(1, 10s)}), rules({percent(1, 3s)})}};
+  for (int i = 0; i < 1000; ++i, k.now += 100ms) note_change(k.scaling, k.now, 1, k.history);
+  EXPECT_LE(k.history.changes.size(), 101U);
+  EXPECT_GE(k.history.changes.size(), 99U);
+}
+
+TEST(RatePolicy, AReceiptThatComesLateDoesNotTurnTimeBack) {
+  KnobUnderRates k{{rules({percent(100, 10s)}), {}}, 4};
+  note_change(k.scaling, k.now, 2, k.history);
+  note_change(k.scaling, k.now - 9s, 3, k.history);
+  k.now += 2s;
+  EXPECT_DOUBLE_EQ(k.limits().highest, 4) << "from the value at the period's start";
+}
+
 TEST(RatePolicy, WholeStepsAreRoundedAwaySoThatASmallShareMovesThem) {
   KnobUnderRates k{{rules({percent(10, 15s)}), rules({percent(10, 15s)})}, 4, 1};
   EXPECT_EQ(k.limits().highest, 5);
@@ -132,6 +162,26 @@ TEST(RatePolicy, WholeStepsAreRoundedAwaySoThatASmallShareMovesThem) {
   EXPECT_EQ(k.limits().highest, 5) << "no second one in the same period";
   k.value = 4.5;  // no whole number, and nothing is left of the period
   EXPECT_EQ(k.limits().highest, 4.5);
+  KnobUnderRates still{{rules({absolute(0, 15s)}), rules({absolute(0, 15s)})}, 4.5, 1};
+  EXPECT_EQ(still.limits().lowest, 4.5) << "a step is no way around a rate of nothing";
+}
+
+TEST(RatePolicy, AndStepsAreOfAnySize) {
+  KnobUnderRates k{{rules({percent(10, 15s)}), rules({percent(10, 15s)})}, 8, 2};
+  EXPECT_EQ(k.limits().highest, 10);
+  EXPECT_EQ(k.limits().lowest, 6);
+  k.scaling = {rules({percent(50, 15s)}), rules({percent(50, 15s)})};
+  EXPECT_EQ(k.limits().highest, 12) << "what is whole stays";
+  EXPECT_EQ(k.limits().lowest, 4);
+}
+
+TEST(RatePolicy, WhatMustNotWaitDoesNot) {
+  const std::set<Rule> urgent{Rule::initial,    Rule::memory_futile, Rule::memory_floor, Rule::burst,
+                              Rule::reasserted, Rule::pinned,        Rule::released};
+  for (int i = 0; i <= static_cast<int>(Rule::released); ++i) {
+    const auto rule = static_cast<Rule>(i);
+    EXPECT_EQ(beyond_rates(rule), urgent.contains(rule)) << to_string(rule);
+  }
 }
 
 TEST(Stabilization, ACutTakesTheLargestWishOfTheWindow) {
@@ -153,6 +203,19 @@ TEST(Stabilization, ARaiseTakesTheSmallest) {
   k.now += 1s;
   EXPECT_EQ(k.wish(9), 4);
   EXPECT_EQ(k.wish(2), 2) << "a cut does not wait";
+}
+
+TEST(Stabilization, OfWishesCloseTogetherNoneExpiresBeforeItsDue) {
+  KnobUnderRates k{{{}, rules({}, SelectPolicy::max, 60s)}, 8};
+  k.wish(3);
+  k.now += 61s;  // what was there before is forgotten
+  k.now = std::chrono::ceil<std::chrono::minutes>(k.now);
+  k.wish(5);
+  k.now += 900ms;
+  k.wish(4.9);
+  k.now += 100ms;
+  for (; k.now.count() % 60'000'000'000 != 500'000'000; k.now += 500ms) k.wish(3);
+  EXPECT_GE(k.wish(3), 4.9);
 }
 
 TEST(Stabilization, NothingIsKnownBeforeTheFirstLook) {

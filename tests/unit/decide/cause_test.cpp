@@ -203,6 +203,8 @@ TEST(Cause, AThrottleEventSpeaksAtOnceUnlessMemoryIsBehindIt) {
   EXPECT_EQ(cause_of_decision(d, true), Cause::starved_by_quota);
   d.cause = Cause::stalled_on_memory;
   EXPECT_EQ(cause_of_decision(d, true), Cause::stalled_on_memory);
+  d.cause = Cause::reclaiming;
+  EXPECT_EQ(cause_of_decision(d, true), Cause::reclaiming);
 }
 
 TEST(Cause, EachHasANameOfItsOwn) {

@@ -1,13 +1,10 @@
 #include "daemon/decide/forecast.hpp"
 
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <cmath>
 #include <functional>
 #include <limits>
-
-#include "daemon/decide/cpu.hpp"
 
 namespace sluice {
 namespace {
@@ -60,6 +57,7 @@ TEST(Forecast, BucketsAreOfTenSecondsOrMore) {
   EXPECT_EQ(bucket_count(24h), 288U);
   EXPECT_EQ(bucket_count(7 * 24h), 288U);
   EXPECT_EQ(bucket_count(10min), 60U);
+  EXPECT_EQ(bucket_count(5s), 1U);
 }
 
 TEST(Forecast, ADaySeenOnceTellsOfTheNext) {
@@ -110,6 +108,76 @@ TEST(Forecast, ADayThatIsQuieterOrBusierMovesItWithinReason) {
   EXPECT_NEAR(w.soon().cores, 1.3, 0.1);
   w.run(2min, 40);
   EXPECT_LE(w.soon().cores, 2.01) << "no more than twice what it was";
+  w.run(3min, 0.05);
+  EXPECT_GE(w.soon().cores, 0.5) << "nor less than half: it may yet come";
+}
+
+// Whole seconds of one core for a season, and then buckets of something else.
+TEST(Forecast, ItsErrorIsOfTheLargerAndTheLastBucketMovesItAFifth) {
+  Watched more(10min), less(10min), idle(10min);
+  more.run(10min + 1s, 1);
+  more.run(9s, 4);
+  more.run(1s, 4);
+  EXPECT_NEAR(more.profile.error_ratio, 0.75, 0.03) << "four came, and one was expected";
+  more.run(10s, 2);  // twice what it was, as for the day so far
+  EXPECT_NEAR(more.profile.error_ratio, 0.6, 0.06);
+  less.run(10min + 1s, 1);
+  less.run(10s, 0.25);
+  EXPECT_NEAR(less.profile.error_ratio, 0.75, 0.1);
+  idle.run(10min + 1s, 0.001);
+  idle.run(10s, 0.005);
+  EXPECT_NEAR(idle.profile.error_ratio, 0.2, 0.05) << "of nothing it is none";
+}
+
+TEST(Forecast, IsTrustedOnceThreeBucketsWereCompared) {
+  Watched w(10min);
+  w.run(10min + 1s, 1);
+  w.run(20s, 1);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::learning);
+  w.run(10s, 1);
+  EXPECT_EQ(w.soon().trust, ForecastTrust::trusted);
+}
+
+TEST(Forecast, RemembersHowUnevenABucketIs) {
+  Watched w(10min);
+  w.run(60min + 1s, [](seconds s) { return s % 10s == 1s ? 4.0 : 0.0; });
+  for (const auto& b : w.profile.buckets) {
+    EXPECT_NEAR(b.mean_cores, 0.4, 0.05);
+    EXPECT_NEAR(b.spread_cores, 1.2, 0.1);
+  }
+}
+
+// What was learned of a time counts by its mean and by how uneven it is, and by whether work that waits is
+// seen.
+TEST(Forecast, AsksForTheMeanLessAPartOfTheSpread) {
+  SeasonProfile p = empty_profile(10min);
+  p.compared = 3;
+  for (auto& b : p.buckets) b = {1, 0.4, 1};
+  const WallClock wall{};
+  EXPECT_NEAR(forecast(p, {}, wall, 0s, true).floor_cores, 1 - 0.75 * 0.4, 1e-9);
+  EXPECT_NEAR(forecast(p, {}, wall, 0s, false).floor_cores, 1.1 * (1 - 0.35 * 0.4), 1e-9);
+  EXPECT_EQ(forecast(p, {}, wall, 0s, true).cores, 1);
+  p.buckets[1] = {3, 0, 4};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 3) << "soon";
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).seasons, 4U);
+  p.buckets[1] = {0.5, 0, 4};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 1) << "it is needed still";
+  p.buckets[1] = {9, 0, 0};
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).cores, 1) << "a time of which nothing was seen";
+  EXPECT_EQ(forecast(p, {}, wall, 10s, true).trust, ForecastTrust::learning);
+}
+
+TEST(Forecast, ATimeBeforeTheEpochIsOfADayToo) {
+  SeasonProfile p = empty_profile(24h);
+  p.buckets[19 * 12] = {3, 0, 1};
+  EXPECT_EQ(forecast(p, {}, {0s, -5h}, 0s, true).cores, 3) << "seven in the evening of New Year's Eve";
+}
+
+TEST(Forecast, KnowsWhenItSawTheTaskLast) {
+  Watched w(10min);
+  w.wall.since_epoch = 1'000'000s;
+  w.run(5s, 1);
+  EXPECT_EQ(w.profile.seen_at, 1'000'005s);
 }
 
 TEST(Forecast, WhatComesInBurstsIsNotNeededAllTheTime) {
@@ -166,6 +234,42 @@ TEST(Forecast, AClockThatIsSetLearnsNothingWrong) {
   }
 }
 
+TEST(Forecast, ATimeInWhichTheClockIsSetBackALittleIsNotLearned) {
+  Watched w(24h);
+  w.run(48h, office);
+  const auto before = w.profile.buckets;
+  w.run(2min, 1);
+  w.wall.since_epoch -= 1min;
+  w.run(4min + 1s, 1);
+  EXPECT_EQ(w.profile.buckets, before);
+}
+
+// Looks so far apart, over one season and a little.
+Watched looked_at_each(seconds apart, seconds season) {
+  Watched w(season);
+  for (seconds t{}; t < season + season / 30; t += apart) {
+    w.used_seconds += static_cast<double>(apart.count()) * (t / apart % 2 == 0 ? 2 : 0);
+    w.wall.since_epoch += apart;
+    w.at += apart;
+    w.look();
+    w.look();  // twice at one moment
+  }
+  return w;
+}
+
+TEST(Forecast, LooksMayBeApartAndTwoOfOneMomentDoNoHarm) {
+  const auto w = looked_at_each(2s, 10min);
+  EXPECT_EQ(w.learned(), 60U);
+  for (const auto& b : w.profile.buckets) {
+    EXPECT_NEAR(b.mean_cores, 1, 0.3);
+    EXPECT_NEAR(b.spread_cores, 1, 0.05);
+  }
+  EXPECT_GT(looked_at_each(3s, 10min).learned(), 50U);
+  EXPECT_EQ(looked_at_each(4s, 10min).learned(), 0U) << "nobody knows when within that";
+  EXPECT_EQ(looked_at_each(1min, 24h).learned(), 288U) << "of five minutes it is not long";
+  EXPECT_EQ(looked_at_each(90s, 24h).learned(), 0U);
+}
+
 TEST(Forecast, ADayIsThatOfTheWallAndAnotherSeasonIsNot) {
   Watched w(24h);
   w.wall.utc_offset = 1h;
@@ -203,6 +307,12 @@ TEST(Forecast, WhatIsNoProfileIsNotTaken) {
   p = empty_profile(24h);
   p.season = 0s;
   EXPECT_FALSE(plausible(p));
+  EXPECT_FALSE(plausible(empty_profile(5s)));
+  EXPECT_TRUE(plausible(empty_profile(31 * 24h)));
+  EXPECT_FALSE(plausible(empty_profile(32 * 24h)));
+  p = empty_profile(24h);
+  p.error_ratio = 1.01;
+  EXPECT_FALSE(plausible(p));
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     p = empty_profile(24h);
     p.buckets[7].mean_cores = bad;
@@ -214,76 +324,6 @@ TEST(Forecast, WhatIsNoProfileIsNotTaken) {
     p.error_ratio = bad;
     EXPECT_FALSE(plausible(p)) << bad;
   }
-}
-
-double quota_after(const Intent& intent, double quota) {
-  return intent.changes() ? intent.value : quota;
-}
-
-// Whatever is known of the task: a forecast leaves the quota where it was, or higher, and within the bounds.
-RC_GTEST_PROP(Forecast, NeverLowersAQuota, ()) {
-  const auto cores = [](double most) { return *rc::gen::inRange(0, 1000) * most / 1000; };
-  const auto now = MonotonicTime{1000s};
-  Signals signals;
-  signals.interval_seconds = 0.1;
-  signals.usage_cores = cores(3);
-  signals.throttled_cores = cores(1);
-  signals.periods = 1;
-  signals.throttled_periods = *rc::gen::inRange(0, 2);
-  CpuState s;
-  s.observed_since = 1s;
-  for (int i = 0; i < 5; ++i) s.arrivals.push_back({now, 0.1, cores(3)});
-  s.unused_core_seconds = s.spared_core_seconds = cores(10);
-  s.last_usage_cores = *signals.usage_cores;
-  if (*rc::gen::arbitrary<bool>()) s.binding_since = s.bound_since = now - MonotonicTime{700ms};
-  if (*rc::gen::arbitrary<bool>()) s.threads_most = s.threads_now = 1 + cores(7);
-  if (*rc::gen::arbitrary<bool>()) {
-    s.backlog_known = true;
-    s.backlog_cpu_seconds = cores(2);
-    s.waiting.push_back({now - MonotonicTime{300ms}, s.backlog_cpu_seconds});
-  }
-  CpuInput in;
-  in.now = now;
-  in.quota_cores = *rc::gen::arbitrary<bool>() ? 0.05 + cores(4) : kUnlimited;
-  in.max_cores = 4;
-  in.min_cores = 0.05;
-  in.node_cores = 8;
-  in.step_cores = *rc::gen::arbitrary<bool>() ? 1 : 0;
-  in.writes_left = static_cast<std::uint32_t>(*rc::gen::inRange(1, 60));
-  in.budget_spent_ratio = 1 - in.writes_left / 60.0;
-  in.memory_stalled = *rc::gen::arbitrary<bool>();
-  if (*rc::gen::arbitrary<bool>()) in.signals = &signals;
-  const double without = quota_after(decide_cpu(in, s), in.quota_cores);
-  in.forecast_cores = in.forecast_floor_cores = cores(6);
-  const Intent intent = decide_cpu(in, s);
-  const double with = quota_after(intent, in.quota_cores);
-  RC_ASSERT(with >= without);
-  RC_ASSERT(!intent.changes() || with <= std::max(without, in.max_cores));
-  if (intent.reason.rule == Rule::forecast)
-    RC_ASSERT(with == std::min(in.forecast_floor_cores, in.max_cores));
-}
-
-TEST(Forecast, LeavesTheLastWritesToTheLoadThatIsThere) {
-  CpuInput in;
-  in.now = 1000s;
-  in.quota_cores = 0.5;
-  in.max_cores = 4;
-  in.forecast_cores = 2.2;
-  in.forecast_floor_cores = 2;
-  in.writes_left = 4;
-  const CpuState s;
-  const Intent up = decide_cpu(in, s);
-  EXPECT_EQ(up.reason.rule, Rule::forecast);
-  EXPECT_EQ(up.value, 2);
-  EXPECT_EQ(up.reason.demand_cores, 2.2);
-  in.writes_left = 3;
-  EXPECT_FALSE(decide_cpu(in, s).changes());
-  in.writes_left = 60;
-  in.memory_stalled = true;
-  EXPECT_FALSE(decide_cpu(in, s).changes()) << "its work may wait for memory, and CPU would not help";
-  in.memory_stalled = false;
-  in.forecast_floor_cores = 0.54;
-  EXPECT_FALSE(decide_cpu(in, s).changes()) << "not worth a write";
 }
 
 }  // namespace

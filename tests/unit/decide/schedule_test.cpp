@@ -1,6 +1,10 @@
 #include "daemon/decide/schedule.hpp"
 
 #include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
 
 #include "tests/unit/policy_inputs.hpp"
 
@@ -67,6 +71,53 @@ TEST(Schedule, OfOpenWindowsTheLargestMinimumAndTheLargestMaximumCount) {
   EXPECT_EQ(of({day, rush}, at(2026, 1, 1, 10)).min, (Scheduled::Bound{1, at(2026, 1, 1, 18)}));
   EXPECT_EQ(of({low, high}, at(2026, 1, 1, 9)).max->cores, 3) << "no maximum below the minimum";
   EXPECT_EQ(of({rush, high}, at(2026, 1, 1, 9)).min->until, at(2026, 1, 1, 11)) << "of equals the longest";
+  EXPECT_EQ(of({high, rush}, at(2026, 1, 1, 9)).min->until, at(2026, 1, 1, 11));
+}
+
+// The calendar, by the letter.
+bool elapses_at(const config::Calendar& c, seconds at) {
+  const auto day = std::chrono::floor<days>(at);
+  const std::chrono::year_month_day date{std::chrono::sys_days{day}};
+  const auto time = (at - day).count();
+  const auto has = [](std::uint64_t set, auto member) { return (set >> member & 1U) != 0; };
+  const auto weekday = std::chrono::weekday{std::chrono::sys_days{day}}.iso_encoding() - 1;
+  return has(c.weekdays, weekday) && has(c.months, static_cast<unsigned>(date.month())) &&
+         has(c.days, static_cast<unsigned>(date.day())) && has(c.hours, time / 3600) &&
+         has(c.minutes, time / 60 % 60) && has(c.seconds, time % 60) &&
+         (c.years.empty() || std::count(c.years.begin(), c.years.end(), static_cast<int>(date.year())) > 0);
+}
+
+RC_GTEST_PROP(Calendar, ItsLastElapseIsTheLastSecondThatFits, ()) {
+  const auto below = [](int most) {
+    return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, most));  // small ones are not simpler
+  };
+  // Few members: the last one is often in an earlier minute, hour or day.
+  const auto some = [&](int size) {
+    std::uint64_t set = 0;
+    for (int members = 1 + below(4); members > 0; --members) set |= std::uint64_t{1} << below(size);
+    return set;
+  };
+  config::Calendar c;
+  c.hours = static_cast<std::uint32_t>(some(24));
+  c.minutes = some(60);
+  c.seconds = some(60);
+  if (below(2) == 0) c.weekdays = static_cast<std::uint8_t>(some(7));
+  if (below(3) == 0) c.months = static_cast<std::uint16_t>(some(12) << 1U);
+  if (below(3) == 0) c.days = static_cast<std::uint32_t>(some(31) << 1U);
+  if (below(3) == 0) c.years = {2026};
+  const seconds now = at(2026, 12, 25, 0) + seconds{below(14 * 86400)};
+  const seconds within{1 + below(36 * 3600)};
+  std::optional<seconds> expected;
+  for (seconds t = now; t > now - within && !expected; --t) {
+    if (elapses_at(c, t)) expected = t;
+  }
+  RC_ASSERT(last_elapse(c, now, within) == expected);
+}
+
+TEST(Schedule, OfNoOpenWindowNothingIsSaidButTheZone) {
+  const auto none = of({office(2)}, at(2026, 11, 22, 9), 3600s);
+  EXPECT_FALSE(none.min || none.max);
+  EXPECT_EQ(none.utc_offset, 3600s);
 }
 
 TEST(Schedule, UtcIsUtcWhateverTheHostsZone) {

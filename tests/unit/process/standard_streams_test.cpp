@@ -15,6 +15,7 @@ namespace {
 
 // `work` in a process of its own, with these descriptors closed; its exit status.
 int apart(std::initializer_list<int> closed, const std::function<int()>& work) {
+  std::fflush(nullptr);  // or the child would print what waits in this process too
   const pid_t child = ::fork();
   if (child == 0) {
     for (const int fd : closed) ::close(fd);

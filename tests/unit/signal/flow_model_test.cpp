@@ -30,6 +30,8 @@ TEST(FlowModel, LearnsTheCostOfAByteAndSaysNothingBefore) {
   run(m, 20, 0.25, 2);
   EXPECT_FALSE(estimate_flow(tick(0.5, 2, 2, 1), m).cpu_seconds_per_mib);
   EXPECT_EQ(estimate_flow(tick(0.5, 2, 2, 1), m).confidence, 0);
+  EXPECT_FALSE(estimate_flow(tick(0.5, 2, 2, 1), m).backlog_cpu_seconds);
+  EXPECT_FALSE(estimate_flow(tick(0.5, 2, 2, 1), m).arrival_cores);
   run(m, 200, 0.25, 2);
   const auto e = estimate_flow(tick(0.5, 2, 2, 3), m);
   EXPECT_NEAR(*e.cpu_seconds_per_mib, 0.25, 1e-6);

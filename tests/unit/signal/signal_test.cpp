@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace sluice {
 namespace {
 
@@ -38,6 +40,72 @@ TEST(Signals, RatesFromTwoSamples) {
   EXPECT_DOUBLE_EQ(*s.anon_growth_bytes_per_second, 1000);
 }
 
+TEST(Signals, PagesOfAnyKindThatAreReadAgainCount) {
+  const Sample a = sample_at(10s);
+  Sample b = sample_at(12s);
+  b.memory_stat->workingset_refault_anon += 6;
+  EXPECT_DOUBLE_EQ(*derive_signals(a, b).refaults_per_second, 3);
+  b.memory_stat->workingset_refault_file += 4;
+  EXPECT_DOUBLE_EQ(*derive_signals(a, b).refaults_per_second, 5);
+}
+
+TEST(Signals, WhatReclaimScannedAndFreed) {
+  const Sample a = sample_at(10s);
+  Sample b = sample_at(12s);
+  b.memory_stat->pgscan += 40;
+  b.memory_stat->pgsteal += 10;
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.pgscan_per_second, 20);
+  EXPECT_DOUBLE_EQ(*s.pgsteal_per_second, 5);
+}
+
+TEST(Signals, MemoryGrowsAndShrinks) {
+  Sample a = sample_at(10s), b = sample_at(12s);
+  EXPECT_FALSE(derive_signals(a, b).memory_growth_bytes_per_second) << "it was not read";
+  a.memory_current = 5000;
+  EXPECT_FALSE(derive_signals(a, b).memory_growth_bytes_per_second);
+  b.memory_current = 1000;
+  b.memory_stat->anon = 200;
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.memory_growth_bytes_per_second, -2000);
+  EXPECT_DOUBLE_EQ(*s.anon_growth_bytes_per_second, -400);
+}
+
+TEST(Signals, EventsOfTheInterval) {
+  Sample a = sample_at(10s), b = sample_at(12s);
+  a.memory_events = MemoryEvents{};
+  a.memory_events->high = 5;
+  a.memory_events->oom_kill = 1;
+  EXPECT_FALSE(derive_signals(a, b).high_events);
+  b.memory_events = MemoryEvents{};
+  b.memory_events->high = 12;
+  b.memory_events->oom_kill = 3;
+  const Signals s = derive_signals(a, b);
+  EXPECT_EQ(*s.high_events, 7U) << "a count, not a rate";
+  EXPECT_EQ(*s.oom_kills, 2U);
+}
+
+TEST(Signals, PressureOfEachKind) {
+  Sample a = sample_at(10s), b = sample_at(12s);
+  a.cpu_pressure = a.io_pressure = PressureTotals{1s, 1s};
+  EXPECT_FALSE(derive_signals(a, b).cpu_pressure_ratio);
+  EXPECT_FALSE(derive_signals(a, b).io_pressure_ratio);
+  b.cpu_pressure = PressureTotals{1s + 500ms, 1s};
+  b.io_pressure = PressureTotals{2s, 1s};
+  b.memory_pressure = PressureTotals{1s + 100ms, 500ms + 50ms};
+  const Signals s = derive_signals(a, b);
+  EXPECT_DOUBLE_EQ(*s.cpu_pressure_ratio, 0.25);
+  EXPECT_DOUBLE_EQ(*s.io_pressure_ratio, 0.5);
+  EXPECT_DOUBLE_EQ(*s.memory_pressure_ratio, 0.05);
+  EXPECT_DOUBLE_EQ(*s.memory_full_pressure_ratio, 0.025);
+}
+
+TEST(Signals, NoneWhenTimeRanBackwards) {
+  const Signals s = derive_signals(sample_at(10s), sample_at(9s));
+  EXPECT_EQ(s.interval_seconds, 0);
+  EXPECT_FALSE(s.usage_cores);
+}
+
 TEST(Signals, ACounterThatRanBackwardsHasNoRate) {
   const Sample a = sample_at(10s);
   Sample b = sample_at(11s);
@@ -63,17 +131,6 @@ TEST(Signals, NoneAcrossARecreatedCgroup) {
 TEST(Signals, NoneWhenTimeStoodStill) {
   const Sample a = sample_at(10s);
   EXPECT_FALSE(derive_signals(a, a).usage_cores);
-}
-
-TEST(Signals, AGroupMissingOnEitherSideIsMissing) {
-  Sample a = sample_at(10s);
-  const Sample b = sample_at(11s);
-  a.memory_pressure.reset();
-  a.bandwidth.reset();
-  const Signals s = derive_signals(a, b);
-  EXPECT_FALSE(s.memory_pressure_ratio);
-  EXPECT_FALSE(s.periods);
-  EXPECT_TRUE(s.usage_cores);
 }
 
 TEST(Signals, TheKernelsPartOfTheUsage) {
@@ -124,6 +181,9 @@ TEST(Signals, RunQueueWaitAndItsHighQuantile) {
   EXPECT_DOUBLE_EQ(*s.run_queue_wait_per_second, 0.5);
   EXPECT_EQ(*s.run_queue_wait_p99_usec, 16);
   b.run_queue->log2_usec[10] = 11;
+  EXPECT_EQ(*derive_signals(a, b).run_queue_wait_p99_usec, 2048);
+  b.run_queue->log2_usec[12] = 5;  // they are among the longest as well
+  b.run_queue->log2_usec[10] = 6;
   EXPECT_EQ(*derive_signals(a, b).run_queue_wait_p99_usec, 2048);
 }
 
@@ -180,19 +240,76 @@ TEST(Signals, ATaskWithoutSocketsHasNoStreamAndNotAnIdleOne) {
   EXPECT_EQ(*s.backlog_bytes, 0);
 }
 
-TEST(Signals, NotWatchedIsAbsentToo) {
-  Sample a = watched_at(10s);
-  const Sample b = watched_at(11s);
-  a.flow.reset();
-  a.run_queue.reset();
-  a.throttle.reset();
-  a.memory_stall.reset();
-  const Signals s = derive_signals(a, b);
-  EXPECT_FALSE(s.backlog_bytes);
-  EXPECT_FALSE(s.run_queue_wait_per_second);
-  EXPECT_FALSE(s.run_queue_wait_p99_usec);
-  EXPECT_FALSE(s.throttled_wall_ratio);
-  EXPECT_FALSE(s.memory_stall_per_second);
+// All that is read, and more of all of it two seconds later.
+std::pair<Sample, Sample> full_samples() {
+  Sample a = watched_at(10s), b = watched_at(12s);
+  a.memory_current = 1000;
+  a.memory_events = MemoryEvents{};
+  a.cpu_pressure = a.io_pressure = PressureTotals{1s, 1s};
+  b.memory_current = 2000;
+  b.memory_events = MemoryEvents{};
+  b.cpu = CpuUsage{2s, 1s, 1s};
+  b.bandwidth = CpuBandwidth{20, 8, 3s};
+  b.cpu_pressure = b.io_pressure = b.memory_pressure = PressureTotals{2s, 2s};
+  return {a, b};
+}
+
+TEST(Signals, AGroupMissingOnEitherSideIsMissingAndNoOther) {
+  struct Group {
+    void (*drop)(Sample&);
+    bool (*known)(const Signals&);
+  };
+  const Group groups[] = {
+      {[](Sample& s) { s.cpu.reset(); }, [](const Signals& g) { return g.usage_cores || g.system_cores; }},
+      {[](Sample& s) { s.bandwidth.reset(); },
+       [](const Signals& g) { return g.periods || g.throttled_periods || g.throttled_cores; }},
+      {[](Sample& s) { s.cpu_pressure.reset(); },
+       [](const Signals& g) { return g.cpu_pressure_ratio.has_value(); }},
+      {[](Sample& s) { s.io_pressure.reset(); },
+       [](const Signals& g) { return g.io_pressure_ratio.has_value(); }},
+      {[](Sample& s) { s.memory_pressure.reset(); },
+       [](const Signals& g) { return g.memory_pressure_ratio || g.memory_full_pressure_ratio; }},
+      {[](Sample& s) { s.memory_stat.reset(); },
+       [](const Signals& g) {
+         return g.refaults_per_second || g.pgscan_per_second || g.pgsteal_per_second ||
+                g.anon_growth_bytes_per_second;
+       }},
+      {[](Sample& s) { s.memory_current.reset(); },
+       [](const Signals& g) { return g.memory_growth_bytes_per_second.has_value(); }},
+      {[](Sample& s) { s.memory_events.reset(); },
+       [](const Signals& g) { return g.high_events || g.oom_kills; }},
+      {[](Sample& s) { s.throttle.reset(); },
+       [](const Signals& g) { return g.throttled_wall_ratio || g.stopped_tasks_per_throttle; }},
+      {[](Sample& s) { s.run_queue.reset(); },
+       [](const Signals& g) { return g.run_queue_wait_per_second || g.run_queue_wait_p99_usec; }},
+      {[](Sample& s) { s.memory_stall.reset(); },
+       [](const Signals& g) { return g.memory_stall_per_second || g.memory_high_throttled_ratio; }},
+      {[](Sample& s) { s.flow.reset(); },
+       [](const Signals& g) { return g.backlog_bytes || g.arrival_bytes_per_second || g.unsent_bytes; }},
+  };
+  for (const bool of_first : {true, false}) {
+    for (const auto& group : groups) {
+      auto [a, b] = full_samples();
+      EXPECT_TRUE(group.known(derive_signals(a, b)));
+      group.drop(of_first ? a : b);
+      const Signals s = derive_signals(a, b);
+      EXPECT_FALSE(group.known(s));
+      for (const auto& other : groups) EXPECT_TRUE(&other == &group || other.known(s));
+    }
+  }
+}
+
+TEST(Signals, WhatIsOfTheMomentIsTheSecondSamples) {
+  auto [a, b] = full_samples();
+  a.runnable_threads = 7;
+  a.idle_until = 9s;
+  b.idle_until = 11s;
+  EXPECT_EQ(*derive_signals(a, b).runnable_threads, 3);
+  EXPECT_EQ(*derive_signals(a, b).idle_until, 11s);
+  b.runnable_threads.reset();
+  b.idle_until.reset();
+  EXPECT_FALSE(derive_signals(a, b).runnable_threads);
+  EXPECT_FALSE(derive_signals(a, b).idle_until);
 }
 
 TEST(Signals, KernelCountersThatRanBackwardsHaveNoRate) {
@@ -215,6 +332,16 @@ TEST(Signals, KernelCountersThatRanBackwardsHaveNoRate) {
   EXPECT_FALSE(s.output_bytes_per_second);
   EXPECT_FALSE(s.zero_window_ratio);
   EXPECT_EQ(*s.backlog_bytes, 5) << "what waits now is known all the same";
+}
+
+TEST(Signals, SeverityNeedsBothOfItsCounters) {
+  const Sample a = watched_at(10s);
+  for (const auto& totals : {ThrottleTotals{14, 3s, 30}, ThrottleTotals{7, 3s, 52}}) {
+    Sample b = watched_at(12s);
+    b.throttle = totals;
+    EXPECT_FALSE(derive_signals(a, b).stopped_tasks_per_throttle);
+    EXPECT_TRUE(derive_signals(a, b).throttled_wall_ratio);
+  }
 }
 
 TEST(Signals, AHistogramBucketThatRanBackwardsSpoilsTheQuantileOnly) {

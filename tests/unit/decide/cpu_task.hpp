@@ -1,0 +1,107 @@
+// A task as the CPU controller is told of it. The test says what was seen at each look; what the controller
+// wants is written only when the test says so.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "daemon/decide/cpu.hpp"
+
+namespace sluice::testing {
+
+using namespace std::chrono_literals;
+
+class CpuTask {
+ public:
+  explicit CpuTask(double quota = 0.5) {
+    in.now = 1000s;
+    in.quota_cores = quota;
+    in.max_cores = 4;
+    in.min_cores = 0.05;
+    in.node_cores = 8;
+    seen.interval_seconds = 0.1;
+    seen.periods = 1;
+    seen.throttled_periods = 0;
+  }
+  CpuTask(const CpuTask&) = delete;
+  CpuTask& operator=(const CpuTask&) = delete;
+
+  CpuInput in;
+  CpuState state;
+  Signals seen;  // of the next look; the test may add to it
+  FlowEstimate flow;
+
+  // A full tick. The task used so many cores since the last one, and its limit held it up or did not.
+  void look(double usage_cores, bool throttled = false, Nsec after = 100ms) {
+    seen.usage_cores = usage_cores;
+    seen.interval_seconds = std::chrono::duration<double>(after).count();
+    seen.periods = static_cast<std::uint64_t>(std::llround(seen.interval_seconds / in.period_seconds));
+    seen.throttled_periods = throttled ? *seen.periods : 0;
+    in.now += after;
+    in.signals = &seen;
+    observe();
+  }
+  void look_for(Nsec time, double usage_cores, bool throttled = false) {
+    for (Nsec t{}; t < time; t += 100ms) look(usage_cores, throttled);
+  }
+  // A tick between two full ones, because something happened.
+  void event(Nsec after = 1ms) {
+    in.now += after;
+    in.signals = nullptr;
+    observe();
+  }
+  // What the task itself says, heard at the next look or event.
+  void report(const LoadReport& load) {
+    load_ = load;
+    in.new_load = &load_;
+    in.load_valid = true;
+  }
+  void report_backlog(double cpu_seconds) {
+    LoadReport load;
+    load.backlog_cpu_seconds = cpu_seconds;
+    report(load);
+  }
+  // Sockets with so many bytes unread, from the next look on; a byte's work is known.
+  void sockets(double unread_mib, double arrival_mib_per_second, double cpu_seconds_per_mib = 1) {
+    constexpr double kMiB = 1 << 20;
+    flow.cpu_seconds_per_mib = cpu_seconds_per_mib;
+    in.flow = &flow;
+    seen.backlog_bytes = unread_mib * kMiB;
+    seen.arrival_bytes_per_second = arrival_mib_per_second * kMiB;
+  }
+  // Work that waits, as if it had been told so long ago.
+  void waits(double cpu_seconds, Nsec age = 0ms) {
+    state.backlog_known = true;
+    state.backlog_at = in.now;
+    state.backlog_cpu_seconds += cpu_seconds;
+    state.waiting.push_back({in.now - age, cpu_seconds});
+  }
+  // The limit has been binding for so long.
+  void bound_for(Nsec time) { state.binding_since = state.bound_since = in.now - time; }
+
+  Intent wants() const { return decide_cpu(in, state); }
+  void write(double quota, Rule rule) {
+    cpu_written(in, in.quota_cores, quota, rule, state);
+    in.quota_cores = quota;
+  }
+  // Writes what is wanted, if anything is.
+  bool obey() {
+    const Intent intent = wants();
+    if (intent.changes()) write(std::min(intent.value, in.max_cores), intent.reason.rule);
+    return intent.changes();
+  }
+
+ private:
+  void observe() {
+    observe_cpu(in, state);
+    in.new_load = nullptr;
+    in.throttled_at.reset();
+    in.idle_until.reset();
+    in.runnable_threads.reset();
+  }
+
+  LoadReport load_;
+};
+
+}  // namespace sluice::testing
