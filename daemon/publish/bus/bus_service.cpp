@@ -1,5 +1,6 @@
 #include "daemon/publish/bus/bus_service.hpp"
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 
@@ -16,6 +17,7 @@
 #include "daemon/publish/bus/bus_connector.hpp"
 #include "daemon/publish/bus/bus_model.hpp"
 #include "daemon/publish/bus/bus_session.hpp"
+#include "daemon/publish/journal/line_limit.hpp"
 #include "daemon/publish/words/names.hpp"
 
 namespace sluice::publish {
@@ -74,6 +76,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     guarded([&] { session_->apply(delta); });
     ask_for_owners();
     changes_soon();
+    tell_left_out();
   }
 
   void set_facts(DaemonFacts facts) {
@@ -121,7 +124,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   void named(const std::string& bus_id) {
     named_ = was_named_ = true;
     pause_ = kFirstPause;
-    spdlog::info("on the bus as {}", kServiceName);
+    tell(Told::named, fmt::format("on the bus as {}", kServiceName));
     last_cause_.clear();
     const std::string before = std::exchange(bus_id_, bus_id);
     if (!before.empty() && before != bus_id) release_owners();
@@ -139,6 +142,18 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
+  // Somebody who breaks the connection again and again fills no log.
+  enum class Told : std::uint8_t { named, lost };
+  void tell(Told kind, const std::string& text) {
+    constexpr std::uint32_t kPerMinute = 10;
+    if (!told_.allow({{}, static_cast<int>(kind)}, kPerMinute, text, monotonic_now())) return;
+    spdlog::log(kind == Told::named ? spdlog::level::info : spdlog::level::warn, "{}", text);
+  }
+  void tell_left_out() {
+    for (const auto& [key, lines, example] : told_.ended(monotonic_now()))
+      spdlog::warn("{} more like this were left out in the last minute: {}", lines, example);
+  }
+
   void lost_later(std::string cause) {
     asio::post(io_, [weak = weak_from_this(), cause = std::move(cause)] {
       if (const auto self = weak.lock()) self->lost(cause);
@@ -154,8 +169,8 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     owners_asked_.clear();
     if (gave_up_) return;
     if (was_named || cause != last_cause_) {  // each cause once, not each attempt
-      spdlog::warn("{}: {}. Governing goes on; the bus is tried again from time to time",
-                   was_named ? "lost the bus" : "no bus", cause);
+      tell(Told::lost, fmt::format("{}: {}. Governing goes on; the bus is tried again from time to time",
+                                   was_named ? "lost the bus" : "no bus", cause));
       last_cause_ = cause;
     }
     retrying_ = true;
@@ -231,7 +246,8 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   bool named_ = false, was_named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
   bool broken_ = false;     // the session is about to be lost
   std::string last_cause_;  // that was logged
-  std::string bus_id_;      // of the bus that we were on last; empty: of none, or it did not say
+  LineLimit told_;
+  std::string bus_id_;  // of the bus that we were on last; empty: of none, or it did not say
   std::set<std::string> owners_asked_;
   std::minstd_rand random_{std::random_device{}()};
 };

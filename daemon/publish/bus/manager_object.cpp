@@ -8,6 +8,7 @@
 #include "daemon/publish/bus/arguments.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/manager_properties.hpp"
+#include "daemon/publish/journal/journal.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/publish/words/words.hpp"
 
@@ -129,6 +130,7 @@ compat::Dictionary ManagerObject::statistics() const {
       compat::entry("CallsFailed", calls.failed),
       compat::entry("CallsDenied", calls.denied),
       compat::entry("CallsRateLimited", calls.rate_limited),
+      compat::entry("LogLinesLost", log_lines_lost()),
   };
 }
 
