@@ -49,7 +49,7 @@ class LogReader(Stage):
         fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
         # Another open file of the same pipe: the daemon's own end stays blocking.
         self.filler = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_NONBLOCK)
-        self.addCleanup(os.close, self.filler)
+        self.addCleanup(self.stop_filling)
         self.daemon = self.start("--log-level", "debug", output=writer, config=CONFIG_OF_ALL)
         os.close(writer)
         self.governed_on_bus("a", "b")
@@ -59,6 +59,11 @@ class LogReader(Stage):
         if self.reader >= 0:
             os.close(self.reader)
         self.reader = -1
+
+    def stop_filling(self) -> None:
+        if self.filler >= 0:
+            os.close(self.filler)
+        self.filler = -1
 
     def fill(self) -> None:
         try:
@@ -82,8 +87,7 @@ class LogReader(Stage):
         self.assertEqual([FREE] * 3, [self.host.read(cgroup, "cpu.max") for cgroup in (A, B, C)])
 
     def test_one_that_goes_away_costs_lines_only(self) -> None:
-        os.close(self.filler)
-        self.filler = os.open("/dev/null", os.O_WRONLY)
+        self.stop_filling()
         self.stop_reading()
         self.a_new_task_is_governed()
         self.assertGreater(self.stats("LogLinesLost"), 0)
