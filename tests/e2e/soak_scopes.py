@@ -40,6 +40,9 @@ class Scopes(Stage):
     def rss_kib(self) -> int:
         return int(pathlib.Path(f"/proc/{self.daemon.process.pid}/statm").read_text().split()[1]) * PAGE_KIB
 
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+
     def tell_all(self, commands: list[str]) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PATIENCE_S)
@@ -72,6 +75,7 @@ class Scopes(Stage):
                 print(f"  {done} scopes in {time.monotonic() - begun:.0f} s: RSS {measured[-1][1]} KiB", flush=True)
         after_a_tenth = next(rss for done, rss in measured if done >= self.count // 10)
         print(f"  lease: {self.lease_file.stat().st_size} bytes, log: {self.daemon.log_file.stat().st_size} bytes, "
-              f"descriptors: {len(os.listdir(f'/proc/{self.daemon.process.pid}/fd'))}", flush=True)
+              f"descriptors: {self.descriptors()}", flush=True)
+        eventually(lambda: self.descriptors() < 100, f"no descriptor is kept of them; {self.descriptors()} are open", PATIENCE_S)
         self.assertLess(measured[-1][1] - after_a_tenth, MOST_GROWTH_KIB, "memory grows with the scopes that ever were")
         self.daemon.stop()
