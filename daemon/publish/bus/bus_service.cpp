@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/bus_connector.hpp"
 #include "daemon/publish/bus/bus_model.hpp"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "cgroups/types.hpp"
+#include "cgroups/time.hpp"
 
 namespace sluice::publish {
 

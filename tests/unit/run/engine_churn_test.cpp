@@ -49,7 +49,8 @@ class Churn : public ::testing::Test {
 
   void tick() {
     host_.now += std::chrono::milliseconds(100);
-    const WallClock wall{.since_epoch = std::chrono::duration_cast<std::chrono::seconds>(host_.now)};
+    const WallClock wall{.since_epoch =
+                             std::chrono::duration_cast<std::chrono::seconds>(host_.now.time_since_epoch())};
     for (auto& [id, group] : host_.groups) group.usage.usage += Usec{50'000};
     engine_->look(host_.now);
     engine_->full_tick({host_.now, wall, {8, Bytes{16} << 30}});

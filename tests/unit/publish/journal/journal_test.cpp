@@ -100,14 +100,14 @@ TEST_F(LogPublisherTest, OneLineForEachDecision) {
 
 TEST_F(LogPublisherTest, AStormOfManyTasksIsCutAndCounted) {
   Report report;
-  report.now = 10s;
+  report.now = MonotonicTime{10s};
   report.adjustments.resize(500);
   for (std::size_t i = 0; i < report.adjustments.size(); ++i) report.adjustments[i].task = std::to_string(i);
   LogPublisher publisher;
   publisher.publish(report);
   EXPECT_EQ(lines(), LogPublisher::kLinesPerSecond);
   report.adjustments.resize(1);
-  report.now = 11s;
+  report.now = MonotonicTime{11s};
   publisher.publish(report);
   EXPECT_THAT(out_.str(), HasSubstr("warning 400 more lines about tasks were left out"));
 }
@@ -120,7 +120,7 @@ TEST_F(LogPublisherTest, ATaskThatFlapsIsCutAndCountedAndCostsOthersNothing) {
   report.notices[0].task = "alpha";
   report.notices[0].expected = report.notices[0].found = MemoryLimit{Bytes{1} << 30};
   for (int tenth = 0; tenth < 599; ++tenth) {
-    report.now = 10s + tenth * 100ms;
+    report.now = since_boot(10s + tenth * 100ms);
     publisher.publish(report);
   }
   EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute);
@@ -128,7 +128,7 @@ TEST_F(LogPublisherTest, ATaskThatFlapsIsCutAndCountedAndCostsOthersNothing) {
   publisher.publish(report);
   EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute + 1);
   report.notices.clear();
-  report.now = 71s;
+  report.now = since_boot(71s);
   publisher.publish(report);
   EXPECT_THAT(out_.str(), HasSubstr("warning 589 more like this were left out in the last minute: alpha: "));
 }
@@ -140,7 +140,7 @@ TEST_F(LogPublisherTest, AsManyDecisionsAsMayBeWrittenByDefaultAreAllLogged) {
   report.adjustments[0].task = "alpha";
   const auto allowed = config::Cpu{}.writes_per_minute;
   for (std::uint32_t i = 0; i < allowed; ++i) {
-    report.now = 10s + i * 1s;
+    report.now = since_boot(10s + i * 1s);
     publisher.publish(report);
   }
   EXPECT_EQ(lines(), allowed);
@@ -149,8 +149,10 @@ TEST_F(LogPublisherTest, AsManyDecisionsAsMayBeWrittenByDefaultAreAllLogged) {
 TEST_F(LogPublisherTest, WhatIsNoReportsIsCutAsWell) {
   LogPublisher publisher;
   for (int i = 0; i < 500; ++i) {
-    publisher.say(LogPublisher::Source::oom_kill, spdlog::level::warn, "alpha", "killed", 10s + i * 100ms);
-    publisher.say(LogPublisher::Source::engine, spdlog::level::err, {}, "broken", 10s + i * 100ms);
+    publisher.say(LogPublisher::Source::oom_kill, spdlog::level::warn, "alpha", "killed",
+                  since_boot(10s + i * 100ms));
+    publisher.say(LogPublisher::Source::engine, spdlog::level::err, {}, "broken",
+                  since_boot(10s + i * 100ms));
   }
   EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute + LogPublisher::kDecisionsPerMinute);
   EXPECT_THAT(out_.str(), HasSubstr("warning alpha: killed"));

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr MonotonicTime kStart = 100s;
+constexpr MonotonicTime kStart = since_boot(100s);
 const LineLimit::Key kKey{"alpha", 7};
 
 TEST(LineLimit, SoManyOfAKeyAndTheRestIsCounted) {
