@@ -239,8 +239,8 @@ void LogPublisher::say(Source source, spdlog::level::level_enum level, const std
                        const std::string& text, MonotonicTime now) {
   say_left_out(now);
   const auto line = line_of(task, text);
-  if (!may_log({task, -1 - static_cast<int>(source)},
-               task.empty() ? kDecisionsPerMinute : kNoticesPerMinute, line, now))
+  if (!may_log({task, -1 - static_cast<int>(source)}, task.empty() ? kDecisionsPerMinute : kNoticesPerMinute,
+               line, now))
     return;
   const Scope fields(task.empty() ? Fields{} : Fields{{"SLUICE_TASK", c_escape(task)}});
   spdlog::log(level, "{}", line);

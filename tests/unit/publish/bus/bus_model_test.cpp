@@ -125,6 +125,19 @@ TEST(BusModel, HoldsAreWhatTheReportSays) {
   EXPECT_TRUE(model.owners().empty());
 }
 
+TEST(BusModel, AHoldCountsFromItsOrderOn) {
+  BusModel model;
+  auto report = report_of({"a", "b"}, 13);
+  report->holds = {{"a", true, false, 1000, ""}};
+  model.update(report, kWall);
+  model.hold_ordered("a");  // is held already
+  model.hold_ordered("b");
+  model.hold_ordered("b");
+  EXPECT_EQ(model.holds(), 2U);
+  model.update(report, kWall);  // it was refused, or has gone again
+  EXPECT_EQ(model.holds(), 1U);
+}
+
 TEST(RateLimit, TwentyAtOnceThenTwentyASecond) {
   RateLimit limit(20);
   const RateLimit::TimePoint start{};
