@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,8 +32,12 @@ cgroups::Result<SingleInstance> SingleInstance::acquire(const std::string& runti
   if (!opened) return tl::unexpected(opened.error());
   const Fd dir(*opened);
   const auto path = runtime_dir + "/lock";
-  Fd lock(::openat(dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
+  Fd lock(::openat(dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
   if (!lock) return tl::unexpected(Error{errno, path, "open the lock"});
+  struct stat status = {};
+  if (::fstat(lock.get(), &status) != 0) return tl::unexpected(Error{errno, path, "stat the lock"});
+  if (!S_ISREG(status.st_mode))
+    return tl::unexpected(Error{EINVAL, path, "lock what is no regular file (remove it)"});
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     if (error != EWOULDBLOCK) return tl::unexpected(Error{error, path, "lock"});

@@ -93,7 +93,7 @@ Reply<Client> Client::open(const Asked& asked) {
 Reply<Client> Client::connect(const Asked& asked) {
   auto promised = std::make_shared<std::promise<Reply<Client>>>();
   auto client = promised->get_future();
-  process::run_detached([promised, asked] { promised->set_value(open(asked)); });
+  if (!process::run_detached([promised, asked] { promised->set_value(open(asked)); })) return open(asked);
   if (client.wait_for(std::chrono::seconds(asked.patience_s)) == std::future_status::timeout)
     return tl::unexpected(Failure{kMuteBus, {}});
   return client.get();

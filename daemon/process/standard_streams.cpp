@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 
@@ -16,6 +17,10 @@ void open_closed_streams() {
     const int way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (::open("/dev/null", way) < 0) static_cast<void>(::open("/", O_RDONLY | O_DIRECTORY));  // no /dev here
   }
+}
+
+void survive_refused_writes() {
+  for (const int signal : {SIGPIPE, SIGXFSZ}) static_cast<void>(std::signal(signal, SIG_IGN));
 }
 
 void complain(std::string_view text) {

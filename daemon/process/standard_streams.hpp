@@ -10,6 +10,10 @@ namespace sluice::process {
 // What is written to such a one fails, as it would have. First thing in main.
 void open_closed_streams();
 
+// A pipe that nobody reads any more (SIGPIPE) and the limit of a file's size (SIGXFSZ) become errors of the
+// write that met them, and do not end the process. Before any thread.
+void survive_refused_writes();
+
 // Writes to standard error. What cannot be written is lost: there is nowhere to complain.
 void complain(std::string_view text);
 

@@ -129,6 +129,7 @@ void Loop::full_tick() {
   const auto at = monotonic_now();
   ticked_at_ = at;
   oom_killed_ = false;
+  std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < at; });
   if (at >= node_at_) {
     if (const auto node = sample::node_facts(options_.proc_fd); node) node_ = *node;
     node_at_ = at + kNodeInterval;
@@ -176,13 +177,16 @@ void Loop::react() {
 void Loop::on_oom_kill(CgroupId id) {
   oom_killed_ = true;
   const auto* task = engine_.registry().find(id);
-  if (task) spdlog::warn("The kernel killed a process of '{}' for memory.", task->name);
+  if (!task) return;
+  log_.say(publish::LogPublisher::Source::oom_kill, spdlog::level::warn, task->name,
+           "the kernel killed one of its processes for memory", monotonic_now());
 }
 
 void Loop::publish_reports() {
   for (const auto& sentence : engine_.take_sentences()) {
     if (!sentence.good) facts_.last_error = sentence.text;
-    spdlog::log(sentence.good ? spdlog::level::info : spdlog::level::err, "{}", sentence.text);
+    log_.say(publish::LogPublisher::Source::engine, sentence.good ? spdlog::level::info : spdlog::level::err,
+             {}, sentence.text, monotonic_now());
   }
   for (const auto& shared : engine_.take_reports()) {
     auto report = shared;
@@ -205,7 +209,6 @@ void Loop::publish_reports() {
 // A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can
 // tell.
 void Loop::name_writers(Report& report) {
-  std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < report.now; });
   for (auto& notice : report.notices) {
     if (notice.kind != Notice::Kind::foreign_write && notice.kind != Notice::Kind::knob_reset) continue;
     if (!notice.found) continue;
@@ -222,7 +225,8 @@ void Loop::watch_tasks() {
   std::vector<std::uint64_t> ids;
   for (const auto& [id, facts] : engine_.registry().tasks()) ids.push_back(id.value);
   if (const auto set = host_.bpf()->set_governed(ids); !set)
-    spdlog::error("The kernel programs do not watch new tasks: {}", set.error().sentence);
+    log_.say(publish::LogPublisher::Source::engine, spdlog::level::err, {},
+             "The kernel programs do not watch new tasks: " + set.error().sentence, monotonic_now());
 }
 
 void Loop::lose_bpf(const std::string& why) {

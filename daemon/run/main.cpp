@@ -202,6 +202,7 @@ int printed(int status) {
 
 int main(int argc, char** argv) {
   process::open_closed_streams();
+  process::survive_refused_writes();
   Options o;
   CLI::App app{"sluiced: keeps every stream task of this host at the CPU and memory it needs now", "sluiced"};
   app.set_version_flag("--version", std::string("sluiced ") + kVersion);

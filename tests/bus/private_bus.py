@@ -8,6 +8,7 @@ import pathlib
 import queue
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -88,7 +89,12 @@ class PrivateBus:
             self.daemon = subprocess.Popen(
                 ["dbus-daemon", f"--config-file={self.config}", "--nofork", "--nopidfile"], stdout=log, stderr=log
             )
-        eventually(self.socket.exists, "the bus listens")
+        eventually(self.listens, "the bus listens")
+
+    def listens(self) -> bool:
+        """Its socket is there a moment before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
 
     def stop(self) -> None:
         if self.daemon is not None:

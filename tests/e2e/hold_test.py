@@ -208,5 +208,3 @@ class Names(Stage):
         self.assertEqual("200000 100000", self.host.read(self.FIRST, "cpu.max"))
         self.governs(self.SECOND)
         self.assertNotEqual("200000 100000", self.host.read(self.SECOND, "cpu.max"))
-
-

@@ -1,5 +1,6 @@
 """Runs every *_test.py of this folder, four tests at a time, and closes with one line that counts checks. -k WORD: those
-whose names have it. --soak KILLS: soak_kill.py instead."""
+whose names have it. --soak KILLS: soak_kill.py instead; --scopes COUNT:
+soak_scopes.py instead."""
 
 from __future__ import annotations
 
@@ -42,6 +43,13 @@ def main() -> int:
     if "--soak" in sys.argv:
         import soak_kill
         return soak_kill.main(int(sys.argv[sys.argv.index("--soak") + 1]))
+    if "--scopes" in sys.argv:
+        from soak_scopes import Scopes
+        Scopes.count = int(sys.argv[sys.argv.index("--scopes") + 1])
+        name, status, failed, output = verdict(Scopes())
+        print(f"{name} ... {status}\n{output}" if failed else f"{name} ... {status}")
+        print(f"{int(not failed)} passed, {failed} failed, 0 skipped")
+        return 1 if failed else 0
     loader = unittest.TestLoader()
     if "-k" in sys.argv:
         loader.testNamePatterns = [f"*{sys.argv[sys.argv.index('-k') + 1]}*"]

@@ -100,7 +100,7 @@ class Daemon:
     """sluiced, with its log in a file."""
 
     def __init__(self, stage: Stage, *arguments: str, config: str = CONFIG, bus: str | None = None,
-                 home: str = "") -> None:
+                 home: str = "", output: int | None = None, environment: dict[str, str] | None = None) -> None:
         self.config = stage.folder / "sluice.toml"
         self.config.write_text(config)
         self.log_file = stage.folder / f"sluiced-{len(stage.daemons)}.log"
@@ -109,7 +109,8 @@ class Daemon:
                 [binary("sluiced"), "--config", self.config, "--cgroup-root", stage.host.mount, "--any-filesystem",
                  "--proc-root", stage.host.proc, "--state-dir", stage.folder / f"state{home}", "--runtime-dir",
                  stage.folder / f"run{home}", "--bus", bus or stage.bus.address, "--log", "stderr", *arguments],
-                stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1"},
+                stdout=log if output is None else output, stderr=log if output is None else output,
+                env={**os.environ, "NO_COLOR": "1", **(environment or {})},
             )
         stage.daemons.append(self)
 
@@ -170,9 +171,10 @@ class Stage(unittest.TestCase):
         for cgroup in (A, B):
             self.host.tell(f"add {cgroup} {LOAD}750")
 
-    def start(self, *arguments: str, config: str = CONFIG, bus: str | None = None, home: str = "") -> Daemon:
-        """`home` tells the state of one daemon from another's."""
-        return Daemon(self, *arguments, config=config, bus=bus, home=home)
+    def start(self, *arguments: str, config: str = CONFIG, bus: str | None = None, home: str = "",
+              output: int | None = None, environment: dict[str, str] | None = None) -> Daemon:
+        """`home` tells the state of one daemon from another's; `output`: a descriptor instead of the log's file."""
+        return Daemon(self, *arguments, config=config, bus=bus, home=home, output=output, environment=environment)
 
     # --- what must come true
     def governs(self, cgroup: str, below: float = 4) -> None:

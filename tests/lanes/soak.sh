@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# By name only, hours: millions of random histories, thousands of kill -9. SLUICE_SOAK_{HISTORIES,KILLS,UNIT_KILLS} say how many.
+# By name only, hours: millions of random histories, thousands of kill -9, scopes that come and go.
+# SLUICE_SOAK_{HISTORIES,KILLS,UNIT_KILLS,SCOPES} say how many.
 # shellcheck source=tests/lanes/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs build demo test
 needs_script tests/e2e/run.sh
 histories=${SLUICE_SOAK_HISTORIES:-5000000} kills=${SLUICE_SOAK_KILLS:-10000} unit_kills=${SLUICE_SOAK_UNIT_KILLS:-0}
+scopes=${SLUICE_SOAK_SCOPES:-100000}
 seed=${SLUICE_SOAK_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-echo "  $histories histories, $kills kills, $unit_kills kills under systemd; SLUICE_SOAK_SEED=$seed"
+echo "  $histories histories, $kills kills, $scopes scopes, $unit_kills kills under systemd; SLUICE_SOAK_SEED=$seed"
 
 # property NAME BINARY TEST HISTORIES : so many, by $jobs processes with different seeds, each a verdict.
 property() {
@@ -28,6 +30,7 @@ property ManagedLimit limits_test ManagedLimit.EveryLimitGoesBackToWhatItWas $((
 property Engine engine_test Engine.EveryLimitGoesBackToWhatItWas $((histories * 3 / 5))
 
 counted kills env SLUICE_SOAK_SEED="$((seed % 1000000))" SLUICE_SOAK_JOBS="$jobs" tests/e2e/run.sh "$release" --soak "$kills"
+counted scopes tests/e2e/run.sh "$release" --scopes "$scopes"
 
 if ((unit_kills > 0)); then
   needs kernel

@@ -14,7 +14,8 @@ build=(g++ cmake ninja-build ccache pkg-config clang bpftool
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libexpected-dev libfuse3-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev libhiredis-dev)
 demo=(dbus-daemon fuse3 systemd) # systemd has busctl; the package dbus would bring a system bus
-test_=(clang-format clang-tidy libclang-rt-dev llvm shellcheck python3 python3-pyflakes git bubblewrap dbus-bin redis-server)
+test_=(clang-format clang-tidy libclang-rt-dev llvm shellcheck python3 python3-pyflakes git bubblewrap dbus-bin redis-server
+  python3-gi python3-dbus)
 kernel=(qemu-system-x86 mmdebstrap e2fsprogs cpio busybox-static zstd lz4 python3)
 bare=(mmdebstrap python3)
 

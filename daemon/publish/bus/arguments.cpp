@@ -23,10 +23,9 @@ sdbus::Error out_of_range(const std::string& message) {
   return compat::error(error_name::limit_out_of_range, message);
 }
 
-// A key may be 4 KiB of anything: quote it short and printable.
+// A word may be anything: quote it short and printable.
 std::string quoted(const std::string& raw) {
-  constexpr std::size_t kShown = 60;
-  return '\'' + c_escape(raw.substr(0, kShown)) + (raw.size() > kShown ? "...'" : "'");
+  return '\'' + shortened(printable_line(shortened(raw))) + '\'';
 }
 
 template <class Map>
@@ -126,8 +125,8 @@ SetBoundsCommand bounds_command(const std::string& task, const Options& bounds) 
   return command;
 }
 
-ReportLoadCommand load_command(const std::string& task, const std::map<std::string, double>& load,
-                               std::uint64_t ttl_usec, MonotonicTime now) {
+ReportLoadCommand load_command(const std::string& task, const Load& load, std::uint64_t ttl_usec,
+                               MonotonicTime now) {
   check_keys(load, {"lag", "processed", "arrival_rate", "oldest_age_seconds", "backlog_cpu_seconds"},
              "values");
   for (const auto& [key, value] : load) {

@@ -4,14 +4,15 @@
 
 #include <sdbus-c++/sdbus-c++.h>
 
-#include <map>
 #include <string>
 
+#include "daemon/publish/bus/bounded_map.hpp"
 #include "daemon/values/command.hpp"
 
 namespace sluice::publish {
 
-using Options = std::map<std::string, sdbus::Variant>;
+using Options = BoundedMap<sdbus::Variant>;
+using Load = BoundedMap<double>;
 
 // Throws when a text is longer than 4 KiB.
 void check_text(const char* argument, const std::string& text);
@@ -23,8 +24,8 @@ PinCommand pin_command(const std::string& task, const Options& limits, std::uint
 
 SetBoundsCommand bounds_command(const std::string& task, const Options& bounds);
 
-ReportLoadCommand load_command(const std::string& task, const std::map<std::string, double>& load,
-                               std::uint64_t ttl_usec, MonotonicTime now);
+ReportLoadCommand load_command(const std::string& task, const Load& load, std::uint64_t ttl_usec,
+                               MonotonicTime now);
 
 SetModeCommand mode_command(const std::string& mode);
 

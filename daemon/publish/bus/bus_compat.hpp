@@ -77,6 +77,14 @@ void call_async(sdbus::IProxy& proxy, const char* method, const char* interface,
         handler(failed ? std::optional<std::string>(failed->getMessage()) : std::nullopt, std::move(reply));
       });
 }
+template <class Handler>  // Handler(optional<string> error): of a method that answers nothing
+void call_async_void(sdbus::IProxy& proxy, const char* method, const char* interface,
+                     std::chrono::seconds timeout, Handler handler) {
+  proxy.callMethodAsync(method).onInterface(interface).withTimeout(timeout).uponReplyInvoke(
+      [handler = std::move(handler)](std::optional<sdbus::Error> failed) {
+        handler(failed ? std::optional<std::string>(failed->getMessage()) : std::nullopt);
+      });
+}
 
 // Collects one interface of an object; finish() exports it.
 class Interface {
@@ -156,6 +164,15 @@ void call_async(sdbus::IProxy& proxy, const char* method, const char* interface,
       .withArguments(arguments...)
       .uponReplyInvoke([handler = std::move(handler)](const sdbus::Error* failed, Reply reply) {
         handler(failed ? std::optional<std::string>(failed->getMessage()) : std::nullopt, std::move(reply));
+      });
+}
+template <class Handler>
+void call_async_void(sdbus::IProxy& proxy, const char* method, const char* interface,
+                     std::chrono::seconds timeout, Handler handler) {
+  const std::string name = method;
+  proxy.callMethodAsync(name).onInterface(interface).withTimeout(timeout).uponReplyInvoke(
+      [handler = std::move(handler)](const sdbus::Error* failed) {
+        handler(failed ? std::optional<std::string>(failed->getMessage()) : std::nullopt);
       });
 }
 

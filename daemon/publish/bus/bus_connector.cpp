@@ -1,12 +1,14 @@
 #include "daemon/publish/bus/bus_connector.hpp"
 
+#include <malloc.h>
+#include <sys/socket.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
-#include <csignal>
 #include <mutex>
-#include <thread>
 #include <utility>
 
+#include "daemon/process/quiet_thread.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 
 namespace sluice::publish {
@@ -31,25 +33,25 @@ BusLink open_link(const std::string& address) {
   return link;
 }
 
-// A thread that gets no signals: SIGTERM and its kin belong to the loop's thread.
-template <class Function>
-void run_detached(Function function) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  std::thread(std::move(function)).detach();
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-}
-
 }  // namespace
 
 void BusLink::close() {
   if (!bus) return;
   if (vanished) *vanished = nullptr;
-  run_detached([bus = std::move(bus), match = std::move(match)]() mutable {
+  // Without a thread it is closed here.
+  static_cast<void>(process::run_detached([bus = std::move(bus), match = std::move(match)]() mutable {
     match.reset();
     bus.reset();
-  });
+    ::malloc_trim(0);  // what a bus that did not read from us made us queue
+  }));
+}
+
+void BusLink::cut() const {
+  try {
+    ::shutdown(bus->getEventLoopPollData().fd, SHUT_RDWR);
+  } catch (const sdbus::Error&) {
+    // Closed already.
+  }
 }
 
 struct BusConnector::Attempt {
@@ -69,14 +71,7 @@ BusConnector::~BusConnector() {
 void BusConnector::connect(const std::string& address, Done done) {
   auto attempt = attempt_ = std::make_shared<Attempt>();
   attempt->done = std::move(done);
-  run_detached([&io = io_, attempt, address] {
-    BusLink link;
-    std::string error;
-    try {
-      link = open_link(address);
-    } catch (const std::exception& e) {
-      error = e.what();
-    }
+  const auto finish = [&io = io_, attempt](BusLink link, std::string error) {
     const std::lock_guard lock(attempt->mutex);
     if (attempt->forgotten) return;
     attempt->link = std::move(link);
@@ -87,10 +82,21 @@ void BusConnector::connect(const std::string& address, Done done) {
         if (attempt->forgotten) return;
       }
       // Moved out first: the callback may start the next attempt.
-      const auto finish = std::move(attempt->done);
-      finish(std::move(attempt->link), std::move(attempt->error));
+      const auto report = std::move(attempt->done);
+      report(std::move(attempt->link), std::move(attempt->error));
     });
+  };
+  const bool runs = process::run_detached([finish, address] {
+    BusLink link;
+    std::string error;
+    try {
+      link = open_link(address);
+    } catch (const std::exception& e) {
+      error = e.what();
+    }
+    finish(std::move(link), std::move(error));
   });
+  if (!runs) finish({}, "no thread can be made to connect with");
 }
 
 }  // namespace sluice::publish

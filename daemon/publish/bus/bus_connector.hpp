@@ -26,6 +26,8 @@ struct BusLink {
   ~BusLink() { close(); }
   // Closing flushes, and flushing to a bus that hangs blocks: a thread of its own pays for that.
   void close();
+  // Nothing goes either way any more, and the bus can see that: it need not read what it has not read yet.
+  void cut() const;
 };
 
 class BusConnector {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <utility>
 
 #include "daemon/publish/words/names.hpp"
@@ -21,6 +20,7 @@ std::uint64_t wall_time(const Report& report, std::uint64_t wall_usec, Monotonic
 BusModel::Delta BusModel::update(std::shared_ptr<const Report> report, std::uint64_t wall_usec) {
   Delta delta;
   report_ = std::move(report);
+  ordered_.clear();
   if (report_->whole) ++generation_;
   // Both are ordered by name, so the hint is nearly always right; where it is wrong it only costs time.
   auto hint = tasks_.begin();
@@ -83,6 +83,10 @@ const HoldReport* BusModel::held(std::string_view task) const {
   const auto found =
       std::find_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.task == task; });
   return found == holds.end() ? nullptr : &*found;
+}
+
+void BusModel::hold_ordered(const std::string& task) {
+  if (held(task) == nullptr) ordered_.insert(task);
 }
 
 std::vector<std::string> BusModel::owners() const {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,12 +50,15 @@ class BusModel {
   // Pins and suspensions, as the last report has them: for the limit on their number, for NotOwner, and for
   // the pins that end with a connection.
   [[nodiscard]] const HoldReport* held(std::string_view task) const;
-  [[nodiscard]] std::size_t holds() const { return report_->holds.size(); }
+  [[nodiscard]] std::size_t holds() const { return report_->holds.size() + ordered_.size(); }
+  // One that was accepted, and that the last report does not have yet: the next one says what became of it.
+  void hold_ordered(const std::string& task);
   [[nodiscard]] std::vector<std::string> owners() const;  // each once
 
  private:
   std::shared_ptr<const Report> report_ = std::make_shared<Report>();
   std::map<std::string, TaskView, std::less<>> tasks_;
+  std::set<std::string> ordered_;  // holds, since the last report
   std::uint64_t generation_ = 0;
 };
 

@@ -1,4 +1,6 @@
-// Drives one D-Bus connection from Boost.Asio: waits on its sockets and its timeout, and never blocks.
+// Drives one D-Bus connection from Boost.Asio: waits on its sockets and its timeout, and never blocks. Takes
+// no more in than goes out: while the bus does not read what we have said, nothing is read from it. Whoever
+// floods us gets a share of a CPU, and never delays a tick.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -16,6 +18,24 @@ class IConnection;
 
 namespace sluice::publish {
 
+// Half a second of CPU time a second, and a second at once. Pure; time is handed in.
+class TimeBudget {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // Spent on messages in one turn of the loop: a flood of calls must not keep the next tick waiting.
+  static constexpr std::chrono::milliseconds kTurn{2};
+  void spend(Clock::duration used, Clock::time_point now);
+  // How long to wait until there is a turn to spend; zero: there is some left.
+  [[nodiscard]] Clock::duration pause(Clock::time_point now) const;
+
+ private:
+  [[nodiscard]] std::chrono::duration<double> left(Clock::time_point now) const;
+  static constexpr double kShare = 0.5;
+  static constexpr std::chrono::duration<double> kAtOnce{1};
+  std::chrono::duration<double> left_ = kAtOnce;
+  std::optional<Clock::time_point> at_;  // when there was so much left
+};
+
 class BusPump : public std::enable_shared_from_this<BusPump> {
  public:
   using Lost = std::function<void(std::string cause)>;
@@ -28,8 +48,13 @@ class BusPump : public std::enable_shared_from_this<BusPump> {
   void stop();
 
  private:
+  using Clock = std::chrono::steady_clock;
   void pump();
+  void turn();
+  bool output_waits() const;
   void arm();
+  void soon();
+  void wake_after(Clock::duration pause);
   void watch(boost::asio::posix::stream_descriptor& fd, bool write, bool& waiting);
   void fail(std::string cause);
 
@@ -40,9 +65,12 @@ class BusPump : public std::enable_shared_from_this<BusPump> {
   // Duplicates: Asio closes what it is given, and sd-bus closes its own.
   std::optional<boost::asio::posix::stream_descriptor> socket_, wake_;
   bool waiting_read_ = false, waiting_write_ = false, waiting_wake_ = false;
-  // A bus that takes nothing for this long is as good as gone; sd-bus would queue messages without end.
-  static constexpr std::chrono::seconds kStuckAfter{10};
-  std::optional<std::chrono::steady_clock::time_point> stuck_since_;
+  bool posted_ = false;
+  bool more_ = false;  // the last turn ended by its time, not for want of messages
+  // A bus that takes nothing for this long is as good as gone: a connection that is new is read from again.
+  static constexpr std::chrono::seconds kStuckAfter{5};
+  std::optional<Clock::time_point> stuck_since_;
+  TimeBudget budget_;
 };
 
 }  // namespace sluice::publish

@@ -1,5 +1,7 @@
 #include "daemon/publish/bus/bus_service.hpp"
 
+#include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -11,10 +13,12 @@
 #include <set>
 #include <utility>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/bus_connector.hpp"
 #include "daemon/publish/bus/bus_model.hpp"
 #include "daemon/publish/bus/bus_session.hpp"
+#include "daemon/publish/journal/line_limit.hpp"
 #include "daemon/publish/words/names.hpp"
 
 namespace sluice::publish {
@@ -33,6 +37,14 @@ std::uint64_t wall_now_usec() {
       std::chrono::duration_cast<Usec>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
+// A message may have 32 MiB. Without this, glibc takes the first large one for a habit: it puts the next into
+// the heap, and keeps the room.
+void keep_large_messages_apart() {
+  constexpr int kMiB = 1 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, kMiB);
+  ::mallopt(M_TRIM_THRESHOLD, 8 * kMiB);
+}
+
 }  // namespace
 
 class BusService::Impl : public std::enable_shared_from_this<Impl> {
@@ -48,8 +60,9 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
 
   void connect() {
     connector_.connect(address_, [this](BusLink link, const std::string& error) {
-      if (!link.bus) return lost(error);
-      open(std::move(link));
+      if (link.bus) return open(std::move(link));
+      release_owners();  // with the bus, all its connections went
+      lost(error);
     });
   }
 
@@ -64,6 +77,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     guarded([&] { session_->apply(delta); });
     ask_for_owners();
     changes_soon();
+    tell_left_out();
   }
 
   void set_facts(DaemonFacts facts) {
@@ -77,20 +91,22 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   // Emitting fails when the connection has just broken; the pump reports that by itself.
   template <class Emit>
   void guarded(Emit emit) {
-    if (!session_) return;
+    if (!session_ || broken_) return;
     try {
       emit();
       session_->flush();
     } catch (const sdbus::Error& e) {
+      broken_ = true;  // half of a report was told, and what follows builds on the whole
       lost_later(e.getMessage());
     }
   }
 
   void open(BusLink link) {
     ++statistics_.connections;
+    broken_ = false;
     const std::weak_ptr<Impl> weak = weak_from_this();
     BusSession::Events events;
-    events.named = [this] { named(); };
+    events.named = [this](const std::string& bus_id) { named(bus_id); };
     events.name_taken = [this] { name_taken(); };
     events.lost = [weak](const std::string& cause) {
       if (const auto self = weak.lock()) self->lost(cause);
@@ -104,19 +120,39 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  void named() {
-    named_ = true;
+  // The bus knows which owners are still there, but for those of another bus: their names may be somebody
+  // else's here.
+  void named(const std::string& bus_id) {
+    named_ = was_named_ = true;
     pause_ = kFirstPause;
-    spdlog::info("on the bus as {}", kServiceName);
+    tell(Told::named, fmt::format("on the bus as {}", kServiceName));
     last_cause_.clear();
+    const std::string before = std::exchange(bus_id_, bus_id);
+    if (!before.empty() && before != bus_id) release_owners();
+    ask_for_owners();
   }
 
+  // At the start there is a second daemon, and that one goes. Later it is somebody who came while the bus had
+  // dropped us: no reason to stop governing.
   void name_taken() {
+    if (was_named_) return lost_later("another process has taken the name");
     gave_up_ = true;
     lost_later("another process owns the name");
     asio::post(io_, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->hooks_.name_taken();
     });
+  }
+
+  // Somebody who breaks the connection again and again fills no log.
+  enum class Told : std::uint8_t { named, lost };
+  void tell(Told kind, const std::string& text) {
+    constexpr std::uint32_t kPerMinute = 10;
+    if (!told_.allow({{}, static_cast<int>(kind)}, kPerMinute, text, monotonic_now())) return;
+    spdlog::log(kind == Told::named ? spdlog::level::info : spdlog::level::warn, "{}", text);
+  }
+  void tell_left_out() {
+    for (const auto& [key, lines, example] : told_.ended(monotonic_now()))
+      spdlog::warn("{} more like this were left out in the last minute: {}", lines, example);
   }
 
   void lost_later(std::string cause) {
@@ -125,17 +161,17 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  // Drops the tree. Pins that live with a connection lapse: with the bus, all its connections went.
+  // Drops the tree. Pins that live with a connection stay until it is known whether that is still there.
   void lost(const std::string& cause) {
     if (retrying_) return;
+    if (session_) session_->cut();
     session_.reset();
     const bool was_named = std::exchange(named_, false);
     owners_asked_.clear();
-    for (const auto& owner : model_.owners()) owner_vanished(owner);
     if (gave_up_) return;
     if (was_named || cause != last_cause_) {  // each cause once, not each attempt
-      spdlog::warn("{}: {}. Governing goes on; the bus is tried again from time to time",
-                   was_named ? "lost the bus" : "no bus", cause);
+      tell(Told::lost, fmt::format("{}: {}. Governing goes on; the bus is tried again from time to time",
+                                   was_named ? "lost the bus" : "no bus", cause));
       last_cause_ = cause;
     }
     retrying_ = true;
@@ -156,6 +192,10 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     return std::chrono::milliseconds(jitter(random_));
   }
 
+  void release_owners() {
+    for (const auto& owner : model_.owners()) owner_vanished(owner);
+  }
+
   void owner_vanished(const std::string& name) {
     const auto owners = model_.owners();
     if (std::find(owners.begin(), owners.end(), name) == owners.end()) return;
@@ -166,9 +206,11 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   // each owner is asked for once a connection, and after that the bus says when it goes.
   void ask_for_owners() {
     if (!named_ || !session_) return;
-    for (const auto& owner : model_.owners()) {
-      if (owners_asked_.insert(owner).second) guarded([&] { session_->ask_for_owner(owner); });
+    const auto owners = model_.owners();
+    for (const auto& owner : owners) {
+      if (!owners_asked_.contains(owner)) guarded([&] { session_->ask_for_owner(owner); });
     }
+    owners_asked_ = {owners.begin(), owners.end()};
   }
 
   // PropertiesChanged: at once when the last was a second ago, else when it will have been.
@@ -202,14 +244,18 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   std::unique_ptr<BusSession> session_;
   std::chrono::milliseconds pause_ = kFirstPause;
   std::chrono::steady_clock::time_point changes_at_{};
-  bool named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
+  bool named_ = false, was_named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
+  bool broken_ = false;     // the session is about to be lost
   std::string last_cause_;  // that was logged
+  LineLimit told_;
+  std::string bus_id_;  // of the bus that we were on last; empty: of none, or it did not say
   std::set<std::string> owners_asked_;
   std::minstd_rand random_{std::random_device{}()};
 };
 
 BusService::BusService(asio::io_context& io, BusOptions options, BusHooks hooks)
     : impl_(std::make_shared<Impl>(io, std::move(options), std::move(hooks))) {
+  keep_large_messages_apart();
   impl_->connect();
 }
 BusService::~BusService() {

@@ -46,7 +46,8 @@ struct BusHooks {
   std::function<void(std::function<void(ReloadResult)> done)> reload;
   // What would be written now (dry-run, observe), or was planned last.
   std::function<Plan()> plan;
-  // The name is another process's: a second daemon. The service has given up; normally the caller exits.
+  // The name was another process's at the start: a second daemon. The service has given up; normally the
+  // caller exits. Never called once the name was ours.
   std::function<void()> name_taken;
 };
 

@@ -3,17 +3,28 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <chrono>
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 #include "daemon/publish/words/names.hpp"
 
 namespace sluice::publish {
 
+using namespace std::chrono_literals;
+
 namespace {
+constexpr const char* kBusPath = "/org/freedesktop/DBus";
 // org.freedesktop.DBus.RequestName, from the D-Bus specification.
 constexpr std::uint32_t kDoNotQueue = 4;
 constexpr std::uint32_t kPrimaryOwner = 1, kExists = 3, kAlreadyOwner = 4;
+constexpr auto kBusPatience = 30s;
+// Somebody who has the name and does not say a word for so long is either an earlier connection of ours, or
+// hangs.
+constexpr auto kOwnerPatience = 1s;
+constexpr auto kNamePause = 200ms;
+constexpr int kNameAttempts = 10;
 }  // namespace
 
 BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks& hooks,
@@ -21,11 +32,19 @@ BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks
     : io_(io),
       events_(std::move(events)),
       model_(model),
+      statistics_(statistics),
       link_(std::move(link)),
-      bus_proxy_(compat::create_proxy(*link_.bus, "org.freedesktop.DBus", "/org/freedesktop/DBus")),
-      gate_(*link_.bus, statistics.calls),
-      context_{hooks, facts, model, statistics, gate_} {
-  *link_.vanished = [this](const std::string& name) { events_.vanished(name); };
+      bus_proxy_(compat::create_proxy(*link_.bus, kBusName, kBusPath)),
+      name_proxy_(compat::create_proxy(*link_.bus, kServiceName, kRootPath)),
+      callers_(*link_.bus),
+      filter_(*bus_proxy_, [this](const Question& question) { return check(question); }),
+      gate_(callers_, statistics.calls),
+      context_{hooks, facts, model, statistics, gate_},
+      name_again_(io) {
+  *link_.vanished = [this](const std::string& name) {
+    callers_.vanished(name);
+    events_.vanished(name);
+  };
   compat::add_object_manager(*link_.bus, kRootPath);
   manager_ = std::make_unique<ManagerObject>(*link_.bus, context_);
   for (const auto& [name, view] : model.tasks()) add_task(name, view);
@@ -35,30 +54,66 @@ BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks
   pump_->start();
 }
 
-void BusSession::ask_for_owner(const std::string& bus_name) {
-  compat::call_async<bool>(
-      *bus_proxy_, "NameHasOwner", kBusName, std::chrono::seconds(5),
-      [this, bus_name](const std::optional<std::string>& error, bool is_there) {
-        if (!error && !is_there) events_.vanished(bus_name);
-      },
-      bus_name);
-}
-
 BusSession::~BusSession() {
   pump_->stop();
+}
+
+Verdict BusSession::check(const Question& question) {
+  // A path that long is checked before it is copied.
+  const auto is_task = [this](std::string_view path) {
+    if (path.size() > kMaxStringBytes) return false;
+    const auto name = task_of_path(std::string(path));
+    return name && model_.find(*name) != nullptr;
+  };
+  const std::string sender(question.sender);
+  const auto uid = callers_.uid(sender);
+  if (!uid) callers_.get_to_know(sender);
+  auto verdict = door_.check(question, {uid, uid && is_privileged(*uid)}, is_task, model_.tasks().size(),
+                             std::chrono::steady_clock::now());
+  if (verdict.error != nullptr || verdict.is_dropped) ++statistics_.calls.rate_limited;
+  return verdict;
 }
 
 // Asked without waiting: sd_bus_request_name would block the loop for as long as the bus likes.
 void BusSession::request_name() {
   compat::call_async<std::uint32_t>(
-      *bus_proxy_, "RequestName", "org.freedesktop.DBus", std::chrono::seconds(30),
+      *bus_proxy_, "RequestName", kBusName, kBusPatience,
       [this](const std::optional<std::string>& error, std::uint32_t reply) {
         if (error) return fail(fmt::format("the bus refuses the name {}: {}", kServiceName, *error));
-        if (reply == kPrimaryOwner || reply == kAlreadyOwner) return events_.named();
-        if (reply == kExists) return events_.name_taken();
+        if (reply == kPrimaryOwner || reply == kAlreadyOwner) return ask_for_bus_id();
+        if (reply == kExists) return ask_whether_it_lives();
         fail(fmt::format("RequestName gave {}", reply));
       },
       std::string(kServiceName), kDoNotQueue);
+}
+
+// A governor that lives answers. An earlier connection of ours, which the bus has not dropped yet, does not:
+// what is sent there makes the bus notice, and then the name is free.
+void BusSession::ask_whether_it_lives() {
+  compat::call_async_void(*name_proxy_, "Ping", "org.freedesktop.DBus.Peer", kOwnerPatience,
+                          [this](const std::optional<std::string>& error) {
+                            if (!error || ++name_attempts_ >= kNameAttempts) return events_.name_taken();
+                            name_again_.expires_after(kNamePause);
+                            name_again_.async_wait([this, alive = std::weak_ptr(alive_)](const auto& failed) {
+                              if (!failed && !alive.expired()) request_name();
+                            });
+                          });
+}
+
+void BusSession::ask_for_bus_id() {
+  compat::call_async<std::string>(*bus_proxy_, "GetId", kBusName, kBusPatience,
+                                  [this](const std::optional<std::string>& error, const std::string& id) {
+                                    events_.named(error ? "" : id);
+                                  });
+}
+
+void BusSession::ask_for_owner(const std::string& bus_name) {
+  compat::call_async<bool>(
+      *bus_proxy_, "NameHasOwner", kBusName, kBusPatience,
+      [this, bus_name](const std::optional<std::string>& error, bool is_there) {
+        if (!error && !is_there) events_.vanished(bus_name);
+      },
+      bus_name);
 }
 
 // Not from inside a bus handler: `lost` destroys this session.
@@ -72,8 +127,11 @@ void BusSession::add_task(const std::string& name, const TaskView& view) {
 }
 
 void BusSession::apply(const BusModel::Delta& delta) {
-  for (const auto& name : delta.removed) {
-    tasks_.erase(name);
+  // Out of the tree first: what they show is gone, and telling of it may fail.
+  std::vector<std::pair<std::string, std::unique_ptr<TaskObject>>> gone;
+  for (const auto& name : delta.removed) gone.emplace_back(name, std::move(tasks_.extract(name).mapped()));
+  for (const auto& [name, task] : gone) {
+    task->retract();  // whenever it came: GetManagedObjects has shown it
     manager_->emit_task_removed(name);
   }
   for (const auto& name : delta.added) {

@@ -1,8 +1,8 @@
 #include "daemon/publish/bus/call_gate.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
@@ -10,37 +10,27 @@
 
 namespace sluice::publish {
 
-namespace {
-constexpr std::size_t kMaxKnownCallers = 1024;
-}  // namespace
-
-CallGate::CallGate(sdbus::IConnection& bus, CallCounters& counters)
-    : counters_(counters),
-      rate_(kCallsPerSecond),
-      bus_proxy_(compat::create_proxy(bus, kBusName, "/org/freedesktop/DBus")) {}
-
-CallGate::~CallGate() = default;
+CallGate::CallGate(Callers& callers, CallCounters& counters)
+    : counters_(counters), callers_(callers), rate_(kCallsPerSecond) {}
 
 void CallGate::call(const std::string& sender, std::string rate_key, sdbus::Result<>&& result,
                     std::function<void(const Caller&)> work) {
-  const Ticket ticket = admit(std::move(result));
-  start(sender,
-        {ticket, std::move(rate_key), [this, work = std::move(work)](const Caller& caller, Ticket id) {
-           work(caller);
-           answer(id, std::nullopt);
-         }});
+  const Ticket ticket = admit(sender, std::move(result));
+  start(sender, ticket, std::move(rate_key), [this, work = std::move(work)](const Caller& caller, Ticket id) {
+    work(caller);
+    answer(id, std::nullopt);
+  });
 }
 
 void CallGate::call_later(const std::string& sender, sdbus::Result<>&& result, Work work) {
-  const Ticket ticket = admit(std::move(result));
-  start(sender, {ticket, {}, std::move(work)});
+  const Ticket ticket = admit(sender, std::move(result));
+  start(sender, ticket, {}, std::move(work));
 }
 
 void CallGate::answer(Ticket ticket, const std::optional<sdbus::Error>& error) {
-  const auto found = results_.find(ticket);
-  if (found == results_.end()) return;
-  const auto result = std::move(found->second);
-  results_.erase(found);
+  const auto node = pending_.extract(ticket);
+  if (node.empty()) return;
+  const auto& result = node.mapped().result;
   ++(error ? counters_.failed : counters_.accepted);
   try {
     error ? result.returnError(*error) : result.returnResults();
@@ -49,71 +39,51 @@ void CallGate::answer(Ticket ticket, const std::optional<sdbus::Error>& error) {
   }
 }
 
-CallGate::Ticket CallGate::admit(sdbus::Result<>&& result) {
-  if (results_.size() >= kMaxPendingCalls) {
+// One caller that waits for much leaves room for others.
+CallGate::Ticket CallGate::admit(const std::string& sender, sdbus::Result<>&& result) {
+  const auto own = std::count_if(pending_.begin(), pending_.end(),
+                                 [&](const auto& entry) { return entry.second.sender == sender; });
+  const bool too_many = static_cast<std::size_t>(own) >= kMaxPendingCallsOfOne;
+  if (too_many || pending_.size() >= kMaxPendingCalls) {
     ++counters_.rate_limited;
     throw compat::error(error_name::limits_exceeded,
-                        fmt::format("{} calls are waiting already; try again later", kMaxPendingCalls));
+                        fmt::format("{} calls{} are waiting already; try again later",
+                                    too_many ? own : pending_.size(), too_many ? " of yours" : ""));
   }
   const Ticket ticket = next_ticket_++;
-  results_.emplace(ticket, std::move(result));
+  pending_.emplace(ticket, Pending{sender, std::move(result)});
   return ticket;
 }
 
-void CallGate::start(const std::string& sender, Waiting waiting) {
-  if (const auto known = uids_.find(sender); known != uids_.end()) {
-    return run({sender, known->second}, std::move(waiting));
-  }
-  auto& queue = waiting_[sender];
-  queue.push_back(std::move(waiting));
-  if (queue.size() > 1) return;  // already asked
-  compat::call_async<std::uint32_t>(
-      *bus_proxy_, "GetConnectionUnixUser", kBusName, std::chrono::seconds(5),
-      [this, sender](const std::optional<std::string>& error, std::uint32_t uid) {
-        resolved(sender, error, uid);
-      },
-      sender);
-}
-
-void CallGate::resolved(const std::string& sender, const std::optional<std::string>& error,
-                        std::uint32_t uid) {
-  auto node = waiting_.extract(sender);
-  if (node.empty()) return;
-  if (!error) {
-    if (uids_.size() >= kMaxKnownCallers) uids_.clear();
-    uids_[sender] = uid;
-  }
-  for (auto& waiting : node.mapped()) {
-    if (error) {
-      ++counters_.denied;
-      answer(waiting.ticket,
-             compat::error(error_name::access_denied, "cannot tell who is calling: " + *error));
-    } else {
-      run({sender, uid}, std::move(waiting));
-    }
-  }
-}
-
-void CallGate::run(const Caller& caller, Waiting waiting) {
-  if (caller.uid != 0 && caller.uid != ::geteuid()) {
+void CallGate::start(const std::string& sender, Ticket ticket, std::string rate_key, Work work) {
+  callers_.resolve(sender, [this, sender, ticket, rate_key = std::move(rate_key), work = std::move(work)](
+                               std::optional<uid_t> uid, const std::string& error) {
+    if (uid) return run({sender, *uid}, ticket, rate_key, work);
     ++counters_.denied;
-    return answer(waiting.ticket,
+    answer(ticket, compat::error(error_name::access_denied, "cannot tell who is calling: " + error));
+  });
+}
+
+void CallGate::run(const Caller& caller, Ticket ticket, const std::string& rate_key, const Work& work) {
+  if (!is_privileged(caller.uid)) {
+    ++counters_.denied;
+    return answer(ticket,
                   compat::error(error_name::access_denied,
                                 fmt::format("uid {} may look, but only root may change this", caller.uid)));
   }
-  const std::string key = waiting.rate_key.empty() ? fmt::format("uid {}", caller.uid) : waiting.rate_key;
+  const std::string key = rate_key.empty() ? fmt::format("uid {}", caller.uid) : rate_key;
   if (!rate_.allow(key, std::chrono::steady_clock::now())) {
     ++counters_.rate_limited;
-    return answer(waiting.ticket, compat::error(error_name::rate_limited,
-                                                fmt::format("{} has made more than {} calls in a second", key,
-                                                            static_cast<int>(kCallsPerSecond))));
+    return answer(ticket, compat::error(error_name::rate_limited,
+                                        fmt::format("{} has made more than {} calls in a second", key,
+                                                    static_cast<int>(kCallsPerSecond))));
   }
   try {
-    waiting.work(caller, waiting.ticket);
+    work(caller, ticket);
   } catch (const sdbus::Error& refused) {
-    answer(waiting.ticket, refused);
+    answer(ticket, refused);
   } catch (const std::exception& e) {
-    answer(waiting.ticket, compat::error(error_name::failed, e.what()));
+    answer(ticket, compat::error(error_name::failed, e.what()));
   }
 }
 

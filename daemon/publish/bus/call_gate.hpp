@@ -1,27 +1,21 @@
 // Who may change things, and how often. The D-Bus policy file already keeps strangers away from the system
 // bus; this is the second lock, and the only one on a private bus: uid 0 and the daemon's own uid may call.
-// The uid is asked of the bus once per connection, without blocking; calls wait for the answer.
+// Calls wait until the bus has said whose they are. What waits keeps its message: a caller checks sizes
+// first.
 #pragma once
 
 #include <sdbus-c++/sdbus-c++.h>
-#include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "daemon/publish/bus/callers.hpp"
 #include "daemon/publish/bus/rate_limit.hpp"
 
 namespace sluice::publish {
-
-struct Caller {
-  std::string bus_name;  // unique: ":1.42"
-  uid_t uid = 0;
-};
 
 struct CallCounters {
   std::uint64_t accepted = 0, denied = 0, rate_limited = 0, failed = 0;
@@ -29,8 +23,7 @@ struct CallCounters {
 
 class CallGate {
  public:
-  CallGate(sdbus::IConnection& bus, CallCounters& counters);
-  ~CallGate();
+  CallGate(Callers& callers, CallCounters& counters);
 
   using Ticket = std::uint64_t;
   // Runs `work` for an allowed caller and answers the call: an sdbus::Error thrown by it is the answer.
@@ -45,24 +38,20 @@ class CallGate {
 
  private:
   using Work = std::function<void(const Caller&, Ticket)>;
-  struct Waiting {
-    Ticket ticket;
-    std::string rate_key;
-    Work work;
+  struct Pending {
+    std::string sender;
+    sdbus::Result<> result;
   };
-  Ticket admit(sdbus::Result<>&& result);
-  void start(const std::string& sender, Waiting waiting);
-  void resolved(const std::string& sender, const std::optional<std::string>& error, std::uint32_t uid);
-  void run(const Caller& caller, Waiting waiting);
+  Ticket admit(const std::string& sender, sdbus::Result<>&& result);
+  void start(const std::string& sender, Ticket ticket, std::string rate_key, Work work);
+  void run(const Caller& caller, Ticket ticket, const std::string& rate_key, const Work& work);
 
   CallCounters& counters_;
-  std::map<std::string, uid_t> uids_;  // unique names are not reused while a bus lives
-  std::map<std::string, std::vector<Waiting>> waiting_;
+  Callers& callers_;
   // Results belong here, not into callbacks: they must not outlive the connection.
-  std::map<Ticket, sdbus::Result<>> results_;
+  std::map<Ticket, Pending> pending_;
   Ticket next_ticket_ = 1;
   RateLimit rate_;
-  std::unique_ptr<sdbus::IProxy> bus_proxy_;  // last: its pending replies call into the above
 };
 
 }  // namespace sluice::publish

@@ -8,6 +8,7 @@
 #include "daemon/publish/bus/arguments.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/manager_properties.hpp"
+#include "daemon/publish/journal/journal.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/publish/words/words.hpp"
 
@@ -46,22 +47,24 @@ void ManagerObject::export_methods(ManagerExport& interface) {
     context_.gate.call(compat::sender(*object_), {}, std::move(result), std::move(work));
   };
   interface.method("Reload", {}, {}, [this](sdbus::Result<>&& result) { reload(std::move(result)); });
+  // What is too long is refused before anything waits: a call that waits keeps what it was given.
   interface.method("SetMode", {"mode"}, {}, [gated, &context](sdbus::Result<>&& result, string mode) {
-    gated(std::move(result), [&context, mode](const Caller&) { context.submit(mode_command(mode)); });
+    gated(std::move(result),
+          [&context, command = mode_command(mode)](const Caller&) { context.submit(command); });
   });
   interface.method("Suspend", {"process", "reason"}, {},
                    [this, gated, &context](sdbus::Result<>&& result, string process, string reason) {
+                     check_text("process", process);
+                     check_text("reason", reason);
                      gated(std::move(result), [this, &context, process, reason](const Caller& caller) {
-                       check_text("process", process);
-                       check_text("reason", reason);
                        if (process == "all") return context.submit(SuspendCommand{{}, reason, caller.uid});
                        context.suspend(task_of(process), reason, caller);
                      });
                    });
   interface.method("Resume", {"process"}, {},
                    [this, gated, &context](sdbus::Result<>&& result, string process) {
+                     check_text("process", process);
                      gated(std::move(result), [this, &context, process](const Caller& caller) {
-                       check_text("process", process);
                        if (process == "all") return context.submit(ResumeCommand{{}});
                        context.resume(task_of(process), caller);
                      });
@@ -95,7 +98,7 @@ string ManagerObject::task_of(const string& process) const {
   if (const auto* view = context_.model.find_shown(process)) return view->report->name;
   throw compat::error(
       error_name::no_such_task,
-      fmt::format("no task is called '{}'; 'all' means the whole node", c_escape(process.substr(0, 255))));
+      fmt::format("no task is called '{}'; 'all' means the whole node", printable_line(shortened(process))));
 }
 
 std::vector<ManagerObject::PlanRow> ManagerObject::plan() const {
@@ -127,6 +130,7 @@ compat::Dictionary ManagerObject::statistics() const {
       compat::entry("CallsFailed", calls.failed),
       compat::entry("CallsDenied", calls.denied),
       compat::entry("CallsRateLimited", calls.rate_limited),
+      compat::entry("LogLinesLost", log_lines_lost()),
   };
 }
 

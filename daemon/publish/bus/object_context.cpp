@@ -50,7 +50,9 @@ void ObjectContext::pin(PinCommand command, const Caller& caller) const {
   check_room(command.task);
   check_owner(command.task, caller);
   command.uid = caller.uid;
+  const auto task = command.task;
   submit(std::move(command));
+  model.hold_ordered(task);
 }
 
 void ObjectContext::unpin(const std::string& task, const Caller& caller) const {
@@ -62,6 +64,7 @@ void ObjectContext::suspend(const std::string& task, const std::string& reason, 
   check_room(task);
   check_owner(task, caller);
   submit(SuspendCommand{task, reason, caller.uid});
+  model.hold_ordered(task);
 }
 
 void ObjectContext::resume(const std::string& task, const Caller& caller) const {

@@ -1,4 +1,4 @@
-// A token bucket for each key: `rate` calls a second, a second's worth at once. Pure; time is handed in.
+// A token bucket for each key: so many a second, and so many at once. Pure; time is handed in.
 #pragma once
 
 #include <algorithm>
@@ -11,38 +11,42 @@ namespace sluice::publish {
 class RateLimit {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
-  explicit RateLimit(double per_second) : per_second_(per_second) {}
+  // `at_once`: what an idle key has saved up; without it, a second's worth.
+  explicit RateLimit(double per_second) : RateLimit(per_second, per_second) {}
+  RateLimit(double per_second, double at_once) : per_second_(per_second), at_once_(at_once) {}
 
-  bool allow(const std::string& key, TimePoint now) {
+  // Whether the key has so much left. What costs more than a whole bucket is had when the bucket is full.
+  bool allow(const std::string& key, TimePoint now, double cost = 1) {
     if (buckets_.size() >= kMaxKeys && !buckets_.contains(key)) forget_full(now);
-    auto& bucket = buckets_.try_emplace(key, Bucket{per_second_, now}).first->second;
-    bucket.refill(per_second_, now);
-    if (bucket.tokens < 1) return false;
-    bucket.tokens -= 1;
+    auto& bucket = buckets_.try_emplace(key, Bucket{at_once_, now}).first->second;
+    refill(bucket, now);
+    if (bucket.tokens < std::min(cost, at_once_)) return false;
+    bucket.tokens -= cost;
     return true;
   }
   [[nodiscard]] std::size_t keys() const { return buckets_.size(); }
+  static constexpr std::size_t kMaxKeys = 4096;
 
  private:
-  static constexpr std::size_t kMaxKeys = 4096;
   struct Bucket {
     double tokens;
     TimePoint at;
-    void refill(double per_second, TimePoint now) {
-      tokens = std::min(per_second, tokens + per_second * std::chrono::duration<double>(now - at).count());
-      at = now;
-    }
   };
+  void refill(Bucket& bucket, TimePoint now) const {
+    const double gained = per_second_ * std::chrono::duration<double>(now - bucket.at).count();
+    bucket.tokens = std::min(at_once_, bucket.tokens + gained);
+    bucket.at = now;
+  }
   // A full bucket remembers nothing. If none is full, all are busy: start over, once in a blue moon.
   void forget_full(TimePoint now) {
     for (auto entry = buckets_.begin(); entry != buckets_.end();) {
-      entry->second.refill(per_second_, now);
-      entry = entry->second.tokens >= per_second_ ? buckets_.erase(entry) : std::next(entry);
+      refill(entry->second, now);
+      entry = entry->second.tokens >= at_once_ ? buckets_.erase(entry) : std::next(entry);
     }
     if (buckets_.size() >= kMaxKeys) buckets_.clear();
   }
 
-  double per_second_;
+  double per_second_, at_once_;
   std::map<std::string, Bucket> buckets_;
 };
 

@@ -42,18 +42,14 @@ TaskObject::TaskObject(sdbus::IConnection& bus, const ObjectContext& context, st
   emit_changes();  // takes the first look; says nothing
 }
 
-TaskObject::~TaskObject() {
-  if (!announced_) return;
-  try {
-    object_->emitInterfacesRemovedSignal();
-  } catch (const sdbus::Error&) {
-    // The connection is gone, and everything with it.
-  }
-}
+TaskObject::~TaskObject() = default;
 
 void TaskObject::announce() {
   object_->emitInterfacesAddedSignal();
-  announced_ = true;
+}
+
+void TaskObject::retract() {
+  object_->emitInterfacesRemovedSignal();
 }
 
 void TaskObject::emit_adjusted(const Change& change) {
@@ -85,41 +81,39 @@ void TaskObject::export_methods(sdbus::IObject& object) {
   });
   const auto& context = context_;
 
+  // Arguments become a command before the call waits: what is too large is refused at once, and not kept.
   interface.method(
       "Pin", {"limits", "ttl_usec", "reason"}, {},
       [this, &context](sdbus::Result<>&& result, Options limits, uint64_t ttl_usec, string reason) {
-        gated(std::move(result), [&context, task = name_, limits, ttl_usec, reason](const Caller& caller) {
-          context.pin(pin_command(task, limits, ttl_usec, reason, caller.bus_name, monotonic_now()), caller);
-        });
+        gated(std::move(result), [&context, command = pin_command(name_, limits, ttl_usec, reason,
+                                                                  compat::sender(*object_), monotonic_now())](
+                                     const Caller& caller) { context.pin(command, caller); });
       });
   interface.method("Unpin", {}, {}, [this, &context](sdbus::Result<>&& result) {
     gated(std::move(result), [&context, task = name_](const Caller& caller) { context.unpin(task, caller); });
   });
   interface.method("SetBounds", {"bounds"}, {}, [this, &context](sdbus::Result<>&& result, Options bounds) {
     gated(std::move(result),
-          [&context, task = name_, bounds](const Caller&) { context.submit(bounds_command(task, bounds)); });
+          [&context, command = bounds_command(name_, bounds)](const Caller&) { context.submit(command); });
   });
   interface.method("Suspend", {"reason"}, {}, [this, &context](sdbus::Result<>&& result, string reason) {
-    gated(std::move(result), [&context, task = name_, reason](const Caller& caller) {
-      check_text("reason", reason);
-      context.suspend(task, reason, caller);
-    });
+    check_text("reason", reason);
+    gated(std::move(result),
+          [&context, task = name_, reason](const Caller& caller) { context.suspend(task, reason, caller); });
   });
   interface.method("Resume", {}, {}, [this, &context](sdbus::Result<>&& result) {
     gated(std::move(result),
           [&context, task = name_](const Caller& caller) { context.resume(task, caller); });
   });
   // One limit a task, not a uid: a host's tasks usually report as one user.
-  interface.method(
-      "ReportLoad", {"load", "ttl_usec"}, {},
-      [this, &context](sdbus::Result<>&& result, std::map<string, double> load, uint64_t ttl_usec) {
-        gated(
-            std::move(result),
-            [&context, task = name_, load, ttl_usec](const Caller&) {
-              context.submit(load_command(task, load, ttl_usec, monotonic_now()));
-            },
-            "ReportLoad of " + c_escape(name_));
-      });
+  interface.method("ReportLoad", {"load", "ttl_usec"}, {},
+                   [this, &context](sdbus::Result<>&& result, Load load, uint64_t ttl_usec) {
+                     gated(
+                         std::move(result),
+                         [&context, command = load_command(name_, load, ttl_usec, monotonic_now())](
+                             const Caller&) { context.submit(command); },
+                         "ReportLoad of " + c_escape(name_));
+                   });
 
   interface.method("Explain", {}, {"explanation"}, [this] { return explain(); });
   interface.method("GetStats", {}, {"statistics"}, [this] { return statistics(); });

@@ -24,6 +24,7 @@ class TaskObject {
   TaskObject& operator=(const TaskObject&) = delete;
 
   void announce();                           // InterfacesAdded
+  void retract();                            // InterfacesRemoved
   void emit_adjusted(const Change& change);  // Adjusted, or Recommended in dry-run
   void emit_changes();                       // PropertiesChanged, if anything did
 
@@ -41,7 +42,6 @@ class TaskObject {
   const std::string name_;
   const TaskView& view_;
   ChangedProperties changed_;
-  bool announced_ = false;
   std::unique_ptr<sdbus::IObject> object_;
 };
 

@@ -19,8 +19,10 @@ namespace sluice::publish {
 
 inline constexpr std::size_t kMaxStringBytes = 4096;
 inline constexpr std::size_t kMaxOptions = 64;
+inline constexpr std::size_t kMaxKeyBytes = 255;
 inline constexpr std::size_t kMaxHolds = 64;
 inline constexpr std::size_t kMaxPendingCalls = 128;
+inline constexpr std::size_t kMaxPendingCallsOfOne = 32;  // of one connection
 inline constexpr double kCallsPerSecond = 20;
 inline constexpr std::size_t kHistoryPerTask = 128;
 
@@ -75,7 +77,8 @@ constexpr std::string_view source_name(SampleSource source) {
   return source == SampleSource::bpf ? "bpf" : "files";
 }
 
-// The object path of a task, for any name.
+// The object path of a task, for any name; and back: nothing if it is no such path.
 std::string task_path(std::string_view name);
+std::optional<std::string> task_of_path(const std::string& path);
 
 }  // namespace sluice::publish

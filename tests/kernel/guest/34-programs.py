@@ -48,7 +48,7 @@ def oom_kill(tenant: sluice.Unit) -> None:
     hog = "a=x; while :; do a=$a$a; done"
     group = f"{sluice.SLICE}/tenant.service/cgroup.procs"
     sluice.run("sh", "-c", f"echo $$ >{group}; exec sh -c '{hog}'", check=False)
-    said = sluice.wait_for(lambda: "killed a process of 'tenant' for memory" in sluice.daemon_log(since))
+    said = sluice.wait_for(lambda: "tenant: the kernel killed one of its processes for memory" in sluice.daemon_log(since))
     check("programs.oom-kill-told", said, sluice.daemon_log(since)[-400:])
 
 

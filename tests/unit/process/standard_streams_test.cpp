@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +81,31 @@ TEST(StandardStreams, OutputThatIsLostIsNoticedHoweverItIsPrinted) {
   EXPECT_EQ(to_a_full_disk([] { std::fputs("x", stdout); }), 0);
   EXPECT_EQ(to_a_full_disk([] { std::cout << "x" << std::flush; }), 0);
   EXPECT_EQ(to_a_full_disk([] {}), 1) << "nothing was printed, nothing is lost";
+}
+
+TEST(RefusedWrites, APipeThatNobodyReadsIsAnErrorOfTheWrite) {
+  EXPECT_EQ(apart({},
+                  [] {
+                    survive_refused_writes();
+                    int ends[2];
+                    if (::pipe(ends) != 0) return 1;
+                    ::close(ends[0]);
+                    return ::write(ends[1], "x", 1) == -1 && errno == EPIPE ? 0 : 2;
+                  }),
+            0);
+}
+
+TEST(RefusedWrites, TheLimitOfAFilesSizeIsAnErrorOfTheWrite) {
+  EXPECT_EQ(apart({},
+                  [] {
+                    survive_refused_writes();
+                    const rlimit none{0, 0};
+                    ::setrlimit(RLIMIT_FSIZE, &none);
+                    std::FILE* file = std::tmpfile();
+                    if (file == nullptr) return 1;
+                    return ::write(::fileno(file), "x", 1) == -1 && errno == EFBIG ? 0 : 2;
+                  }),
+            0);
 }
 
 }  // namespace

@@ -55,6 +55,13 @@ TEST(PinArguments, ZeroLivesWithTheConnectionAndInfinityForEver) {
   EXPECT_FALSE(forever.until);
 }
 
+TEST(Arguments, NeverRepeatWhatIsLong) {
+  const std::string huge(1 << 20, 'x');
+  EXPECT_LT(pin_refusal({{huge, t(1)}}).size(), 300U);
+  EXPECT_LT(refusal([&] { static_cast<void>(mode_command(huge)); }).size(), 300U);
+  EXPECT_LT(refusal([&] { check_text("reason", huge); }).size(), 300U);
+}
+
 TEST(PinArguments, AreRefusedByNameWithTheCure) {
   EXPECT_THAT(pin_refusal({}),
               HasSubstr("InvalidArgs: no limits given; name at least one of CPUQuotaPerSecUSec"));

@@ -125,6 +125,19 @@ TEST(BusModel, HoldsAreWhatTheReportSays) {
   EXPECT_TRUE(model.owners().empty());
 }
 
+TEST(BusModel, AHoldCountsFromItsOrderOn) {
+  BusModel model;
+  auto report = report_of({"a", "b"}, 13);
+  report->holds = {{"a", true, false, 1000, ""}};
+  model.update(report, kWall);
+  model.hold_ordered("a");  // is held already
+  model.hold_ordered("b");
+  model.hold_ordered("b");
+  EXPECT_EQ(model.holds(), 2U);
+  model.update(report, kWall);  // it was refused, or has gone again
+  EXPECT_EQ(model.holds(), 1U);
+}
+
 TEST(RateLimit, TwentyAtOnceThenTwentyASecond) {
   RateLimit limit(20);
   const RateLimit::TimePoint start{};
@@ -137,6 +150,14 @@ TEST(RateLimit, TwentyAtOnceThenTwentyASecond) {
   allowed = 0;
   for (int i = 0; i < 100; ++i) allowed += limit.allow("uid 0", start + 60s) ? 1 : 0;
   EXPECT_EQ(allowed, 20) << "idle time is not saved up";
+}
+
+TEST(RateLimit, WhatCostsMoreThanABucketIsHadWhenItIsFull) {
+  RateLimit limit(10, 100);
+  const RateLimit::TimePoint start{};
+  EXPECT_TRUE(limit.allow("a", start, 250));
+  EXPECT_FALSE(limit.allow("a", start + 10s)) << "and paid for";
+  EXPECT_TRUE(limit.allow("a", start + 16s));
 }
 
 TEST(RateLimit, ForgetsWhoIsQuiet) {

@@ -6,13 +6,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
-#include <future>
 #include <set>
 #include <sstream>
 
 #include "daemon/publish/journal/journal_fields.hpp"
-#include "daemon/publish/journal/journal_writer.hpp"
 
 namespace sluice::publish {
 namespace {
@@ -67,36 +64,6 @@ TEST(JournalFields, EveryDecisionHasItsOwnId) {
   EXPECT_EQ(ids.size(), static_cast<std::size_t>(kinds) + 1);
 }
 
-TEST(JournalWriter, SendsInOrder) {
-  std::vector<std::string> sent;
-  {
-    JournalWriter writer([&](const JournalRecord& record) { sent.push_back(record.front()); });
-    for (int i = 0; i < 100; ++i) writer.push({std::to_string(i)});
-  }  // drains
-  ASSERT_EQ(sent.size(), 100u);
-  EXPECT_EQ(sent.front(), "0");
-  EXPECT_EQ(sent.back(), "99");
-}
-
-TEST(JournalWriter, AJournalThatHangsCostsLinesAndSaysSo) {
-  std::promise<void> go;
-  const auto gate = go.get_future().share();
-  std::vector<std::string> sent;  // the writer's thread's, until the writer is gone
-  std::atomic<std::size_t> count = 0;
-  {
-    JournalWriter writer([&](const JournalRecord& record) {
-      gate.wait();
-      sent.push_back(record.front());
-      ++count;
-    });
-    for (std::size_t i = 0; i < JournalWriter::kQueueLength + 100; ++i) writer.push({std::to_string(i)});
-    EXPECT_GE(writer.dropped(), 99u);  // one may be in the writer's hands
-    go.set_value();
-    for (int i = 0; i < 60 && count < JournalWriter::kQueueLength; ++i) writer.drain();
-  }
-  EXPECT_THAT(sent, Contains(HasSubstr("lines were lost")));
-}
-
 class LogPublisherTest : public testing::Test {
  public:
   LogPublisherTest() : before_(spdlog::default_logger()) {
@@ -107,6 +74,10 @@ class LogPublisherTest : public testing::Test {
   ~LogPublisherTest() override { spdlog::set_default_logger(before_); }
 
  protected:
+  std::size_t lines() const {
+    const auto text = out_.str();
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
   std::ostringstream out_;
   std::shared_ptr<spdlog::logger> before_;
 };
@@ -127,18 +98,65 @@ TEST_F(LogPublisherTest, OneLineForEachDecision) {
   EXPECT_THAT(out_.str(), HasSubstr("info the mode is dry-run now"));
 }
 
-TEST_F(LogPublisherTest, AStormIsCutAndCounted) {
+TEST_F(LogPublisherTest, AStormOfManyTasksIsCutAndCounted) {
   Report report;
   report.now = MonotonicTime{10s};
   report.adjustments.resize(500);
+  for (std::size_t i = 0; i < report.adjustments.size(); ++i) report.adjustments[i].task = std::to_string(i);
   LogPublisher publisher;
   publisher.publish(report);
-  const auto text = out_.str();
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), LogPublisher::kLinesPerSecond);
+  EXPECT_EQ(lines(), LogPublisher::kLinesPerSecond);
   report.adjustments.resize(1);
   report.now = MonotonicTime{11s};
   publisher.publish(report);
   EXPECT_THAT(out_.str(), HasSubstr("warning 400 more lines about tasks were left out"));
+}
+
+TEST_F(LogPublisherTest, ATaskThatFlapsIsCutAndCountedAndCostsOthersNothing) {
+  LogPublisher publisher;
+  Report report;
+  report.notices.resize(1);
+  report.notices[0].kind = Notice::Kind::foreign_write;
+  report.notices[0].task = "alpha";
+  report.notices[0].expected = report.notices[0].found = MemoryLimit{Bytes{1} << 30};
+  for (int tenth = 0; tenth < 599; ++tenth) {
+    report.now = since_boot(10s + tenth * 100ms);
+    publisher.publish(report);
+  }
+  EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute);
+  report.notices[0].kind = Notice::Kind::breaker_opened;  // another kind
+  publisher.publish(report);
+  EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute + 1);
+  report.notices.clear();
+  report.now = since_boot(71s);
+  publisher.publish(report);
+  EXPECT_THAT(out_.str(), HasSubstr("warning 589 more like this were left out in the last minute: alpha: "));
+}
+
+TEST_F(LogPublisherTest, AsManyDecisionsAsMayBeWrittenByDefaultAreAllLogged) {
+  LogPublisher publisher;
+  Report report;
+  report.adjustments.resize(1);
+  report.adjustments[0].task = "alpha";
+  const auto allowed = config::Cpu{}.writes_per_minute;
+  for (std::uint32_t i = 0; i < allowed; ++i) {
+    report.now = since_boot(10s + i * 1s);
+    publisher.publish(report);
+  }
+  EXPECT_EQ(lines(), allowed);
+}
+
+TEST_F(LogPublisherTest, WhatIsNoReportsIsCutAsWell) {
+  LogPublisher publisher;
+  for (int i = 0; i < 500; ++i) {
+    publisher.say(LogPublisher::Source::oom_kill, spdlog::level::warn, "alpha", "killed",
+                  since_boot(10s + i * 100ms));
+    publisher.say(LogPublisher::Source::engine, spdlog::level::err, {}, "broken",
+                  since_boot(10s + i * 100ms));
+  }
+  EXPECT_EQ(lines(), LogPublisher::kNoticesPerMinute + LogPublisher::kDecisionsPerMinute);
+  EXPECT_THAT(out_.str(), HasSubstr("warning alpha: killed"));
+  EXPECT_THAT(out_.str(), HasSubstr("error broken"));
 }
 
 }  // namespace

@@ -1,0 +1,58 @@
+// What every call passes before anything answers it, the library's own answers included (Get, Introspect,
+// unknown names): the library echoes what was sent, and answers as often as it is asked. An answer that
+// nobody reads stays in the bus and is counted against us, so large ones, and many of them, would cost us the
+// connection. Pure.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/publish/bus/rate_limit.hpp"
+
+namespace sluice::publish {
+
+// A call, as far as its header and the names among its arguments tell.
+struct Question {
+  std::string_view sender, path, interface, member;
+  std::string_view about_interface, about_property;  // of org.freedesktop.DBus.Properties
+};
+
+// By default it goes on to whom it is for.
+struct Verdict {
+  const char* error = nullptr;  // it is refused: with this name, and this text
+  std::string text;
+  bool is_dropped = false;  // it is not even refused
+};
+
+// Who asks: `uid` is nothing where the bus has not said yet.
+struct Asker {
+  std::optional<uid_t> uid;
+  bool is_privileged = false;
+};
+
+class FrontDoor {
+ public:
+  // `is_task`: whether a task has this path. `tasks`: how many there are, which makes some answers large.
+  Verdict check(const Question& question, const Asker& asker,
+                const std::function<bool(std::string_view path)>& is_task, std::size_t tasks,
+                RateLimit::TimePoint now);
+
+ private:
+  static constexpr double kMiB = 1 << 20;
+  // How much each may be answered: a stranger 16 MiB at once and 2 MiB a second, root eight times that. In
+  // bytes, as one answer has a hundred, another a million. All connections of a uid share, and so do all
+  // whose uid the bus has not said yet. What strangers may have at once is well below the 127 MiB at which
+  // dbus-daemon stops reading us.
+  RateLimit strangers_{2 * kMiB, 16 * kMiB}, privileged_{16 * kMiB, 128 * kMiB},
+      newcomers_{8 * kMiB, 32 * kMiB};
+  RateLimit refusals_{200};  // more than that go unanswered: refusals can flood as well
+};
+
+// About how many bytes the answer has.
+double answer_bytes(const Question& question, std::size_t tasks);
+
+}  // namespace sluice::publish

@@ -1,0 +1,238 @@
+"""Whatever a stranger tries on the bus: the daemon lives, its loop runs, it is back on the bus, and gives the memory back.
+
+The bus of these tests lets everybody call everything: the daemon's own defences have to do. attacks.py has the attacks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+from collections.abc import Callable
+
+from attacks import ATTACKS
+from bus_case import BusCase
+from private_bus import MANAGER, NAME, REPO, ROOT, STRANGER, TASK, eventually, fixture
+from raw_bus import BUS, PROPERTIES, BusError, Connection
+
+MIB = 2**20
+OPEN_POLICY = """<policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*"/>
+    <allow send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+  </policy>"""
+# A message may have 32 MiB on a system bus, and one at a time is in our hands.
+MOST_GROWTH, MOST_PEAK = 8 * MIB, 40 * MIB
+TASKS = 300
+
+
+def memory(pid: int) -> tuple[int, int]:
+    """What the process has in memory, and the most it ever had."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    now, most = (int(size) * 1024 for size in re.findall(r"(?:VmRSS|VmHWM):\s+(\d+) kB", status)[::-1])
+    return now, most
+
+
+class OpenBus(BusCase):
+    """A bus whose policy allows everything, as a session's does."""
+
+    fixture_arguments = ("--tasks", str(TASKS))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.daemon.close()
+        self.bus.stop()
+        config = re.sub("<policy .*</policy>", OPEN_POLICY, self.bus.config.read_text(), flags=re.DOTALL)
+        self.bus.config.write_text(re.sub("<include>.*</include>", "", config))
+        self.bus.start()
+        self.daemon = fixture(self.bus, *self.fixture_arguments)
+        self.addCleanup(self.daemon.close)
+        eventually(self.bus.has_name, "the fixture is on the bus")
+        self.pid = self.daemon.process.pid
+
+    def patient(self) -> Connection:
+        connection = Connection(str(self.bus.socket))
+        self.addCleanup(connection.close)
+        return connection
+
+    def answered(self, connection: Connection) -> int:
+        """The daemon's ticks; waits until it is there to be asked."""
+        def ask() -> int:
+            try:
+                return connection.ask(NAME, ROOT, PROPERTIES, "Get", "ss", MANAGER, "TicksTotal")
+            except BusError:  # nobody has the name, or whoever had it is gone
+                return 0
+        return eventually(ask, "the daemon answers", 90)
+
+
+class Attacks(OpenBus):
+    def attack(self, name: str) -> None:
+        for file in ("attacks.py", "raw_bus.py"):  # another user may not reach ours
+            shutil.copy(REPO / "tests" / "bus" / file, self.bus.folder)
+        as_stranger = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"] if os.getuid() == 0 else []
+        witness = self.patient()
+        ticks = self.answered(witness)
+        before, _ = memory(self.pid)
+        began = time.monotonic()
+        attacker = subprocess.Popen([*as_stranger, sys.executable, "-B", self.bus.folder / "attacks.py", self.bus.socket, name],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert attacker.stdin is not None and attacker.stdout is not None
+        self.addCleanup(attacker.kill)
+        found, done = attacker.stdout.readline().strip(), attacker.stdout.readline().strip()
+        self.assertRegex(found, r"^\d+ methods, \d+ properties, \d+ signals$")
+        self.assertRegex(done, "^done with [1-9]", "the attack itself failed")
+        tried = time.monotonic()
+
+        self.assertIsNone(self.daemon.process.poll(), self.daemon.log[-5:])
+        self.answered(witness)  # what it has not read, the attacker still keeps
+        back = time.monotonic()
+        another = self.patient()  # is let in, and the daemon does its work
+        eventually(lambda: self.answered(another) > ticks, "the loop runs", 60)
+        self.daemon.tell("adjust beta 3")
+        eventually(lambda: witness.ask(NAME, f"{ROOT}/task/beta", PROPERTIES, "Get", "ss", TASK, "CPUQuotaPerSecUSec") == 3_000_000,
+                   "what the loop does is shown", 60)
+        attacker.stdin.close()
+        attacker.wait(60)
+        attacker.stdout.close()
+        answered = self.answered(witness)
+        self.assertEqual(1, witness.ask(NAME, ROOT, MANAGER, "GetStats")["BusConnections"], "a stranger cost us the connection")
+        after, peak = eventually(lambda: memory(self.pid) if memory(self.pid)[0] <= before + MOST_GROWTH else None,
+                                 "the memory is given back", 30) if not self.is_sanitized() else memory(self.pid)
+        print(f"\n    {name}: {found}; {done} in {tried - began:.1f} s; answers {back - tried:.1f} s later; memory {before // MIB} MiB before, "
+              f"{peak // MIB} at most, {after // MIB} after; {answered - ticks} ticks in {time.monotonic() - began:.1f} s", flush=True)
+        if not self.is_sanitized():
+            self.assertLess(peak, before + MOST_PEAK)
+        self.assertFalse([line for line in self.daemon.seen if "name taken" in line])
+        log = "\n".join(self.daemon.log)
+        self.assertLess(len(log), 100_000, "nobody fills the log")
+        self.assertNotIn("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" * 10, log)
+
+    def is_sanitized(self) -> bool:
+        return any(name in pathlib.Path(f"/proc/{self.pid}/maps").read_text() for name in ("libasan", "libtsan", "libubsan"))
+
+
+for attack_name in ATTACKS:
+    setattr(Attacks, f"test_{attack_name}", lambda self, name=attack_name: self.attack(name))
+
+
+class Unread(OpenBus):
+    """Root may be answered more than the bus holds. A bus that reads from us no more is left, and come back to."""
+
+    def gave_up(self) -> bool:
+        return any("has taken no message" in line for line in self.daemon.log)
+
+    def connections(self, witness: Connection) -> int:
+        self.answered(witness)
+        return witness.ask(NAME, ROOT, MANAGER, "GetStats")["BusConnections"]
+
+    def test_answers_that_nobody_reads_cost_a_connection_and_no_more(self) -> None:
+        witness = self.patient()
+
+        def hoard() -> bool:  # the bus holds 127 MiB of ours, and the daemon does not answer so much at once
+            hoarder = self.patient()  # each may wait for 128 answers
+            for _ in range(40):
+                hoarder.send(NAME, ROOT, f"{BUS}.ObjectManager", "GetManagedObjects")
+            time.sleep(0.2)
+            return self.gave_up()
+        eventually(hoard, "the bus reads from us no more", 120)
+        lost = time.monotonic()
+        self.assertEqual(2, self.connections(witness))
+        print(f"\n    unread by root: back {time.monotonic() - lost:.1f} s after the connection was given up", flush=True)
+        self.assertEqual([], [line for line in self.daemon.seen if "name taken" in line])
+
+    def lose_the_bus(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """The daemon's connection breaks, and the bus does not notice it before `meanwhile`."""
+        assert self.bus.daemon is not None
+        self.bus.daemon.send_signal(signal.SIGSTOP)
+        try:
+            self.cut_connection()
+            eventually(lambda: any("lost the bus" in line for line in self.daemon.log), "the bus is lost", 60)
+            meanwhile()
+        finally:
+            self.bus.daemon.send_signal(signal.SIGCONT)
+
+    def cut_connection(self) -> None:
+        process, pidfd_getfd = os.pidfd_open(self.pid), 438
+        for number in os.listdir(f"/proc/{self.pid}/fd"):
+            copy = ctypes.CDLL(None).syscall(pidfd_getfd, process, int(number), 0)
+            if copy < 0:
+                continue
+            try:
+                end = socket.socket(fileno=copy)
+            except OSError:  # no socket
+                os.close(copy)
+                continue
+            with end:
+                if end.family == socket.AF_UNIX and end.getpeername() == str(self.bus.socket):
+                    end.shutdown(socket.SHUT_RDWR)
+        os.close(process)
+
+    def pin_with(self, owner: Connection) -> None:
+        owner.ask(NAME, f"{ROOT}/task/alpha", TASK, "Pin", "a{sv}ts", {"CPUQuotaPerSecUSec": ("t", 2_000_000)}, 0, "mine")
+        self.daemon.said("pin alpha owner=caller")
+
+    def test_a_pin_outlives_the_daemons_connection_if_its_owner_does(self) -> None:
+        owner, witness = self.patient(), self.patient()
+        self.pin_with(owner)
+        self.lose_the_bus()
+        self.assertEqual(2, self.connections(witness))
+        self.assertEqual("pinned", witness.ask(NAME, f"{ROOT}/task/alpha", PROPERTIES, "Get", "ss", TASK, "Mode"))
+        owner.close()
+        self.daemon.said("lapse alpha")
+
+    def test_a_pin_lapses_whose_owner_left_while_the_daemon_was_away(self) -> None:
+        owner, witness = self.patient(), self.patient()
+        self.pin_with(owner)
+        self.lose_the_bus(meanwhile=owner.close)
+        self.assertEqual(2, self.connections(witness))
+        self.daemon.said("lapse alpha")
+
+    def test_a_pin_lapses_with_its_bus(self) -> None:
+        self.pin_with(self.patient())
+        self.bus.stop()
+        self.daemon.said("lapse alpha")
+        self.bus.start()
+
+    def test_a_pin_lapses_with_a_bus_that_comes_back_at_once(self) -> None:
+        owner = self.patient()
+        self.pin_with(owner)
+        self.daemon.process.send_signal(signal.SIGSTOP)  # it never sees the address without a bus
+        self.bus.stop()
+        self.bus.start()
+        # The new bus counts its names from the beginning: somebody else has the owner's now.
+        self.assertIn(owner.name, [self.patient().name for _ in range(20)])
+        self.daemon.process.send_signal(signal.SIGCONT)
+        self.daemon.said("lapse alpha")
+
+    def test_somebody_who_takes_the_name_meanwhile_does_not_stop_us(self) -> None:
+        self.daemon.process.send_signal(signal.SIGSTOP)  # it must not be quicker than the thief
+        self.bus.stop()
+        self.bus.start()
+        thief = self.patient()
+        self.assertEqual(1, thief.ask(BUS, "/org/freedesktop/DBus", BUS, "RequestName", "su", NAME, 0))
+        self.daemon.process.send_signal(signal.SIGCONT)
+        eventually(lambda: any("has taken the name" in line for line in self.daemon.log), "it says so", 90)
+        self.assertIsNone(self.daemon.process.poll())
+        thief.close()
+        eventually(self.bus.has_name, "the name is its own again", 90)
+        self.assertEqual([], [line for line in self.daemon.seen if "name taken" in line])
+
+
+if os.getuid() == 0 and not shutil.which("setpriv"):
+    Attacks = unittest.skip("needs setpriv, to become another user")(Attacks)  # type: ignore[misc]
