@@ -97,12 +97,11 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
   filler.fill(e.plan);
   for (std::uint64_t id = 1; id <= tasks; ++id) {
     if (filler.dice(5) == 0) continue;
-    Observation o;
+    Observation& o = e.input.tasks.emplace_back();
     filler(o.facts, o.sample);
     o.facts.id = CgroupId{id};
     o.facts.config_index = 0;
     if (o.sample && o.sample->cpu_max) o.sample->cpu_max->period = Usec{100'000};
-    e.input.tasks.push_back(o);
   }
   for (auto& r : e.input.receipts) {
     r.knob = std::holds_alternative<CpuMax>(r.asked) ? Knob::cpu_max : Knob::memory_high;

@@ -67,7 +67,7 @@ TEST_F(AncestorsTest, EachIsReadOnceASecondAtMostAndSharedBetweenTasks) {
   const auto other = ancestors.of("/a.slice/u");
   EXPECT_EQ(other.at(0), chain.at(1));
   Sample s;
-  Ancestors::apply(other, tree.root(), 1900ms, s);
+  Ancestors::apply(other, tree.root(), since_boot(1900ms), s);
   EXPECT_EQ(s.ancestor_cpu->max_cores, 1.5);
   EXPECT_EQ(sample(2s).ancestor_cpu->max_cores, 2.5);
 }
