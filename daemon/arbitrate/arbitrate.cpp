@@ -102,8 +102,8 @@ Goal goal_of(const KnobClaim& c) {
   return g;
 }
 
-// What a task keeps whatever the others want: its minimum, what it has if nothing was seen of it, and what its rate
-// policy does not let go.
+// What a task keeps whatever the others want: its minimum, what it has if nothing was seen of it, and what
+// its rate policy does not let go.
 double minimum(const KnobClaim& c, const Goal& g) {
   if (c.exact) return g.need;
   const bool unseen = !c.use && g.keep >= c.current;

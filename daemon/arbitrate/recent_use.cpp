@@ -28,8 +28,7 @@ std::optional<double> used_cores(const RecentUse& use, double limit_cores, Monot
   if (use.at == MonotonicTime{} || now - use.at >= kEvidenceFor) return std::nullopt;
   const bool throttled = use.throttled_at != MonotonicTime{} && now - use.throttled_at < kThrottledFor;
   if (throttled && !std::isinf(limit_cores)) return limit_cores;
-  const double with_room =
-      room == Room::guessed ? kRoom * use.mean_cores + kLeastRoomCores : use.mean_cores;
+  const double with_room = room == Room::guessed ? kRoom * use.mean_cores + kLeastRoomCores : use.mean_cores;
   return std::min(limit_cores, with_room);
 }
 

@@ -13,8 +13,8 @@ config::Mode mode_of(const PlanContext& c) {
   return c.state->holds.mode.value_or(c.config->node.mode);
 }
 
-// Of a task that it governs the controller knows how much head-room is due, and more than its maximum it does not
-// need; of any other it is a guess. Without a limit of ours the kernel sees to its head-room.
+// Of a task that it governs the controller knows how much head-room is due, and more than its maximum it does
+// not need; of any other it is a guess. Without a limit of ours the kernel sees to its head-room.
 std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, const PlanContext& c) {
   if (frozen(t)) return 0;
   if (!claim.governed) return used_cores(t.use, claim.current, c.now, Room::guessed);
@@ -120,7 +120,8 @@ KnobClaim standing(const TaskState& t, Knob which, const Bounds& b, const PlanCo
     out.ordered = number_of(limit.order()->value);
   out.governed = (cpu ? policy.cpu.enabled : policy.memory.enabled) && limit.present() && permitted(t, c);
   out.movable =
-      out.governed && !frozen(t) && limit.may_send() && (mode_of(c) == config::Mode::enforce || !limit.touched()) &&
+      out.governed && !frozen(t) && limit.may_send() &&
+      (mode_of(c) == config::Mode::enforce || !limit.touched()) &&
       writes_in_window(knob, c.now) < (cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute);
   out.min = cpu ? b.cpu_min : b.memory_min;
   out.max = cpu ? b.cpu_max : b.memory_max;

@@ -1,5 +1,6 @@
 #include "daemon/run/loop.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 
 #include "daemon/actuate/scheduling.hpp"
 #include "daemon/process/clock.hpp"
+#include "daemon/process/notify.hpp"
 #include "daemon/publish/words/words.hpp"
 #include "daemon/run/release.hpp"
 #include "daemon/sample/counters_sampler.hpp"
@@ -303,7 +305,7 @@ void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
 void Loop::on_signal(int signal) {
   if (signal != SIGHUP) return stop(0);
   if (stop_by_) return;
-  sd_notify(0, "STATUS=Reloading the configuration");
+  process::notify("STATUS=Reloading the configuration");
   reload({});
 }
 
@@ -321,16 +323,15 @@ void Loop::refresh_facts() {
 void Loop::feed_watchdog() {
   const auto at = monotonic_now();
   const Report& report = *engine_.report();
-  if (!std::exchange(ready_told_, true)) sd_notify(0, "READY=1");
-  if (watchdog_interval_ && at >= watchdog_at_) {
-    sd_notify(0, "WATCHDOG=1");
+  if (!ready_told_) ready_told_ = process::notify("READY=1");
+  if (watchdog_interval_ && at >= watchdog_at_ && process::notify("WATCHDOG=1"))
     watchdog_at_ = at + *watchdog_interval_;
-  }
   if (at < status_at_) return;
   status_at_ = at + kStatusInterval;
-  sd_notifyf(0, "STATUS=%zu tasks, %.2f of %.0f cores granted, sampling by %s", report.tasks.size(),
-             report.node.cpu_allocated_cores, report.node.cpu_capacity_cores,
-             facts_.sampling == SampleSource::bpf ? "BPF" : "files");
+  process::notify(fmt::format("STATUS={} tasks, {:.2f} of {:.0f} cores granted, sampling by {}",
+                              report.tasks.size(), report.node.cpu_allocated_cores,
+                              report.node.cpu_capacity_cores,
+                              facts_.sampling == SampleSource::bpf ? "BPF" : "files"));
 }
 
 // What is lost when the host goes down is at most so old. Not at the start: what is on disk is what is known.
@@ -348,7 +349,7 @@ void Loop::save_profiles() {
 void Loop::stop(int status) {
   if (stop_by_) return;
   status_ = status;
-  sd_notify(0, "STOPPING=1");
+  process::notify("STOPPING=1");
   facts_.stopping = true;
   refresh_facts();
   save_profiles();

@@ -22,7 +22,8 @@ string_view judge(const CpuUsage* before, const CpuUsage& now, double elapsed, c
   if (now.usage < Usec{0} || now.user < Usec{0} || now.system < Usec{0}) return "it is below zero";
   if (!before) return {};
   if (now.usage < before->usage) return "usage_usec ran backwards";
-  if (in_seconds(now.usage - before->usage) > kSlackFactor * node.cpu_capacity_cores * (elapsed + kSlackSeconds))
+  if (in_seconds(now.usage - before->usage) >
+      kSlackFactor * node.cpu_capacity_cores * (elapsed + kSlackSeconds))
     return "usage_usec rose faster than the CPUs can run";
   return {};
 }
@@ -83,8 +84,7 @@ struct Judge {
   void operator()(StatFile file, std::optional<T> Sample::*field) const {
     auto& value = now.*field;
     if (!value) return;
-    const double elapsed =
-        before ? std::max(0.0, in_seconds(now.read_at - before->read_at)) : 0;
+    const double elapsed = before ? std::max(0.0, in_seconds(now.read_at - before->read_at)) : 0;
     const T* earlier = before && before->*field ? &*(before->*field) : nullptr;
     const auto fault = judge(earlier, *value, elapsed, node);
     if (fault.empty()) return;

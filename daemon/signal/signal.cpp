@@ -42,10 +42,10 @@ void derive_cpu(const Sample& a, const Sample& b, Signals& out) {
   }
   if (b.ancestor_cpu) {
     const auto& above = *b.ancestor_cpu;
-    out.ancestor_throttled_ratio =
-        above.periods == 0
-            ? 0
-            : std::min(1.0, static_cast<double>(above.throttled_periods) / static_cast<double>(above.periods));
+    out.ancestor_throttled_ratio = above.periods == 0
+                                       ? 0
+                                       : std::min(1.0, static_cast<double>(above.throttled_periods) /
+                                                           static_cast<double>(above.periods));
   }
   if (a.cpu_pressure && b.cpu_pressure) {
     out.cpu_pressure_ratio = ratio(a.cpu_pressure->some, b.cpu_pressure->some, dt);

@@ -220,13 +220,12 @@ class Judge {
     if (a_.study.budgets.size() == 1) options.writes_per_minute = a_.study.budgets.front();
     const auto rows = of_all_seeds([&](std::uint64_t seed) {
       options.seed = seed;
-      return run_nodes(
-          loads_,
-          {{.tasks = 8, .cores = 8, .seconds = seconds},
-           {.tasks = 8, .cores = 8, .seconds = seconds, .classes = true},
-           {.tasks = 64, .cores = 16, .seconds = seconds / 2},
-           {.tasks = 64, .cores = 16, .seconds = seconds / 2, .classes = true}},
-          options);
+      return run_nodes(loads_,
+                       {{.tasks = 8, .cores = 8, .seconds = seconds},
+                        {.tasks = 8, .cores = 8, .seconds = seconds, .classes = true},
+                        {.tasks = 64, .cores = 16, .seconds = seconds / 2},
+                        {.tasks = 64, .cores = 16, .seconds = seconds / 2, .classes = true}},
+                       options);
     });
     print_nodes(stdout, rows, options);
     json_.raw("nodes", nodes_json(rows));

@@ -19,19 +19,21 @@ void print_nodes(std::FILE* out, const std::vector<NodeRow>& rows, const NodeOpt
     if (!before || before->tasks != r.tasks || before->classes != r.classes) {
       fmt::print(out, "\n{} tasks on {:g} cores{}, overloaded {:.0f} % of the time, uses {:.0f} %\n", r.tasks,
                  r.cores, r.classes ? " in three classes" : "", 100 * r.overloaded_share, 100 * r.used_share);
-      fmt::print(out, "{:<20}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}{:>9}{:>9}{:>9}{:>7}{:>7}{:>8}{:>6}\n", "", "late %",
-                 "high", "middle", "low", "satisfied", "mean", "p99 s", "quota", "offered", "sum", "over", "wr/m",
-                 "most");
+      fmt::print(out, "{:<20}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}{:>9}{:>9}{:>9}{:>7}{:>7}{:>8}{:>6}\n", "",
+                 "late %", "high", "middle", "low", "satisfied", "mean", "p99 s", "quota", "offered", "sum",
+                 "over", "wr/m", "most");
     }
     before = &r;
     const auto& late = r.class_late_share;
-    fmt::print(out,
-               "{:<20}{:9.3f}{:9.3f}{:9.3f}{:9.3f}{:11.4f}{:8.4f}{:9.2f}{:9.3f}{:9.3f}{:7.3f}{:7}{:8.1f}{:6}{}{}\n",
-               r.visibility.empty() ? r.policy : r.policy + ", " + r.visibility, 100 * r.late_share, 100 * late[0],
-               100 * late[1], 100 * late[2], r.satisfaction_least, r.satisfaction_mean, r.delay_p99_worst_s, r.quota_to_usage,
-               r.offered_to_usage, r.sum_worst, r.sum_violations, r.writes_per_minute, r.writes_worst_minute,
-               r.policy == "ours" && r.writes_worst_minute > options.writes_per_minute ? '!' : ' ',
-               r.violations > 0 ? fmt::format("  BROKEN: {} plans violated an invariant", r.violations) : "");
+    fmt::print(
+        out,
+        "{:<20}{:9.3f}{:9.3f}{:9.3f}{:9.3f}{:11.4f}{:8.4f}{:9.2f}{:9.3f}{:9.3f}{:7.3f}{:7}{:8.1f}{:6}{}{}\n",
+        r.visibility.empty() ? r.policy : r.policy + ", " + r.visibility, 100 * r.late_share, 100 * late[0],
+        100 * late[1], 100 * late[2], r.satisfaction_least, r.satisfaction_mean, r.delay_p99_worst_s,
+        r.quota_to_usage, r.offered_to_usage, r.sum_worst, r.sum_violations, r.writes_per_minute,
+        r.writes_worst_minute,
+        r.policy == "ours" && r.writes_worst_minute > options.writes_per_minute ? '!' : ' ',
+        r.violations > 0 ? fmt::format("  BROKEN: {} plans violated an invariant", r.violations) : "");
   }
 }
 

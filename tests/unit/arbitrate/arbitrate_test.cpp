@@ -7,76 +7,13 @@
 #include <map>
 #include <numeric>
 
-#include "daemon/arbitrate/max_min.hpp"
 #include "daemon/decide/cpu.hpp"
 
 namespace sluice {
 namespace {
 
-double sum(const std::vector<double>& v) {
-  return std::accumulate(v.begin(), v.end(), 0.0);
-}
-
 rc::Gen<double> number(int low_percent, int high_percent) {
   return rc::gen::map(rc::gen::inRange(low_percent, high_percent), [](int n) { return n / 100.0; });
-}
-
-rc::Gen<std::vector<Claim>> claims() {
-  return rc::gen::container<std::vector<Claim>>(rc::gen::map(
-      rc::gen::tuple(number(0, 200), number(0, 400), number(1, 1000), rc::gen::inRange(-1, 2)),
-      [](const auto& t) {
-        return Claim{std::get<0>(t), std::get<0>(t) + std::get<1>(t), std::get<2>(t), std::get<3>(t)};
-      }));
-}
-
-TEST(MaxMin, EveryoneIsSatisfiedWhenThereIsEnough) {
-  const std::vector<Claim> c{{1, 2, 1}, {0, 3, 5}};
-  EXPECT_EQ(max_min_share(c, 10), (std::vector<double>{2, 3}));
-}
-
-TEST(MaxMin, SmallClaimsFirstThenByWeight) {
-  const std::vector<Claim> c{{0, 1, 1}, {0, 10, 1}, {0, 10, 3}};
-  const auto g = max_min_share(c, 9);
-  EXPECT_DOUBLE_EQ(g[0], 1);
-  EXPECT_DOUBLE_EQ(g[1], 2);
-  EXPECT_DOUBLE_EQ(g[2], 6);
-}
-
-TEST(MaxMin, GuaranteesHoldThoughTheyExceedTheCapacity) {
-  const std::vector<Claim> c{{3, 5, 1}, {3, 5, 1}};
-  EXPECT_EQ(max_min_share(c, 4), (std::vector<double>{3, 3}));
-}
-
-TEST(MaxMin, LowerPrioritiesGiveBackFirstButKeepTheirGuarantee) {
-  const std::vector<Claim> c{{1, 4, 1, 0}, {0, 5, 1, 10}, {0, 5, 1, -1}};
-  EXPECT_EQ(max_min_share(c, 8), (std::vector<double>{3, 5, 0}));
-  EXPECT_EQ(max_min_share(c, 3), (std::vector<double>{1, 2, 0}));
-}
-
-TEST(MaxMin, Properties) {
-  EXPECT_TRUE(rc::check("guaranteed <= grant <= wanted, within capacity, nothing left over", [] {
-    const auto c = *claims();
-    const double capacity = *number(0, 2000);
-    const auto g = max_min_share(c, capacity);
-    double guaranteed = 0, wanted = 0;
-    for (std::size_t i = 0; i < c.size(); ++i) {
-      RC_ASSERT(g[i] >= c[i].guaranteed - 1e-9);
-      RC_ASSERT(g[i] <= c[i].wanted + 1e-9);
-      guaranteed += c[i].guaranteed;
-      wanted += c[i].wanted;
-    }
-    RC_ASSERT(sum(g) <= std::max(capacity, guaranteed) + 1e-6);
-    RC_ASSERT(sum(g) >= std::min(std::max(capacity, guaranteed), wanted) - 1e-6);
-  }));
-  EXPECT_TRUE(rc::check("the order of the claims does not matter", [] {
-    auto c = *claims();
-    const double capacity = *number(0, 2000);
-    const auto g = max_min_share(c, capacity);
-    std::reverse(c.begin(), c.end());
-    auto r = max_min_share(c, capacity);
-    std::reverse(r.begin(), r.end());
-    for (std::size_t i = 0; i < g.size(); ++i) RC_ASSERT(std::abs(g[i] - r[i]) < 1e-6);
-  }));
 }
 
 // Of a task that uses all that it may, under a limit of ours if it has one.
@@ -333,62 +270,6 @@ TEST(Arbitrate, APinIsExactAndServedFirst) {
   ASSERT_FALSE(s.grants.empty());
   EXPECT_DOUBLE_EQ(s.grants[0].value, 3.05);
   EXPECT_LE(s.allocated, 4 + 1e-9);
-}
-
-KnobClaim rated(double current, double wanted, double lowest, double highest) {
-  auto c = claim(current, wanted);
-  c.rate = {lowest, highest};
-  return c;
-}
-
-TEST(Arbitrate, RatePoliciesHoldUpRaisesAndCuts) {
-  const std::vector<KnobClaim> c{rated(1, 3, 0, 1.5), rated(3, 1, 2.5, 9), rated(1, 3, 1, 1)};
-  const auto s = arbitrate(c, 12);
-  ASSERT_EQ(s.grants.size(), 2U) << "where nothing is allowed nothing is written";
-  EXPECT_DOUBLE_EQ(s.grants[0].value, 1.5);
-  EXPECT_DOUBLE_EQ(s.grants[1].value, 2.5);
-  EXPECT_TRUE(s.grants[0].reason.clamped_rate && s.grants[1].reason.clamped_rate);
-  EXPECT_EQ(s.missing, 0) << "it is no lack of the node's";
-}
-
-TEST(Arbitrate, ASlowRateIsNotSwallowedByTheTolerance) {
-  EXPECT_EQ(arbitrate(std::vector{rated(1, 3, 0, 1.02)}, 8).grants.size(), 1U);
-  EXPECT_TRUE(arbitrate(std::vector{rated(1, 1.05, 0, 1.02)}, 8).grants.empty()) << "too small a wish";
-}
-
-TEST(Arbitrate, BoundsAndRescuesDoNotWaitForARate) {
-  auto rescue = rated(1, 3, 1, 1);
-  rescue.rate_free = true;
-  const std::vector<KnobClaim> c{rated(6, 1, 5, 9), rated(0.01, 1, 0, 0.02), rescue};
-  const auto s = arbitrate(c, 16);
-  ASSERT_EQ(s.grants.size(), 3U);
-  EXPECT_DOUBLE_EQ(s.grants[0].value, 4) << "to the maximum, and not yet further";
-  EXPECT_DOUBLE_EQ(s.grants[1].value, 0.1) << "to the minimum";
-  EXPECT_DOUBLE_EQ(s.grants[2].value, 3);
-}
-
-TEST(Arbitrate, AFirstLimitMayHaveToWait) {
-  EXPECT_TRUE(arbitrate(std::vector{rated(kUnlimited, 3, kUnlimited, kUnlimited)}, 8).grants.empty());
-}
-
-TEST(Arbitrate, CapacityTakesFromThoseWhoseRatesAllowIt) {
-  const std::vector<KnobClaim> c{rated(3, 0, 2.9, 9), claim(3, 0), claim(1, 4)};
-  const auto s = arbitrate(c, 6);
-  ASSERT_EQ(s.grants.size(), 2U) << "the first keeps what it has";
-  EXPECT_EQ(s.grants[0].claim, 1U);
-  EXPECT_LT(s.grants[0].value, 2);
-  EXPECT_DOUBLE_EQ(s.allocated, 6);
-}
-
-TEST(Arbitrate, CapacityGoesBeforeRatesOnlyWhenTheyAloneAreTooMuch) {
-  auto low = rated(3, 0, 2.9, 9), high = rated(3, 4, 2.5, 4);
-  low.priority = -1;
-  const auto s = arbitrate(std::vector{low, high}, 5);
-  ASSERT_EQ(s.grants.size(), 2U);
-  EXPECT_DOUBLE_EQ(s.grants[0].value, 2.5) << "no more than the node's lack, from the lowest first";
-  EXPECT_DOUBLE_EQ(s.grants[1].value, 2.5) << "and nobody gains by it";
-  EXPECT_TRUE(s.grants[0].reason.clamped_capacity);
-  EXPECT_EQ(s.grants[0].reason.rule, Rule::capacity);
 }
 
 TEST(Arbitrate, Properties) {
