@@ -1,5 +1,6 @@
 #include "daemon/record/codec.hpp"
 
+#include <bit>
 #include <utility>
 
 namespace sluice::record {
@@ -17,7 +18,8 @@ int hex_value(char c) {
   return -1;
 }
 
-std::uint64_t& place_in(Base& base, std::size_t at) {
+template <class T>
+T& place_in(std::vector<T>& base, std::size_t at) {
   if (at >= base.size()) base.resize(at + 1);
   return base[at];
 }
@@ -28,7 +30,7 @@ std::uint64_t& place_in(Base& base, std::size_t at) {
 
 void Encoder::against(Base& base) {
   base_ = &base;
-  at_ = run_ = 0;
+  at_ = text_at_ = run_ = 0;
 }
 
 void Encoder::done() {
@@ -44,7 +46,7 @@ void Encoder::end_run() {
 
 void Encoder::number(std::uint64_t bits, bool is_signed) {
   if (base_ == nullptr) return is_signed ? token(static_cast<std::int64_t>(bits)) : token(bits);
-  std::uint64_t& last = place_in(*base_, at_++);
+  std::uint64_t& last = place_in(base_->numbers, at_++);
   if (mute_) return;
   const auto difference = static_cast<std::int64_t>(bits - last);  // wraps, and wraps back
   last = bits;
@@ -57,10 +59,17 @@ void Encoder::number(std::uint64_t bits, bool is_signed) {
 }
 
 void Encoder::real(double v) {
-  token(v);
+  base_ == nullptr ? token(v) : number(std::bit_cast<std::uint64_t>(v), false);
 }
 
 void Encoder::text(std::string_view v) {
+  if (base_ != nullptr) {
+    std::string& last = place_in(base_->texts, text_at_++);
+    number(mute_ || last == v ? 0 : 1, false);
+    if (mute_ || last == v) return;
+    last = v;
+    end_run();
+  }
   out_ += " '";
   for (const char c : v) {
     const auto byte = static_cast<unsigned char>(c);
@@ -82,7 +91,7 @@ void Decoder::fail(std::string what) {
 
 void Decoder::against(Base& base) {
   base_ = &base;
-  place_ = run_ = 0;
+  place_ = text_place_ = run_ = 0;
 }
 
 void Decoder::done() {
@@ -128,7 +137,7 @@ std::uint64_t Decoder::number(std::int64_t least, std::uint64_t most, bool is_si
       read(bits, token());
     }
   } else {
-    std::uint64_t& last = place_in(*base_, place_++);
+    std::uint64_t& last = place_in(base_->numbers, place_++);
     if (mute_) return 0;
     std::int64_t difference = 0;
     if (run_ > 0) {
@@ -151,6 +160,8 @@ std::uint64_t Decoder::number(std::int64_t least, std::uint64_t most, bool is_si
 }
 
 double Decoder::real() {
+  if (base_ != nullptr)
+    return std::bit_cast<double>(number(0, std::numeric_limits<std::uint64_t>::max(), false));
   const auto found = token();
   double v = 0;
   const auto [end, error] = std::from_chars(found.data(), found.data() + found.size(), v);
@@ -160,6 +171,13 @@ double Decoder::real() {
 }
 
 std::string Decoder::text() {
+  if (base_ == nullptr) return spelled();
+  std::string& last = place_in(base_->texts, text_place_++);
+  if (number(0, 1, false) != 0) last = spelled();
+  return mute_ ? std::string() : last;
+}
+
+std::string Decoder::spelled() {
   const auto found = token();
   std::string v;
   if (!found.starts_with('\'')) fail("'" + std::string(found.substr(0, 40)) + "' where text belongs");

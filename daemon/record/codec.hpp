@@ -20,8 +20,11 @@
 
 namespace sluice::record {
 
-// The numbers of the last sample, by position.
-using Base = std::vector<std::uint64_t>;
+// What the last sample said, by position.
+struct Base {
+  std::vector<std::uint64_t> numbers;  // bits of real numbers too
+  std::vector<std::string> texts;
+};
 
 namespace traits {
 template <class T>
@@ -62,7 +65,8 @@ class Encoder {
   void operator()(const T&... values) {
     (value(values), ...);
   }
-  // From here on numbers are written as differences to the base, which follows them; until done().
+  // From here on numbers are written as differences to the base, and text only if it is another; the base
+  // follows. Until done().
   void against(Base& base);
   void done();
 
@@ -119,7 +123,7 @@ class Encoder {
 
   std::string& out_;
   Base* base_ = nullptr;
-  std::size_t at_ = 0, run_ = 0;
+  std::size_t at_ = 0, text_at_ = 0, run_ = 0;
   bool mute_ = false;
 };
 
@@ -212,12 +216,13 @@ class Decoder {
   std::uint64_t number(std::int64_t least, std::uint64_t most, bool is_signed);
   double real();
   std::string text();
+  std::string spelled();
 
   std::string_view in_;
   std::size_t at_ = 0;
   std::string what_;
   Base* base_ = nullptr;
-  std::size_t place_ = 0, run_ = 0;
+  std::size_t place_ = 0, text_place_ = 0, run_ = 0;
   bool mute_ = false;
 };
 

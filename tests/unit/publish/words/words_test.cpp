@@ -120,7 +120,7 @@ TEST(Words, EveryCauseHasWords) {
     all.insert(cause_words(d));
     EXPECT_FALSE(cause_words(d).empty()) << i;
   }
-  EXPECT_EQ(all.size(), 11U);
+  EXPECT_EQ(all.size(), 12U);
   Diagnosis d;
   d.cause = Cause::starved_by_quota;
   d.inputs.throttled_share = 0.8;
