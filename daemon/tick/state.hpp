@@ -86,6 +86,8 @@ struct TaskState {
   MonotonicTime load_until{};
   bool load_new = false;
 
+  std::optional<MonotonicTime> pressure_unknown_since;  // its memory pressure cannot be read
+
   Breaker breaker;
   Harm harm;
   bool memory_write_blocked = false;
@@ -107,6 +109,7 @@ struct State {
   double missing_cores = 0;         // the most in that while
   Bytes missing_bytes = 0;
   bool minima_exceed = false;
+  bool pressure_unknown = false;  // of some task, and that was reported
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 

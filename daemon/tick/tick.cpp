@@ -14,10 +14,6 @@ namespace {
 
 using namespace parts;
 
-std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
-  return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
-}
-
 CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   const auto& policy = t.policy_of(task);
   CpuInput in;
@@ -48,25 +44,6 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
     in.forecast_cores = task.forecaster->latest.cores;
     in.forecast_floor_cores = task.forecaster->latest.floor_cores;
   }
-  return in;
-}
-
-MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
-  const auto& policy = t.policy_of(task);
-  MemoryInput in;
-  in.now = t.input.now;
-  in.high_bytes = number_of(task.memory.limit.value());
-  in.max_bytes = bounds.memory_max;
-  const auto ordered = task.hold ? task.hold->bounds.memory_min : std::nullopt;
-  in.min_bytes = static_cast<double>(ordered.value_or(policy.memory.min_bytes));
-  in.pressure_target = policy.memory.pressure_target;
-  in.tolerance = policy.memory.tolerance;
-  in.writes_left = writes_left(task.memory, policy.memory.writes_per_minute);
-  in.writes_per_minute = policy.memory.writes_per_minute;
-  in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
-  if (task.fresh && t.full()) in.signals = &task.signals;
-  if (task.sample) in.sample = &*task.sample;
-  in.write_blocked = task.memory_write_blocked;
   return in;
 }
 
@@ -366,6 +343,7 @@ void govern(Tick& t) {
     expire(t, task);
     if (t.full()) follow_schedule(t, task);
     if (each.seen) take_sample(t, task, *each.seen);
+    if (each.seen) watch_pressure(t, task, *each.seen);
     if (t.full()) follow_forecast(t, task);
     const Bounds bounds = bounds_of(task, context);
     if (t.full()) watch_harm(t, task, bounds);
@@ -380,6 +358,29 @@ void govern(Tick& t) {
 }
 
 }  // namespace
+
+namespace parts {
+
+MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
+  const auto& policy = t.policy_of(task);
+  MemoryInput in;
+  in.now = t.input.now;
+  in.high_bytes = number_of(task.memory.limit.value());
+  in.max_bytes = bounds.memory_max;
+  const auto ordered = task.hold ? task.hold->bounds.memory_min : std::nullopt;
+  in.min_bytes = static_cast<double>(ordered.value_or(policy.memory.min_bytes));
+  in.pressure_target = policy.memory.pressure_target;
+  in.tolerance = policy.memory.tolerance;
+  in.writes_left = writes_left(task.memory, policy.memory.writes_per_minute);
+  in.writes_per_minute = policy.memory.writes_per_minute;
+  in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
+  if (task.fresh && t.full()) in.signals = &task.signals;
+  if (task.sample) in.sample = &*task.sample;
+  in.write_blocked = task.memory_write_blocked;
+  return in;
+}
+
+}  // namespace parts
 
 Outcome tick(const Input& input, const config::Config& config, State state) {
   Tick t{input, config, std::move(state)};
