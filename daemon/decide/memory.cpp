@@ -62,7 +62,7 @@ bool futile(const Window& w, bool near_limit) {
 // Not in every tick: the oldest entry is in no cache.
 void forget_old(const MemoryInput& in, MemoryState& s) {
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
-  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) {
+  while (!s.recent.empty() && in_seconds(in.now - s.recent.front().at) > keep) {
     s.recent_some_seconds -= s.recent.front().some_seconds;
     s.recent.pop_front();
   }
@@ -84,7 +84,7 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
   if (at_bound(in)) return std::nullopt;
   // The target is a mean: probes may cost a graze, and wait for each other so that grazes stay rare
   // (below). What lasts beyond that is the limit's fault, and a stall is not waited for.
-  const double since_probe = seconds(in.now - s.probed_at);
+  const double since_probe = in_seconds(in.now - s.probed_at);
   const double settled = since_probe - kProbeSettleSeconds;
   const bool all_of_it = settled >= kFastSeconds || fast.some_ratio() > kProbeStall;
   const Window up = all_of_it ? fast : over_last(s, in.now, std::max(settled, 0.0));

@@ -26,14 +26,6 @@ inline constexpr double kMovingBurst = 0.005;                  // ... and at one
 inline constexpr double kInflowSeconds = 5, kRunSeconds = 0.2,
                         kBurstSeconds = 300;  // in which they are forgotten
 
-inline double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-
-inline MonotonicTime from_seconds(double s) {
-  return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(s));
-}
-
 struct Window {
   double seconds = 0, some = 0, full = 0, pgscan = 0, pgsteal = 0, refaults = 0;
   double known_seconds = 0;  // of them, those whose pressure and refaults were measured
@@ -46,7 +38,7 @@ struct Window {
 inline Window over_last(const MemoryState& s, MonotonicTime now, double length) {
   // Most windows are short and the history is long, and seldom in the cache: found from its end.
   std::size_t first = s.recent.size();
-  while (first > 0 && memory::seconds(now - s.recent[first - 1].at) < length) --first;
+  while (first > 0 && in_seconds(now - s.recent[first - 1].at) < length) --first;
   Window w;
   for (std::size_t i = first; i < s.recent.size(); ++i) {
     const auto& one = s.recent[i];

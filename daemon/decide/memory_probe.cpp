@@ -98,7 +98,7 @@ Descent descend(const MemoryInput& in, const MemoryState& s) {
   // A quiet interval that was seen to be quiet: most of it, for a sample may get lost.
   d.quiet = over_last(s, in.now, in.interval_seconds);
   if (const double unseen = kKnownShare * in.interval_seconds - d.quiet.known_seconds; unseen > 0) {
-    d.outlook.at = in.now + std::max(from_seconds(unseen), MonotonicTime{1});
+    d.outlook.at = in.now + std::max(from_seconds(unseen), Nsec{1});
     return d;
   }
   if (d.quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) return barred(ProbeBar::refaults);
@@ -135,7 +135,7 @@ void observe_price(const MemoryInput& in, const Signals& g, MemoryState& s) {
 }
 
 void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
-  const double elapsed = std::min(seconds(in.now - s.probed_at), kSlowSeconds);
+  const double elapsed = std::min(in_seconds(in.now - s.probed_at), kSlowSeconds);
   const bool dear = over_last(s, in.now, elapsed).some > in.pressure_target * elapsed / 2;
   if (!s.probe_failed) {
     if (s.probe_explored && s.keep_bytes > 0) s.keep_bytes = std::min(s.keep_bytes, s.probe_left_bytes);

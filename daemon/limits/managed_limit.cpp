@@ -99,7 +99,9 @@ void ManagedLimit::hold(const KnobValue& value, MonotonicTime at, Origin origin,
 // What was read is not what was ordered. If nothing changed, what was known of it stands.
 void ManagedLimit::hold_unexplained(const KnobValue& found, MonotonicTime at) {
   if (same(found, held_)) return hold(found, at, origin_, Reason(reason_));
-  hold(found, at, same(found, *baseline_) ? Origin::reset : Origin::inherited);
+  if (!same(found, *baseline_)) return hold(found, at, Origin::inherited);
+  // Of an earlier process nobody knows how its value went.
+  hold(found, at, origin_ == Origin::inherited ? Origin::found : Origin::reset);
 }
 
 Origin ManagedLimit::origin() const {

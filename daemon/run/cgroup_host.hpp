@@ -21,7 +21,7 @@ class CgroupHost final : public Host {
   struct Options {
     std::optional<bpf::Source> bpf;  // none: samples are read from files
     // Loads the kernel programs anew when they fail again and again; none: they are not loaded again.
-    std::function<tl::expected<bpf::Source, bpf::Error>()> reopen_bpf;
+    std::function<tl::expected<bpf::Source, bpf::Error>()> reopen_bpf{};
     int proc_fd = -1;  // of procfs; borrowed
     std::function<MonotonicTime()> clock;
   };

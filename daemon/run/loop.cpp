@@ -10,9 +10,9 @@
 #include <exception>
 
 #include "daemon/actuate/scheduling.hpp"
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/words/words.hpp"
 #include "daemon/run/release.hpp"
-#include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/node.hpp"
 
 namespace sluice {
@@ -25,12 +25,6 @@ constexpr auto kNodeInterval = std::chrono::seconds(10);
 constexpr auto kStatusInterval = std::chrono::seconds(5);
 
 }  // namespace
-
-MonotonicTime monotonic_now() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return MonotonicTime{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
-}
 
 Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options)
     : io_(io),

@@ -1,4 +1,4 @@
-// What one tick tells the world, numbers only. Publish makes words of it.
+// What one tick reports, numbers only. Publish makes words of it.
 #pragma once
 
 #include <optional>
@@ -158,7 +158,7 @@ struct Notice {
   std::string cgroup;
   std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
-  std::optional<Writer> writer;              // of both, where kernel programs tell
+  std::optional<Writer> writer;              // of both, where kernel programs know it
   BreakerTrip trip = BreakerTrip::none;      // breaker_opened
   std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
   double missing_cores = 0;    // saturated
@@ -190,7 +190,7 @@ struct Report {
   MonotonicTime now{};
   NodeReport node;
   // Whole: `tasks` are all that there are. Else they are those that an event was about or a write came back
-  // for, and what was told of the others stands.
+  // for, and what was reported of the others stands.
   bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
   std::vector<HoldReport> holds;  // all pins and suspensions of tasks, by name

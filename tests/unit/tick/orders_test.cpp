@@ -61,7 +61,7 @@ TEST(SetBounds, OfCpuMustNotContradictWhatIsInForce) {
 }
 
 ReportLoadCommand load(LoadReport report) {
-  return {"t1", report, 2000s};
+  return {"t1", report, MonotonicTime{2000s}};
 }
 
 TEST(ReportLoad, WhatNothingGoesByIsRefused) {

@@ -139,21 +139,21 @@ TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
   t.name = "alpha";
   t.diagnosis.cause = Cause::downstream_bound;
   t.diagnosis.inputs.unsent_bytes = 3.0 * kMiB;
-  t.diagnosis.since = 17s;
+  t.diagnosis.since = MonotonicTime{17s};
   t.cpu_max = quota(40);
-  t.cpu_looks_again_at = 20s + 100ms;
+  t.cpu_looks_again_at = MonotonicTime{20s + 100ms};
   t.memory_high = MemoryLimit{100 * kMiB};
   t.memory_max = 200 * kMiB;
   t.memory_probe.bar = ProbeBar::none;
-  t.memory_probes_again_at = 22s;
-  const auto text = explanation(t, 20s);
+  t.memory_probes_again_at = MonotonicTime{22s};
+  const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("It waits for those downstream: 3 MiB that it wrote are not taken, for 3 s."));
   EXPECT_THAT(text, HasSubstr("looked at again within 100 ms, or as soon as its quota stops it."));
   EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s. More is given as soon as it stalls."));
   t.cpu_story.bar = t.memory_story.bar = Bar::suspended;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr("It is left alone until it is resumed"));
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("tried")));
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("looked at")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It is left alone until it is resumed"));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("tried")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("looked at")));
 }
 
 TEST(Words, AClampSaysWhatWasWanted) {
@@ -180,11 +180,11 @@ TEST(Words, AClampSaysWhatWasWanted) {
 
 TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
   TaskReport t;
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("schedule")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("schedule")));
   // 2026-03-29 01:00 UTC, where it is 03:00.
   t.scheduled.min = Scheduled::Bound{2, std::chrono::seconds{1'774'746'000}};
   t.scheduled.utc_offset = 2h;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr(" Until Sun 2026-03-29 03:00:00 its schedule sets the minimum to 2.00 cores."));
   const Reason up{.rule = Rule::schedule, .clamped_min = true};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "its schedule sets a larger minimum for now");
@@ -194,22 +194,23 @@ TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
 
 TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
   TaskReport t;
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("forecast")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("forecast")));
   t.forecast.mode = config::ForecastMode::on;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr(" This time of its season was not seen yet: no forecast."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
+              HasSubstr(" This time of its season was not seen yet: no forecast."));
   t.forecast = {config::ForecastMode::on, ForecastTrust::trusted, 1.2, 1.05, 0.08, 4};
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr(" It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): its quota "
                         "stays at 1.05 cores at least."));
   t.forecast.mode = config::ForecastMode::forecast_only;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("of late), which is only told: forecast.mode is \"forecast-only\"."));
   t.forecast.trust = ForecastTrust::inaccurate;
   t.forecast.seasons = 1;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("(1 season seen, off by 8 % of late), which is too far off to go by."));
   t.forecast.trust = ForecastTrust::learning;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr("of late), which is too little to go by yet."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("of late), which is too little to go by yet."));
   const Reason up{.rule = Rule::forecast, .demand_cores = 1.2};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "it will need 1.20 cores, as at this time of earlier seasons");
   const Reason held{.rule = Rule::cpu_surplus, .wanted = 0.4, .clamped_forecast = true};
@@ -220,15 +221,16 @@ TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
 TEST(Words, EveryOriginAndEveryBarHasItsOwnWords) {
   std::set<std::string> all;
   for (int i = 0; i <= static_cast<int>(Origin::pretended); ++i)
-    all.insert(origin_words(Knob::cpu_max, {.origin = static_cast<Origin>(i)}, {}, 10s, 20s));
+    all.insert(origin_words(Knob::cpu_max, {.origin = static_cast<Origin>(i)}, {}, MonotonicTime{10s},
+                            MonotonicTime{20s}));
   EXPECT_EQ(all.size(), 9U);
   EXPECT_FALSE(all.contains(""));
   std::set<std::string> stories;
   for (int i = 0; i <= static_cast<int>(Bar::write_under_way); ++i) {
     TaskReport t;
-    t.cpu_story = {.origin = Origin::found, .bar = static_cast<Bar>(i), .until = 80s};
+    t.cpu_story = {.origin = Origin::found, .bar = static_cast<Bar>(i), .until = MonotonicTime{80s}};
     if (t.cpu_story.bar == Bar::write_under_way) t.cpu_story.ordered = quota(40);
-    stories.insert(explanation(t, 20s));
+    stories.insert(explanation(t, MonotonicTime{20s}));
   }
   EXPECT_EQ(stories.size(), 12U);
   std::set<std::string> probes;
@@ -236,7 +238,7 @@ TEST(Words, EveryOriginAndEveryBarHasItsOwnWords) {
     TaskReport t;
     t.memory_story.origin = Origin::found;
     t.memory_probe.bar = static_cast<ProbeBar>(i);
-    probes.insert(explanation(t, 20s));
+    probes.insert(explanation(t, MonotonicTime{20s}));
   }
   EXPECT_EQ(probes.size(), 9U);
 }
@@ -244,10 +246,10 @@ TEST(Words, EveryOriginAndEveryBarHasItsOwnWords) {
 TEST(Words, AReportedLagThatSaysNothingYetIsToldSo) {
   TaskReport t;
   t.lag = 120;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("It reports that 120 records wait, and what a record costs is not known"));
   t.record_cpu_seconds = 0.01;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr("It reports that 120 records wait."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It reports that 120 records wait."));
 }
 
 TEST(Words, EveryRuleHasItsOwnWords) {
@@ -273,8 +275,8 @@ TEST(Words, AReceiptNamesPathErrnoAndWhatWasTried) {
   EXPECT_EQ(sentence(r),
             "writing 512 MiB to /sys/fs/cgroup/bad\\x1b/memory.high was refused: EINVAL (Invalid argument)");
   r.result = Receipt::Result::timed_out;
-  r.started_at = 1s;
-  r.finished_at = 1s + 200ms;
+  r.started_at = MonotonicTime{1s};
+  r.finished_at = MonotonicTime{1s + 200ms};
   EXPECT_THAT(sentence(r), HasSubstr("still blocked after 200 ms"));
   r.result = Receipt::Result::differs;
   r.holds = MemoryLimit{1024 * kMiB};
@@ -309,13 +311,13 @@ TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {
   t.cpu_max_cores = 4;
   t.cpu_story.origin = Origin::ours;
   t.cpu_reason.rule = Rule::cpu_idle;
-  t.cpu_changed_at = 10s;
+  t.cpu_changed_at = MonotonicTime{10s};
   t.memory_story.origin = Origin::found;
   t.breaker = BreakerState::open;
   t.breaker_trip = BreakerTrip::write_failed;
   t.breaker_cause = "EACCES";
-  t.breaker_retry_at = 80s;
-  const auto text = explanation(t, 20s);
+  t.breaker_retry_at = MonotonicTime{80s};
+  const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("al\\xffpha is governed"));
   EXPECT_THAT(text, HasSubstr("cpu.max is 0.40 cores, set 10 s ago; the reason then: nothing has run."));
   EXPECT_THAT(text, HasSubstr("memory.high is no limit, as it was found: Sluice has not set it."));
