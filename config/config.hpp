@@ -144,9 +144,20 @@ struct Task {
   std::string origin;                       // "file:line", for messages
 };
 
+// A size as a file says it, to be compared with the node's.
+struct Stated {
+  std::string file, key;
+  std::uint32_t line = 0, column = 0;
+  std::optional<double> cores;
+  std::optional<std::uint64_t> bytes;
+  bool reserve = false;  // it is kept back from the node
+  bool operator==(const Stated&) const = default;
+};
+
 struct Config {
   Node node;
-  std::vector<Task> tasks;  // the first that matches a cgroup governs it
+  std::vector<Task> tasks;       // the first that matches a cgroup governs it
+  std::vector<Stated> stated{};  // in the order of the files
 };
 
 }  // namespace sluice::config

@@ -104,4 +104,35 @@ std::optional<Problem> check_minima(const Config& config, double capacity_cores,
   return std::nullopt;
 }
 
+std::vector<Problem> check_sizes(const Config& config, double capacity_cores, std::uint64_t capacity_bytes) {
+  // From here on a number may be a percentage: nobody has written it for a larger node.
+  constexpr double kPercentFrom = 50;
+  std::vector<Problem> problems;
+  const auto add = [&](const Stated& s, std::string message) {
+    problems.push_back({s.file, s.line, s.column, s.key, std::move(message)});
+  };
+  const std::string cores = show_cores(capacity_cores);
+  const std::string bytes = show_bytes(static_cast<std::int64_t>(capacity_bytes));
+  for (const auto& s : config.stated) {
+    const bool beyond = s.cores ? *s.cores > capacity_cores + 1e-9 : s.bytes.value_or(0) > capacity_bytes;
+    const bool all =
+        s.reserve && (s.cores ? *s.cores >= capacity_cores : s.bytes.value_or(0) >= capacity_bytes);
+    if (!beyond && !all) continue;
+    const std::string found =
+        s.cores ? show_cores(*s.cores) : show_bytes(static_cast<std::int64_t>(*s.bytes));
+    if (s.cores && *s.cores >= kPercentFrom && *s.cores / 100 <= capacity_cores + 1e-9) {
+      add(s, fmt::format("found {}, which this node has not: it has {}; if percent of a CPU are meant, write "
+                         "\"{}%\", which is {}",
+                         found, cores, show_number(*s.cores), show_cores(*s.cores / 100)));
+    } else if (s.reserve) {
+      add(s, fmt::format("found {} kept back of the node's {}: nothing is left to give", found,
+                         s.cores ? cores : bytes));
+    } else {
+      add(s, fmt::format("found {}, which this node has not: it counts as the node's {} less its reserve",
+                         found, s.cores ? cores : bytes));
+    }
+  }
+  return problems;
+}
+
 }  // namespace sluice::config

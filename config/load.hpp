@@ -58,4 +58,7 @@ Result load_file(const std::filesystem::path& path);
 std::optional<Problem> check_minima(const Config& config, double capacity_cores,
                                     std::uint64_t capacity_bytes);
 
+// Sizes that this node cannot give, and may not be meant: warnings, in the order of the files.
+std::vector<Problem> check_sizes(const Config& config, double capacity_cores, std::uint64_t capacity_bytes);
+
 }  // namespace sluice::config

@@ -115,6 +115,7 @@ class Report {
   }
   [[nodiscard]] bool empty() const { return found_.empty(); }
   [[nodiscard]] std::string place(Where where) const;  // "file:line"
+  [[nodiscard]] const std::string& file(Where where) const { return sources_[where.source].file; }
   std::vector<Problem> in_order() &&;
 
  private:

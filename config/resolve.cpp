@@ -210,6 +210,56 @@ void check_match(const RawTask& task, std::span<const RawTask> earlier, Report& 
                   in_quotes(*mine->value), report.place(other->where)));
 }
 
+// Sizes as they were said, for the comparison with a node.
+struct Sizes {
+  const Report& report;
+  std::vector<std::pair<Where, Stated>> found{};
+
+  template <class T>
+  void add(const Slot<T>& slot, bool reserve = false) {
+    if (!slot.given || !slot.value) return;
+    Stated s;
+    s.file = report.file(slot.where);
+    s.key = slot.key;
+    s.line = slot.where.line;
+    s.column = slot.where.column;
+    s.reserve = reserve;
+    if constexpr (std::is_same_v<T, double>) {
+      s.cores = *slot.value;
+    } else {
+      s.bytes = static_cast<std::uint64_t>(*slot.value);
+    }
+    found.emplace_back(slot.where, std::move(s));
+  }
+  void add(const RawPolicy& policy) {
+    for (const auto* slot : {&policy.cpu.min, &policy.cpu.max, &policy.cpu.initial, &policy.cpu.step})
+      add(*slot);
+    for (const auto* slot : {&policy.memory.min, &policy.memory.max}) add(*slot);
+    if (!policy.schedule.value) return;
+    for (const auto& entry : *policy.schedule.value) {
+      add(entry.min);
+      add(entry.max);
+    }
+  }
+  std::vector<Stated> in_order() && {
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Stated> out;
+    out.reserve(found.size());
+    for (auto& [where, stated] : found) out.push_back(std::move(stated));
+    return out;
+  }
+};
+
+std::vector<Stated> stated_sizes(const RawConfig& raw, const Report& report) {
+  Sizes sizes{report};
+  sizes.add(raw.node.cpu_reserve, true);
+  sizes.add(raw.node.memory_reserve, true);
+  for (const auto& [name, policy] : raw.classes) sizes.add(policy);
+  for (const auto& task : raw.tasks) sizes.add(task.policy);
+  return std::move(sizes).in_order();
+}
+
 }  // namespace
 
 Config resolve(const RawConfig& raw, Report& report) {
@@ -227,6 +277,7 @@ Config resolve(const RawConfig& raw, Report& report) {
                             .policy = resolve_policy({task.policy, of_class}, report),
                             .origin = report.place(task.where)});
   }
+  config.stated = stated_sizes(raw, report);
   return config;
 }
 

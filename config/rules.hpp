@@ -65,7 +65,7 @@ inline constexpr Kind<std::int64_t> kBytes{[](const toml::node& node) -> std::op
                                            show_bytes};
 
 inline constexpr Kind<double> kCores{number_or<parse_cores>,
-                                     R"(a number of cores, such as 0.5, "0.5" or "500m")", show_cores};
+                                     R"(a number of cores, such as 0.5, "500m" or "50%")", show_cores};
 inline constexpr Kind<double> kRatio{number_or<parse_ratio>, R"(a ratio, such as 0.1 or "10%")", show_ratio};
 inline constexpr Kind<double> kNumber{number_or<not_a_number>, "a number", show_number};
 

@@ -163,6 +163,7 @@ std::optional<std::int64_t> parse_bytes(std::string_view text) {
 
 std::optional<double> parse_cores(std::string_view text) {
   text = trim(text);
+  if (text.ends_with('%')) return parse_ratio(text);
   if (!text.ends_with('m')) return plain_double(text);
   const auto thousandths = plain_double(text.substr(0, text.size() - 1));
   if (!thousandths) return std::nullopt;

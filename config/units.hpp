@@ -16,7 +16,7 @@ namespace sluice::config {
 std::optional<Duration> parse_duration(std::string_view text);
 // "1073741824", "512MiB", "1.5G". All suffixes are powers of 1024: K, M, G, T, P, E, alone or with iB.
 std::optional<std::int64_t> parse_bytes(std::string_view text);
-// "0.5" or, in thousandths as Kubernetes has it, "500m".
+// "0.5"; in thousandths as Kubernetes has it, "500m"; in percent of a CPU as CPUQuota= has it, "50%".
 std::optional<double> parse_cores(std::string_view text);
 // "0.001" or "0.1%".
 std::optional<double> parse_ratio(std::string_view text);

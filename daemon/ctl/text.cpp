@@ -73,6 +73,16 @@ string state_words(const Dictionary& manager) {
                      why.empty() ? "" : fmt::format(" ({})", why));
 }
 
+// A line for each rule of the configuration that governs nothing; none: nothing.
+string unmatched_text(const Dictionary& manager) {
+  const auto* rules = find<List>(manager, "UnmatchedRules");
+  string out;
+  if (rules == nullptr) return out;
+  for (const auto& rule : *rules)
+    out += row(out.empty() ? "unmatched" : "", quantity("UnmatchedRules", rule));
+  return out;
+}
+
 string tasks_words(const std::vector<Dictionary>& tasks) {
   std::vector<string> parts;
   for (const auto& [mode, count] : count_modes(tasks)) parts.push_back(quantity("", count) + " " + mode);
@@ -138,7 +148,7 @@ string status_text(const Dictionary& manager, const std::vector<Dictionary>& tas
                               : fmt::format("yes: {} and {} of memory are missing",
                                             entry("MissingCPUUSecPerSec"), entry("MissingMemory"))) +
          row("sampling", entry("SamplingMode") + (sampling.empty() ? "" : fmt::format(" ({})", sampling))) +
-         row("last error", entry("LastError"));
+         unmatched_text(manager) + row("last error", entry("LastError"));
 }
 
 string list_text(const std::vector<Dictionary>& tasks, std::optional<std::size_t> width) {

@@ -14,6 +14,7 @@
 #include "daemon/decide/intent.hpp"
 #include "daemon/decide/ring.hpp"
 #include "daemon/signal/signal.hpp"
+#include "daemon/values/knob_story.hpp"
 
 namespace sluice {
 
@@ -69,6 +70,8 @@ void observe_memory(const MemoryInput& in, MemoryState& state);
 // The task was paused for so long: what was known is as old now as it was before.
 void skip_pause(Nsec length, MemoryState& state);
 Intent decide_memory(const MemoryInput& in, const MemoryState& state);
+// Whether decide_memory may lower the limit now or when, or what is in the way: it asks this itself.
+ProbeOutlook probe_outlook(const MemoryInput& in, const MemoryState& state);
 void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, Rule rule, MemoryState& state);
 
 // The least that memory.high may be: what reclaim cannot free, a tenth more, and the configured minimum.

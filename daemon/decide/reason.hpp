@@ -22,6 +22,7 @@ enum class Rule : std::uint8_t {
   memory_pressure,  // raised: pressure over target
   memory_refault,   // raised: the working set came back
   memory_growth,    // raised: head-room for a growing task
+  memory_room,      // raised: room above what is in use, of which the last cut had left too little
   memory_futile,    // lifted: reclaim frees nothing
   memory_floor,     // raised: below anon + unreclaimable
   bound,            // moved into [min, max]
@@ -62,6 +63,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "memory-refault";
     case Rule::memory_growth:
       return "memory-growth";
+    case Rule::memory_room:
+      return "memory-room";
     case Rule::memory_futile:
       return "memory-futile";
     case Rule::memory_floor:

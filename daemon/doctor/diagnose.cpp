@@ -216,6 +216,22 @@ void process(const HostFacts& facts, Rows& rows) {
     rows.unknown("real-time", facts.real_time.detail);
 }
 
+void configuration(const ConfigFacts& config, Rows& rows) {
+  if (!config.problems.empty()) {
+    for (const auto& problem : config.problems)
+      rows.missing("configuration", problem, "It is refused whole; a running daemon keeps the old one.");
+    return;
+  }
+  for (const auto& warning : config.warnings) rows.missing("configuration", warning, {});
+  if (config.warnings.empty()) rows.ok("configuration", count(config.rules, "task rule"));
+  for (const auto& rule : config.unmatched)
+    rows.missing(
+        "task rule", rule,
+        "What it is meant for is not governed. If it runs, systemd-cgls shows how its cgroup is called.");
+  if (!config.not_compared.empty() && config.rules > 0)
+    rows.unknown("task rule", "not all cgroups could be compared with the rules: " + config.not_compared);
+}
+
 }  // namespace
 
 Diagnosis diagnose(const HostFacts& facts) {
@@ -240,6 +256,7 @@ Diagnosis diagnose(const HostFacts& facts) {
   bus(facts, rows);
   state(facts, rows);
   process(facts, rows);
+  configuration(facts.config, rows);
 
   const auto with = [&](Status status) {
     return static_cast<std::size_t>(std::ranges::count(out.rows, status, &Row::status));

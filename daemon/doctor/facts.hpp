@@ -49,6 +49,15 @@ struct StateFacts {
   std::size_t baselines = 0, of_other_boots = 0, damaged_lines = 0;
 };
 
+// What the configuration says of this host.
+struct ConfigFacts {
+  std::size_t rules = 0;
+  std::vector<std::string> problems;   // it is refused
+  std::vector<std::string> warnings;   // sizes that this node has not
+  std::vector<std::string> unmatched;  // rules that govern no cgroup that is there now
+  std::string not_compared;            // why cgroups could not be looked at; empty: they were
+};
+
 struct HostFacts {
   std::string kernel_release;
   std::uint32_t uid = 0;   // who asks
@@ -65,6 +74,7 @@ struct HostFacts {
   Look bus_name;                // owned
   std::optional<long> running;  // the PID of the daemon that holds the lock
   StateFacts state;
+  ConfigFacts config;
   std::uint64_t open_files = 0;  // the hard limit
   Look real_time;
 };

@@ -63,6 +63,7 @@ ManagedLimit ManagedLimit::inherited(const KnobValue& baseline, std::vector<Knob
   if (ours.empty()) return limit;
   limit.baseline_ = baseline;
   limit.held_ = ours.back();
+  limit.origin_ = Origin::inherited;
   limit.ours_ = std::move(ours);
   limit.certain_ = false;
   return limit;
@@ -86,11 +87,25 @@ void ManagedLimit::set_baseline(const KnobValue& value) {
   ++lease_revision_;
 }
 
-void ManagedLimit::hold(const KnobValue& value, MonotonicTime at) {
+void ManagedLimit::hold(const KnobValue& value, MonotonicTime at, Origin origin, const Reason& reason) {
   if (!(held_ == value)) changed_at_ = at;
   held_ = value;
+  origin_ = origin;
+  reason_ = reason;
   certain_ = true;
   undecided_.reset();
+}
+
+// What was read is not what was ordered. If nothing changed, what was known of it stands.
+void ManagedLimit::hold_unexplained(const KnobValue& found, MonotonicTime at) {
+  if (same(found, held_)) return hold(found, at, origin_, Reason(reason_));
+  if (!same(found, *baseline_)) return hold(found, at, Origin::inherited);
+  // Of an earlier process nobody knows how its value went.
+  hold(found, at, origin_ == Origin::inherited ? Origin::found : Origin::reset);
+}
+
+Origin ManagedLimit::origin() const {
+  return pretended_ ? Origin::pretended : origin_;
 }
 
 // With one certain value, that one. Else whatever our orders may have left, the baseline included.
@@ -125,9 +140,8 @@ ManagedLimit::Change ManagedLimit::adopt_external(const KnobValue& found, Monoto
   const Change change{Event::external, held_, found};
   set_baseline(external_part(found));
   set_ours(same(*baseline_, found) ? std::vector<KnobValue>{} : std::vector{found});
-  hold(found, at);
+  hold(found, at, Origin::external);
   pretended_.reset();
-  reason_ = {};
   external_since_ = at;
   return change;
 }
@@ -146,7 +160,9 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   read_at_ = reading.read_at;
   if (reading.file == KnobReading::File::absent) {
     present_ = false;
-    if (order_ || !baseline_) return {};  // what is under way is answered for first
+    if (order_) return {};  // what is under way is answered for first
+    origin_ = Origin::absent;
+    if (!baseline_) return {};
     vanish();
     return {Event::vanished, held_, held_};
   }
@@ -154,7 +170,7 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   const auto found = with_known_burst(reading.value, held_);
   if (!baseline_) {
     set_baseline(found);
-    hold(found, reading.read_at);
+    hold(found, reading.read_at, Origin::found);
     changed_at_.reset();
     return {Event::adopted, found, found};
   }
@@ -166,16 +182,14 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   if (!touched()) {
     const Change change{Event::moved, held_, found};
     set_baseline(found);
-    hold(found, reading.read_at);
+    hold(found, reading.read_at, Origin::external);
     pretended_.reset();
-    reason_ = {};
     return change;
   }
   if (!is_reset(found)) return adopt_external(found, reading.read_at);
   const Change change{Event::reset, held_, found};
   set_ours(same(found, *baseline_) ? std::vector<KnobValue>{} : std::vector{found});
-  hold(found, reading.read_at);
-  reason_ = {};
+  hold(found, reading.read_at, Origin::reset);
   return change;
 }
 
@@ -203,12 +217,15 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
   const Change change{landed ? Event::landed : Event::none, held_, found};
   const bool back = same(found, *baseline_);
   set_ours(back ? std::vector<KnobValue>{} : std::vector{found});
-  hold(found, at);
-  if (landed) reason_ = order->reason;
+  const bool released = back && order && order->reason.rule == Rule::released;
+  if (landed) {
+    hold(found, at, released ? Origin::released : Origin::ours, order->reason);
+  } else {
+    hold_unexplained(found, at);
+  }
   if (!back) return change;
   refused_releases_ = 0;
-  return {order && order->reason.rule == Rule::released ? Event::released : change.event, change.before,
-          found};
+  return {released ? Event::released : change.event, change.before, found};
 }
 
 // ---- orders and their answers
@@ -277,8 +294,7 @@ ManagedLimit::Change ManagedLimit::settle(const LimitOrder& order, const KnobVal
   if (in_force || same(order.value, found)) {
     change.event = release ? Event::released : Event::confirmed;
     set_ours(release ? std::vector<KnobValue>{} : std::vector{found});
-    hold(found, at);
-    reason_ = order.reason;
+    hold(found, at, release ? Origin::released : Origin::ours, order.reason);
     if (release) {
       refused_releases_ = 0;
       release_due_at_ = {};
@@ -288,13 +304,14 @@ ManagedLimit::Change ManagedLimit::settle(const LimitOrder& order, const KnobVal
       set_baseline(*external);
       set_ours({found});
       external_since_ = at;
+      if (release) hold(found, at, Origin::inherited);  // what we gave back is the baseline no more
       change.event = Event::external;
     }
     return change;
   }
   if (!is_ours(found)) return adopt_external(found, at);
   set_ours(same(found, *baseline_) ? std::vector<KnobValue>{} : std::vector{found});
-  hold(found, at);
+  hold_unexplained(found, at);
   if (release && touched()) postpone_release(at);
   return change;
 }
@@ -312,6 +329,7 @@ void ManagedLimit::vanish() {
   certain_ = true;
   refused_releases_ = 0;
   release_due_at_ = {};
+  origin_ = Origin::absent;
   reason_ = {};
 }
 

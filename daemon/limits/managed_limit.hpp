@@ -16,6 +16,9 @@
 //   or when
 //     the file or the cgroup is gone. A refused release is due again, with a growing wait, for ever.
 //   - An unknown reading changes nothing.
+//   - A reason is told only for a value that an order of ours made, or that dry-run would hold: what an
+//   external
+//     writer chose, what was found and what was inherited has none.
 //
 // README.md draws the states. Nothing else may move them.
 #pragma once
@@ -27,6 +30,7 @@
 
 #include "cgroups/types.hpp"
 #include "daemon/arbitrate/plan.hpp"
+#include "daemon/values/knob_story.hpp"
 
 namespace sluice {
 
@@ -117,7 +121,9 @@ class ManagedLimit {
   // What policy works with: what the kernel is believed to hold; in dry-run what it would hold.
   [[nodiscard]] const KnobValue& value() const { return pretended_ ? *pretended_ : held_; }
   [[nodiscard]] bool pretends() const { return pretended_.has_value(); }
-  // Of value(): why it is what it is, and since when. Rule::none: it is not our doing.
+  // Of value(): whose it is, why it is what it is, and since when. Rule::none: it is not our doing, or why is
+  // not known.
+  [[nodiscard]] Origin origin() const;
   [[nodiscard]] const Reason& reason() const { return reason_; }
   [[nodiscard]] const std::optional<MonotonicTime>& changed_at() const { return changed_at_; }
   // An external writer's value is the baseline, since then.
@@ -131,7 +137,8 @@ class ManagedLimit {
  private:
   void set_ours(std::vector<KnobValue> ours);
   void set_baseline(const KnobValue& value);
-  void hold(const KnobValue& value, MonotonicTime at);
+  void hold(const KnobValue& value, MonotonicTime at, Origin origin, const Reason& reason = {});
+  void hold_unexplained(const KnobValue& found, MonotonicTime at);
   [[nodiscard]] bool is_ours(const KnobValue& found) const;
   [[nodiscard]] bool is_reset(const KnobValue& found) const;
   [[nodiscard]] KnobValue external_part(const KnobValue& found) const;
@@ -146,6 +153,7 @@ class ManagedLimit {
   std::optional<KnobValue> baseline_;
   std::vector<KnobValue> ours_;
   KnobValue held_;
+  Origin origin_ = Origin::unread;  // of held_
   std::optional<LimitOrder> order_;
   std::optional<KnobValue> pretended_;
   bool certain_ = true;                          // held_ was read, not concluded

@@ -138,8 +138,8 @@ void fields(auto& archive, Is<SetBoundsCommand> auto& v) {
   archive(task, cpu_min_cores, cpu_max_cores, memory_min, memory_max);
 }
 void fields(auto& archive, Is<LoadReport> auto& v) {
-  auto& [lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds] = v;
-  archive(lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds);
+  auto& [lag, processed, oldest_age_seconds, backlog_cpu_seconds] = v;
+  archive(lag, processed, oldest_age_seconds, backlog_cpu_seconds);
 }
 void fields(auto& archive, Is<ReportLoadCommand> auto& v) {
   auto& [task, load, until] = v;
@@ -223,7 +223,8 @@ void fields(auto& archive, Is<config::Task> auto& v) {
   archive(match_unit, match_cgroup, name, class_name, policy, origin);
 }
 void fields(auto& archive, Is<config::Config> auto& v) {
-  auto& [node, tasks] = v;
+  auto& [node, tasks, stated] = v;
+  (void)stated;  // for warnings when it was loaded; decides nothing
   archive(node, tasks);
 }
 

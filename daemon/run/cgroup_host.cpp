@@ -15,13 +15,15 @@ namespace {
 constexpr auto kSwapInterval = std::chrono::seconds(1);
 constexpr auto kFrozenInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kLookAgainAfter = 16;  // samples, at a file that was not there
+constexpr std::uint32_t kReloadAfter = 2;      // failures in a row: what is loaded will not do
 
 }  // namespace
 
 CgroupHost::CgroupHost(cgroups::Root root, Options options)
     : root_(std::move(root)),
       options_(std::move(options)),
-      actuator_(std::make_shared<actuate::CgroupfsWriter>()) {}
+      actuator_(std::make_shared<actuate::CgroupfsWriter>()),
+      walks_(options_.bpf && options_.bpf->has_iterator()) {}
 
 cgroups::Result<cgroups::Walk> CgroupHost::walk() {
   return cgroups::walk(root_);
@@ -61,6 +63,7 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
   ++samples_;
   if (!sample_by_bpf(ids, out)) {
     const auto swap = host_swap();
+    samples_by_files_ += ids.size();
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const auto found = opened_.find(ids[i]);
       if (found == opened_.end()) continue;
@@ -92,15 +95,74 @@ void CgroupHost::look_for_frost(Opened& opened, Sample& sample) {
   sample.frozen = opened.frozen;
 }
 
-// One walk of the kernel's iterator for all of them.
-bool CgroupHost::sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out) {
-  if (!options_.bpf || !options_.bpf->has_iterator()) return false;
-  const auto records = options_.bpf->read();
-  if (!records) {
-    bpf_failure_ = records.error().sentence;
-    lose_bpf();
+bool CgroupHost::samples_by_bpf() const {
+  return options_.bpf && options_.bpf->has_iterator() && retry_.failures() == 0;
+}
+
+std::uint64_t CgroupHost::lost_events() const {
+  return lost_before_ + (options_.bpf ? options_.bpf->stats().lost_events : 0);
+}
+
+void CgroupHost::lose_bpf(const std::string& why) {
+  lost_before_ = lost_events();
+  options_.bpf.reset();
+  bpf_failed(options_.clock(), why);
+}
+
+void CgroupHost::bpf_failed(MonotonicTime now, const std::string& why) {
+  tree_stamp_ = 0;
+  if (retry_.failures() == 0) {
+    samples_by_files_ = 0;
+    bpf_news_.push_back({false, false, why});
+  }
+  retry_.failed(now);
+}
+
+void CgroupHost::bpf_works(MonotonicTime now) {
+  if (retry_.failures() == 0) return;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - retry_.since()).count();
+  bpf_news_.push_back({true, reopened_,
+                       "The kernel programs work again, after " + std::to_string(seconds) + " s and " +
+                           std::to_string(retry_.failures()) + " failures; meanwhile " +
+                           std::to_string(samples_by_files_) + " samples were read from files" +
+                           (reopened_ ? ", and throttling was seen at ticks only" : "")});
+  reopened_ = false;
+  retry_.worked();
+}
+
+// A new set of programs in place of one that does not work.
+bool CgroupHost::reopen_bpf(MonotonicTime now) {
+  auto source = options_.reopen_bpf ? options_.reopen_bpf()
+                                    : tl::unexpected(bpf::Error{"they are not loaded again", ENOTSUP});
+  if (!source || (walks_ && !source->has_iterator())) {
+    bpf_failed(now, source ? source->why_not() : source.error().sentence);
     return false;
   }
+  lost_before_ = lost_events();
+  options_.bpf.emplace(std::move(*source));
+  reopened_ = true;
+  return true;
+}
+
+// Whether the programs may be asked: they have not failed, or it is time to try again.
+bool CgroupHost::bpf_is_due() {
+  const bool ever = options_.bpf || retry_.failures() > 0;
+  const auto now = options_.clock();
+  if (!ever || !retry_.due(now)) return false;
+  if ((!options_.bpf || retry_.failures() >= kReloadAfter) && !reopen_bpf(now)) return false;
+  if (!walks_) bpf_works(now);  // there is no walk to show it
+  return walks_;
+}
+
+// One walk of the kernel's iterator for all of them.
+bool CgroupHost::sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out) {
+  if (!bpf_is_due()) return false;
+  const auto records = options_.bpf->read();
+  if (!records) {
+    bpf_failed(options_.clock(), records.error().sentence);
+    return false;
+  }
+  bpf_works(options_.clock());
   const auto swap = host_swap();
   tree_stamp_ = 1;
   for (const auto& record : *records) {

@@ -13,6 +13,7 @@
 #include "daemon/actuate/actuator.hpp"
 #include "daemon/run/host.hpp"
 #include "daemon/sample/ancestors.hpp"
+#include "daemon/sample/retry.hpp"
 
 namespace sluice {
 
@@ -20,7 +21,9 @@ class CgroupHost final : public Host {
  public:
   struct Options {
     std::optional<bpf::Source> bpf;  // none: samples are read from files
-    int proc_fd = -1;                // of procfs; borrowed
+    // Loads the kernel programs anew when they fail again and again; none: they are not loaded again.
+    std::function<tl::expected<bpf::Source, bpf::Error>()> reopen_bpf{};
+    int proc_fd = -1;  // of procfs; borrowed
     std::function<MonotonicTime()> clock;
   };
   CgroupHost(cgroups::Root root, Options options);
@@ -37,13 +40,21 @@ class CgroupHost final : public Host {
   // Readable while there are receipts; owned by the actuator.
   [[nodiscard]] int receipts_fd() const { return actuator_.wake_fd(); }
   [[nodiscard]] bpf::Source* bpf() { return options_.bpf ? &*options_.bpf : nullptr; }
-  // The kernel programs failed: files are read from now on.
-  void lose_bpf() {
-    options_.bpf.reset();
-    tree_stamp_ = 0;
-  }
-  // Set when sample() had to do that; a whole sentence, once.
-  std::optional<std::string> take_bpf_failure() { return std::exchange(bpf_failure_, std::nullopt); }
+  // The walk was good the last time: samples are from it.
+  [[nodiscard]] bool samples_by_bpf() const;
+  // Of programs that were loaded before these ones, too.
+  [[nodiscard]] std::uint64_t lost_events() const;
+  // The programs' events cannot be read any more: they are dropped, and loaded anew when that is due.
+  void lose_bpf(const std::string& why);
+
+  // What became of the kernel programs since the last call. Whole sentences.
+  struct BpfNews {
+    bool good = false;  // they work again
+    bool reopened =
+        false;  // they are others: their events are to be waited for, and the governed set is to be told
+    std::string sentence;
+  };
+  std::vector<BpfNews> take_bpf_news() { return std::exchange(bpf_news_, {}); }
 
  private:
   struct Opened {
@@ -54,6 +65,10 @@ class CgroupHost final : public Host {
     MonotonicTime frozen_at{};                       // when it was last asked whether it is frozen
     bool frozen = false;                             // and what it said
   };
+  bool bpf_is_due();
+  bool reopen_bpf(MonotonicTime now);
+  void bpf_failed(MonotonicTime now, const std::string& why);
+  void bpf_works(MonotonicTime now);
   bool sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   void add_counters(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   std::optional<Bytes> host_swap();
@@ -68,7 +83,12 @@ class CgroupHost final : public Host {
   std::optional<Bytes> swap_free_;
   MonotonicTime swap_at_{};
   std::uint64_t tree_stamp_ = 0, samples_ = 0;
-  std::optional<std::string> bpf_failure_;
+  bool walks_ = false;  // there is an iterator, or was
+  sample::Retry retry_;
+  bool reopened_ = false;               // since it failed
+  std::uint64_t samples_by_files_ = 0;  // since it failed
+  std::uint64_t lost_before_ = 0;       // events, of programs that are gone
+  std::vector<BpfNews> bpf_news_;
 };
 
 }  // namespace sluice

@@ -29,7 +29,9 @@ void Engine::look(MonotonicTime now) {
   if (std::exchange(rescan_now_, false) || due) {
     auto changes =
         registry_.rescan(host_, config_, owners_of(state_.ticks == 0 ? stored_holds_ : state_.holds));
-    for (auto& p : changes.problems) sentences_.push_back({false, std::move(p)});
+    for (auto& p : changes.problems) sentences_.push_back({Sentence::Tone::bad, std::move(p)});
+    for (auto& s : changes.silent) sentences_.push_back({Sentence::Tone::warning, std::move(s)});
+    for (auto& s : changes.heard) sentences_.push_back({Sentence::Tone::good, std::move(s)});
     set_changed_ |= changes.set_changed;
     scanned_stamp_ = stamp;
     rescan_at_ = now + config_.node.discovery;
@@ -112,9 +114,9 @@ void Engine::keep(const Outcome& outcome) {
 void Engine::trouble(std::string& known, const std::string& now, const char* over) {
   if (known == now) return;
   if (now.empty()) {
-    sentences_.push_back({true, over});
+    sentences_.push_back({Sentence::Tone::good, over});
   } else {
-    sentences_.push_back({false, now});
+    sentences_.push_back({Sentence::Tone::bad, now});
   }
   known = now;
 }
@@ -147,8 +149,29 @@ bool Engine::collect_receipts() {
   return !receipts_.empty();
 }
 
+// Bounds are checked together with those that the next tick will obey before them: two orders may each be
+// right and contradict each other.
+Command Engine::with_pending(const Command& command) const {
+  const auto* bounds = std::get_if<SetBoundsCommand>(&command);
+  if (!bounds) return command;
+  SetBoundsCommand all;
+  all.task = bounds->task;
+  const auto take = [&](const SetBoundsCommand& c) {
+    if (c.task != all.task) return;
+    if (c.cpu_min_cores) all.cpu_min_cores = c.cpu_min_cores;
+    if (c.cpu_max_cores) all.cpu_max_cores = c.cpu_max_cores;
+    if (c.memory_min) all.memory_min = c.memory_min;
+    if (c.memory_max) all.memory_max = c.memory_max;
+  };
+  for (const auto& each : commands_) {
+    if (const auto* pending = std::get_if<SetBoundsCommand>(&each)) take(*pending);
+  }
+  take(*bounds);
+  return all;
+}
+
 tl::expected<void, CommandError> Engine::submit(Command command) {
-  if (auto checked = check_command(command, *report_); !checked) return checked;
+  if (auto checked = check_command(with_pending(command), *report_); !checked) return checked;
   commands_.push_back(std::move(command));
   return {};
 }
@@ -156,6 +179,7 @@ tl::expected<void, CommandError> Engine::submit(Command command) {
 void Engine::reload(config::Config config) {
   config_ = std::move(config);
   config_reloaded(state_);
+  registry_.forget_rules();
   rescan_now_ = reloaded_ = true;
 }
 

@@ -38,7 +38,8 @@ class Engine {
   };
   // What the operator has to read, whole sentences: once when it begins, once when it is over.
   struct Sentence {
-    bool good = false;
+    enum class Tone : std::uint8_t { bad, warning, good };
+    Tone tone = Tone::bad;
     std::string text;
   };
 
@@ -85,6 +86,7 @@ class Engine {
   const Report& run(Input input);
   void keep(const Outcome& outcome);
   void carry_out(const Plan& plan, MonotonicTime now);
+  [[nodiscard]] Command with_pending(const Command& command) const;
   void trouble(std::string& known, const std::string& now, const char* over);
 
   Host& host_;

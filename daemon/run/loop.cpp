@@ -15,7 +15,6 @@
 #include "daemon/process/notify.hpp"
 #include "daemon/publish/words/words.hpp"
 #include "daemon/run/release.hpp"
-#include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/node.hpp"
 
 namespace sluice {
@@ -41,8 +40,6 @@ Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, L
       // Duplicates, because Asio closes what it is given.
       receipts_ready_(io, dup(host.receipts_fd())) {
   facts_.version = options_.version;
-  facts_.sampling = host_.bpf() && host_.bpf()->has_iterator() ? SampleSource::bpf : SampleSource::files;
-  facts_.sampling_reason = options_.sampling_reason;
   refresh_facts();
   if (options_.recorder) {
     engine_.on_tick = [this](const Input& input, const Plan& plan) {
@@ -65,6 +62,7 @@ int Loop::run() {
     spdlog::error("{}", config::describe(*problem));
     return 2;
   }
+  warn_of_sizes(engine_.config());
   if (options_.bus_address) {
     publish::BusHooks hooks;
     hooks.submit = [this](Command c) { return submit(std::move(c)); };
@@ -77,8 +75,6 @@ int Loop::run() {
     bus_ =
         std::make_unique<publish::BusService>(io_, publish::BusOptions{*options_.bus_address, facts_}, hooks);
   }
-  if (host_.bpf() && host_.bpf()->events_fd() >= 0) events_ready_.emplace(io_, dup(host_.bpf()->events_fd()));
-
   std::function<void()> wait_signal = [&] {
     signals_.async_wait([&](auto error, int signal) {
       if (error) return;
@@ -90,7 +86,7 @@ int Loop::run() {
   if (const auto first = actuate::run_first(); !first)
     spdlog::info("Throttle events may wait for busy CPUs: {}.", describe(first.error()));
   on_receipts();
-  if (events_ready_) on_bpf_events();
+  listen_to_bpf();
   if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
   deadline_ = Clock::now();
   try {
@@ -137,8 +133,7 @@ void Loop::full_tick() {
     node_at_ = at + kNodeInterval;
   }
   engine_.look(at);
-  if (const auto why = host_.take_bpf_failure()) lose_bpf(*why);
-  if (engine_.set_changed()) watch_tasks();
+  if (follow_bpf() || engine_.set_changed()) watch_tasks();
   react();
   engine_.full_tick(moment());  // after sampling: no sample is from the future
   react();
@@ -152,43 +147,10 @@ void Loop::event_tick(std::vector<ThrottleEvent> events) {
   engine_.event_tick(moment(), std::move(events));
 }
 
-// An event does not wait for the rest of a tick: this is called wherever a tick has a seam.
-void Loop::react() {
-  if (!events_ready_) return;
-  std::vector<ThrottleEvent> events;
-  const auto on_event = [&](const sluice_event& e) {
-    const auto at = since_boot_nsec(e.at_ktime_ns);
-    if (e.kind == SLUICE_EVENT_THROTTLED) {
-      auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu});
-      if (const auto until = host_.bpf()->idle_until(e.cgroup_id, e.at_ktime_ns))
-        event.idle_until = since_boot_nsec(until);
-      if (const auto awake = host_.bpf()->awake_threads(e.cgroup_id)) event.runnable_threads = awake;
-    }
-    if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
-  };
-  const auto on_write = [&](const sluice_write_event& e) {
-    const Knob knob = e.knob == SLUICE_KNOB_CPU_MAX ? Knob::cpu_max : Knob::memory_high;
-    writes_seen_.push_back(
-        {CgroupId{e.event.cgroup_id}, knob, since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
-  };
-  const auto drained = host_.bpf()->drain(on_event, on_write);
-  if (!drained) return lose_bpf(drained.error().sentence);
-  if (!events.empty()) event_tick(std::move(events));
-}
-
-void Loop::on_oom_kill(CgroupId id) {
-  oom_killed_ = true;
-  const auto* task = engine_.registry().find(id);
-  if (!task) return;
-  log_.say(publish::LogPublisher::Source::oom_kill, spdlog::level::warn, task->name,
-           "the kernel killed one of its processes for memory", monotonic_now());
-}
-
 void Loop::publish_reports() {
   for (const auto& sentence : engine_.take_sentences()) {
-    if (!sentence.good) facts_.last_error = sentence.text;
-    log_.say(publish::LogPublisher::Source::engine, sentence.good ? spdlog::level::info : spdlog::level::err,
-             {}, sentence.text, monotonic_now());
+    if (sentence.tone == Engine::Sentence::Tone::bad) facts_.last_error = sentence.text;
+    log_.say(publish::LogPublisher::Source::engine, level_of(sentence), {}, sentence.text, monotonic_now());
   }
   for (const auto& shared : engine_.take_reports()) {
     auto report = shared;
@@ -208,38 +170,6 @@ void Loop::publish_reports() {
   refresh_facts();
 }
 
-// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can
-// tell.
-void Loop::name_writers(Report& report) {
-  for (auto& notice : report.notices) {
-    if (notice.kind != Notice::Kind::foreign_write && notice.kind != Notice::Kind::knob_reset) continue;
-    if (!notice.found) continue;
-    const Knob knob = std::holds_alternative<CpuMax>(*notice.found) ? Knob::cpu_max : Knob::memory_high;
-    for (const auto& write : writes_seen_)  // the last one is the one that was found
-      if (write.id == notice.id && write.knob == knob) notice.writer = write.writer;
-    std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.id == notice.id && w.knob == knob; });
-  }
-}
-
-// The kernel programs count and report governed cgroups only.
-void Loop::watch_tasks() {
-  if (!host_.bpf()) return;
-  std::vector<std::uint64_t> ids;
-  for (const auto& [id, facts] : engine_.registry().tasks()) ids.push_back(id.value);
-  if (const auto set = host_.bpf()->set_governed(ids); !set)
-    log_.say(publish::LogPublisher::Source::engine, spdlog::level::err, {},
-             "The kernel programs do not watch new tasks: " + set.error().sentence, monotonic_now());
-}
-
-void Loop::lose_bpf(const std::string& why) {
-  spdlog::error("The BPF iterator failed, cgroups are read through files from now on: {}", why);
-  events_ready_.reset();
-  host_.lose_bpf();
-  facts_.sampling = SampleSource::files;
-  facts_.sampling_reason = why;
-  facts_.capabilities = {"files"};
-}
-
 void Loop::on_receipts() {
   receipts_ready_.async_wait(stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
@@ -249,17 +179,6 @@ void Loop::on_receipts() {
       finish_when_released();
     }
     on_receipts();
-  });
-}
-
-void Loop::on_bpf_events() {
-  events_ready_->async_wait(stream_descriptor::wait_read, [this](auto error) {
-    if (error || !events_ready_) return;
-    react();
-    publish_reports();
-    // An OOM kill calls for a full tick, unless the last one is so recent that rates would mean nothing.
-    if (oom_killed_ && monotonic_now() >= ticked_at_ + engine_.config().node.tick / 4) full_tick();
-    if (events_ready_) on_bpf_events();
   });
 }
 
@@ -294,12 +213,18 @@ void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
     problems.push_back(config::describe(*p));
   }
   if (!problems.empty()) return fail(std::move(problems));
+  warn_of_sizes(*loaded);
   engine_.reload(std::move(*loaded));
   facts_.last_error.clear();
   if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
   full_tick();  // the tasks' rules are of the old configuration until then
   spdlog::info("Configuration reloaded: {} task rule(s).", engine_.config().tasks.size());
   if (done) done({});
+}
+
+void Loop::warn_of_sizes(const config::Config& config) const {
+  for (const auto& p : config::check_sizes(config, node_.cpu_capacity_cores, node_.memory_capacity))
+    spdlog::warn("{}", config::describe(p));
 }
 
 void Loop::on_signal(int signal) {
@@ -311,12 +236,17 @@ void Loop::on_signal(int signal) {
 
 void Loop::refresh_facts() {
   std::vector<std::string> capabilities;
-  if (const auto* bpf = host_.bpf()) {
-    facts_.events_lost = bpf->stats().lost_events;
-    capabilities = bpf->capabilities();
-  }
+  if (const auto* bpf = host_.bpf()) capabilities = bpf->capabilities();
+  facts_.events_lost = host_.lost_events();
+  facts_.sampling = host_.samples_by_bpf() ? SampleSource::bpf : SampleSource::files;
   if (facts_.sampling == SampleSource::files) capabilities.insert(capabilities.begin(), "files");
   facts_.capabilities = std::move(capabilities);
+  facts_.unmatched_rules = engine_.registry().silent();
+  facts_.sampling_reason = options_.sampling_reason;
+  if (const auto unknown = engine_.report()->node.pressure_unknown; unknown > 0) {
+    if (!facts_.sampling_reason.empty()) facts_.sampling_reason += ' ';
+    facts_.sampling_reason += publish::pressure_words(unknown) + ".";
+  }
   if (bus_ && !(bus_->facts() == facts_)) bus_->set_facts(facts_);
 }
 

@@ -50,6 +50,7 @@ class Loop {
   void on_bpf_events();
   void on_oom_kill(CgroupId id);
   void on_signal(int signal);
+  void warn_of_sizes(const config::Config& config) const;
   void reload(const std::function<void(publish::ReloadResult)>& done);
   void stop(int status);
   void finish_when_released();
@@ -60,7 +61,8 @@ class Loop {
   void refresh_facts();
   void feed_watchdog();
   void save_profiles();
-  void lose_bpf(const std::string& why);
+  void listen_to_bpf();
+  bool follow_bpf();
   Engine::Moment moment();
   tl::expected<void, CommandError> submit(Command command);
 
@@ -85,6 +87,7 @@ class Loop {
   boost::asio::signal_set signals_;
   boost::asio::posix::stream_descriptor receipts_ready_;
   std::optional<boost::asio::posix::stream_descriptor> events_ready_;
+  std::uint64_t listening_ = 0;  // to which programs' events: an older wait ends
   std::chrono::steady_clock::time_point deadline_;
   MonotonicTime node_at_{}, watchdog_at_{}, status_at_{}, profiles_at_{}, ticked_at_{};
   std::optional<MonotonicTime> stop_by_;  // stopping: what is not given back by then is reported

@@ -56,6 +56,14 @@ config::Result load(const Options& o) {
   return loaded;
 }
 
+// None: procfs does not tell, and nothing is compared with it.
+std::optional<NodeFacts> node_of(const Options& o) {
+  const auto proc = sample::open_proc(o.proc_root.c_str());
+  if (!proc) return std::nullopt;
+  const auto node = sample::node_facts(proc->get());
+  return node ? std::optional(*node) : std::nullopt;
+}
+
 int check_config(const Options& o) {
   const auto loaded = o.check_file.empty() ? config::load_default() : config::load_file(o.check_file);
   if (!loaded) {
@@ -63,18 +71,51 @@ int check_config(const Options& o) {
     std::cerr << loaded.error().size() << " problem(s); nothing was applied.\n";
     return kBadConfig;
   }
+  if (const auto node = node_of(o)) {
+    for (const auto& p : config::check_sizes(*loaded, node->cpu_capacity_cores, node->memory_capacity))
+      std::cerr << "warning: " << config::describe(p) << "\n";
+  }
   std::cout << "The configuration is valid: " << loaded->tasks.size() << " task rule(s).\n";
   return kOk;
 }
 
+// What the configuration says of this host. The rules are compared with the cgroups that are there now.
+doctor::ConfigFacts config_facts(const Options& o) {
+  doctor::ConfigFacts facts;
+  const auto loaded = load(o);
+  if (!loaded) {
+    for (const auto& p : loaded.error()) facts.problems.push_back(config::describe(p));
+    return facts;
+  }
+  facts.rules = loaded->tasks.size();
+  if (const auto node = node_of(o)) {
+    for (const auto& p : config::check_sizes(*loaded, node->cpu_capacity_cores, node->memory_capacity))
+      facts.warnings.push_back(config::describe(p));
+  }
+  const auto root =
+      cgroups::Root::open(o.cgroup_root, o.any_filesystem ? cgroups::Verify::none : cgroups::Verify::cgroup2);
+  const auto walk = root ? cgroups::walk(*root) : tl::unexpected(root.error());
+  if (!walk) {
+    facts.not_compared = describe(walk.error());
+    return facts;
+  }
+  std::vector<std::string> paths;
+  for (const auto& found : walk->cgroups) paths.push_back(found.path);
+  for (const auto& rule : silent_rules(*loaded, paths)) facts.unmatched.push_back(describe(*loaded, rule));
+  if (!walk->problems.empty()) facts.not_compared = describe(walk->problems.front());
+  return facts;
+}
+
 // What the host offers; changes nothing.
 int run_doctor(const Options& o) {
-  const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
-                                                           .any_filesystem = o.any_filesystem,
-                                                           .proc_root = o.proc_root,
-                                                           .runtime_dir = o.runtime_dir,
-                                                           .bus = o.bus,
-                                                           .bus_name = publish::kServiceName}));
+  auto facts = doctor::examine({.cgroup_root = o.cgroup_root,
+                                .any_filesystem = o.any_filesystem,
+                                .proc_root = o.proc_root,
+                                .runtime_dir = o.runtime_dir,
+                                .bus = o.bus,
+                                .bus_name = publish::kServiceName});
+  facts.config = config_facts(o);
+  const auto diagnosis = doctor::diagnose(facts);
   std::cout << doctor::text(diagnosis) << std::flush;
   if (!std::cout) return kFailed;
   return diagnosis.can_be_governed() ? kOk : kHostLacks;
@@ -159,11 +200,6 @@ int govern(const Options& o) {
   if (!lease->empty())
     spdlog::warn("An earlier run left {} limit(s) in force; they are governed on, or given back.",
                  lease->entries().size());
-  if (!o.any_filesystem && access((o.proc_root + "/pressure/memory").c_str(), R_OK) != 0) {
-    spdlog::warn(
-        "The kernel reports no pressure (PSI; boot with psi=1): memory.high is never lowered, "
-        "cpu.max is governed by throttling and usage alone.");
-  }
 
   LoopOptions options;
   options.load_config = [&o] { return load(o); };
@@ -181,6 +217,7 @@ int govern(const Options& o) {
     spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
   }
   if (!open_bpf(*loaded, *root, host_options.bpf, options.sampling_reason)) return kHostLacks;
+  if (host_options.bpf) host_options.reopen_bpf = [] { return bpf::Source::open({}); };
   options.profile_store = std::make_unique<record::ProfileStore>(o.state_dir + "/forecasts");
   auto learned = options.profile_store->load();
   if (learned.notice) spdlog::warn("{}", *learned.notice);

@@ -5,9 +5,13 @@
 
 #include "cgroups/escape.hpp"
 #include "cgroups/glob.hpp"
+#include "config/text.hpp"
 
 namespace sluice {
 namespace {
+
+// A service that starts a little later than sluiced is no spelling mistake.
+constexpr int kWalksBeforeSilence = 10;
 
 bool has_wildcard(std::string_view pattern) {
   return pattern.find_first_of("*?[") != std::string_view::npos;
@@ -37,6 +41,49 @@ std::optional<std::size_t> first_match(const config::Config& config, std::string
     if (matches(config.tasks[i], path)) return i;
   }
   return std::nullopt;
+}
+
+namespace {
+
+// Of the rules that `governs` does not have; each path is one that some rule governs.
+std::vector<SilentRule> silent_among(const config::Config& config, const std::vector<bool>& governs,
+                                     const std::vector<std::pair<std::string_view, std::size_t>>& governed) {
+  std::vector<SilentRule> silent;
+  for (std::size_t i = 0; i < config.tasks.size(); ++i) {
+    if (governs[i]) continue;
+    const auto taken = std::find_if(governed.begin(), governed.end(),
+                                    [&](const auto& path) { return matches(config.tasks[i], path.first); });
+    silent.push_back({i, taken == governed.end() ? std::nullopt : std::optional(taken->second)});
+  }
+  return silent;
+}
+
+// "sluice.toml:7: match.unit = "x.service""
+std::string place_of(const config::Task& rule) {
+  return rule.origin + ": " +
+         (rule.match_unit ? "match.unit = " + config::in_quotes(*rule.match_unit)
+                          : "match.cgroup = " + config::in_quotes(rule.match_cgroup.value_or("")));
+}
+
+}  // namespace
+
+std::vector<SilentRule> silent_rules(const config::Config& config, const std::vector<std::string>& paths) {
+  std::vector<bool> governs(config.tasks.size());
+  std::vector<std::pair<std::string_view, std::size_t>> governed;
+  for (const auto& path : paths) {
+    const auto rule = first_match(config, path);
+    if (!rule) continue;
+    governs[*rule] = true;
+    governed.emplace_back(path, *rule);
+  }
+  return silent_among(config, governs, governed);
+}
+
+std::string describe(const config::Config& config, const SilentRule& silent) {
+  const std::string rule = place_of(config.tasks[silent.rule]);
+  if (!silent.taken_by) return rule + " matches no cgroup";
+  return rule + " governs nothing: the rule at " + config.tasks[*silent.taken_by].origin +
+         " comes first and takes what it matches; put that one behind it";
 }
 
 std::string task_name(const config::Task& rule, std::string_view path) {
@@ -76,6 +123,37 @@ void Registry::report(std::string sentence) {
     new_problems_.push_back(std::move(sentence));
 }
 
+void Registry::forget_rules() {
+  governs_.clear();
+  walks_ = 0;
+  silent_.clear();
+  silent_rules_.clear();
+}
+
+// A rule that never matched is most often a spelling mistake; one that did once is not.
+void Registry::note_rules(const config::Config& config, Changes& changes) {
+  governs_.resize(config.tasks.size());
+  std::vector<std::pair<std::string_view, std::size_t>> governed;
+  for (const auto& [id, facts] : tasks_) {
+    if (!facts.config_index) continue;
+    governs_[*facts.config_index] = true;
+    governed.emplace_back(facts.cgroup, *facts.config_index);
+  }
+  if (walks_ < kWalksBeforeSilence && ++walks_ < kWalksBeforeSilence) return;
+  std::vector<std::string> silent;
+  std::vector<std::size_t> now_silent;
+  for (const auto& rule : silent_among(config, governs_, governed)) {
+    silent.push_back(describe(config, rule));
+    now_silent.push_back(rule.rule);
+    if (std::find(silent_.begin(), silent_.end(), silent.back()) == silent_.end())
+      changes.silent.push_back(silent.back());
+  }
+  silent_ = std::move(silent);
+  for (const auto rule : std::exchange(silent_rules_, std::move(now_silent))) {
+    if (governs_[rule]) changes.heard.push_back(place_of(config.tasks[rule]) + " has found its first cgroup");
+  }
+}
+
 Registry::Changes Registry::rescan(Host& host, const config::Config& config, const NameOwners& owners) {
   problems_.clear();
   // Of those too that cannot be seen this time: the rules may be new.
@@ -94,8 +172,12 @@ Registry::Changes Registry::rescan(Host& host, const config::Config& config, con
     report("The cgroup tree could not be walked: " + describe(walked.error()));
   }
   name_tasks(config, owners);
+  Changes changes;
+  if (walked && walked->problems.empty()) note_rules(config, changes);
   reported_ = problems_;
-  return {std::exchange(set_changed_, false), std::exchange(new_problems_, {})};
+  changes.set_changed = std::exchange(set_changed_, false);
+  changes.problems = std::exchange(new_problems_, {});
+  return changes;
 }
 
 // Which rule governs each. What a cgroup uses is used by all those above it too: were both governed, it would

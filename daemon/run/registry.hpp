@@ -20,17 +20,28 @@ namespace sluice {
 // Where a name belongs that an administrator has used: the path of the cgroup that had it.
 using NameOwners = std::map<std::string, std::string, std::less<>>;
 
+// A rule that governs no cgroup.
+struct SilentRule {
+  std::size_t rule = 0;                 // into Config::tasks
+  std::optional<std::size_t> taken_by;  // an earlier rule has what this one matches
+};
+
 class Registry {
  public:
   struct Changes {
-    bool set_changed = false;           // cgroups came or went
-    std::vector<std::string> problems;  // whole sentences; each is reported once while it lasts
+    bool set_changed = false;                // cgroups came or went
+    std::vector<std::string> problems;       // whole sentences; each is reported once while it lasts
+    std::vector<std::string> silent, heard;  // of rules: that govern nothing, and that do after all
   };
 
   // Before the first rescan: a limit that an earlier process left there. It is listed until the tick lets it
   // go.
   void inherit(CgroupId id, const std::string& path);
   Changes rescan(Host& host, const config::Config& config, const NameOwners& owners);
+  // The rules are new: whether they match is seen anew.
+  void forget_rules();
+  // Rules that have governed nothing since they were loaded, as sentences; none before some walks were made.
+  [[nodiscard]] const std::vector<std::string>& silent() const { return silent_; }
   // The tick has let go of one that no rule matches.
   void forget(Host& host, CgroupId id);
 
@@ -47,6 +58,7 @@ class Registry {
   void see(Host& host, const cgroups::Found& found, std::optional<std::size_t> rule);
   void drop_gone(Host& host, const std::set<CgroupId>& seen);
   void name_tasks(const config::Config& config, const NameOwners& owners);
+  void note_rules(const config::Config& config, Changes& changes);
   void report(std::string sentence);
 
   std::map<CgroupId, TaskFacts> tasks_;
@@ -55,10 +67,19 @@ class Registry {
   std::set<std::string> problems_, reported_;  // of this rescan, and of the last one
   std::vector<std::string> new_problems_;
   bool set_changed_ = false;
+  std::vector<bool> governs_;  // by rule: since they were loaded
+  int walks_ = 0;              // whole ones, since then
+  std::vector<std::string> silent_;
+  std::vector<std::size_t> silent_rules_;
 };
 
 // The rule that governs a cgroup: the first that matches. Pure.
 std::optional<std::size_t> first_match(const config::Config& config, std::string_view path);
+
+// The rules that govern none of these cgroups. Pure.
+std::vector<SilentRule> silent_rules(const config::Config& config, const std::vector<std::string>& paths);
+// "sluice.toml:7: match.unit = "x.service" matches no cgroup". Pure.
+std::string describe(const config::Config& config, const SilentRule& rule);
 
 // The name of a matched cgroup: the config's, the unit's, or the escaped path. Pure.
 std::string task_name(const config::Task& rule, std::string_view path);

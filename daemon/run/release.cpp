@@ -42,8 +42,7 @@ bool release_everything(CgroupHost& host, Engine& engine, const NodeFacts& node)
   engine.stop();
   const auto until = monotonic_now() + kReleaseTime;
   const auto publish = [&] {
-    for (const auto& sentence : engine.take_sentences())
-      spdlog::log(sentence.good ? spdlog::level::info : spdlog::level::err, "{}", sentence.text);
+    for (const auto& sentence : engine.take_sentences()) spdlog::log(level_of(sentence), "{}", sentence.text);
     for (const auto& report : engine.take_reports()) log.publish(*report);
   };
   do {

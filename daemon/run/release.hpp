@@ -2,10 +2,20 @@
 // stops.
 #pragma once
 
+#include <spdlog/common.h>
+
 #include "daemon/run/cgroup_host.hpp"
 #include "daemon/run/engine.hpp"
 
 namespace sluice {
+
+// As what a sentence goes to the log.
+inline spdlog::level::level_enum level_of(const Engine::Sentence& sentence) {
+  using Tone = Engine::Sentence::Tone;
+  return sentence.tone == Tone::good      ? spdlog::level::info
+         : sentence.tone == Tone::warning ? spdlog::level::warn
+                                          : spdlog::level::err;
+}
 
 // What is not given back within this is reported, and stays in the lease.
 inline constexpr auto kReleaseTime = std::chrono::seconds(10);

@@ -10,10 +10,6 @@
 namespace sluice::parts {
 namespace {
 
-std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
-  return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
-}
-
 Intent pinned(double value) {
   return {value, Reason{.rule = Rule::pinned, .wanted = value}};
 }

@@ -217,23 +217,40 @@ struct Check {
     }
     if (cpu_max > last.node.cpu_capacity_cores + 1e-9)
       return out_of_range("the CPU maximum is more than the node has");
-    if (c.memory_min && c.memory_max && *c.memory_min > *c.memory_max) {
-      return out_of_range("memory bounds must satisfy min <= max");
-    }
     if (c.memory_max && (*c.memory_max > last.node.memory_capacity || *c.memory_max == 0)) {
       return out_of_range("the memory maximum is zero or more than the node has");
     }
     if (c.memory_min && *c.memory_min > last.node.memory_capacity) {
       return out_of_range("the memory minimum is more than the node has");
     }
-    return {};
+    return check_memory(c, *task);
   }
+  // A minimum includes what reclaim cannot free: nothing can push a task below that.
+  static Checked check_memory(const SetBoundsCommand& c, const TaskReport& task) {
+    if (!c.memory_min && !c.memory_max) return {};
+    const Bytes min = c.memory_min.value_or(task.memory_min), max = c.memory_max.value_or(task.memory_max);
+    if (min <= max) return {};
+    const bool floor = !c.memory_min && task.memory_floor && *task.memory_floor >= task.memory_min;
+    return out_of_range("memory bounds must satisfy MemoryMin <= MemoryMax, and not " + std::to_string(min) +
+                        " and " + std::to_string(max) + " bytes" +
+                        (floor ? "; the first is what reclaim cannot free of the task now"
+                         : c.memory_min && c.memory_max ? ""
+                                                        : "; name both, if both are to move"));
+  }
+  // What is taken is used: else whoever reports believes that the task is governed by it.
   Checked operator()(const ReportLoadCommand& c) const {
-    auto known = exists(c.task);
-    if (!known) return known;
+    const TaskReport* task = find_report(last, c.task);
+    if (!task) return tl::unexpected(no_such_task(c.task));
+    const auto unused = [](std::string why) {
+      return tl::unexpected(CommandError{CommandError::Kind::unsupported, std::move(why)});
+    };
+    if (task->cpu_story.bar == Bar::disabled)
+      return unused("the configuration does not govern the CPU of '" + c.task +
+                    "' (cpu.enabled = false), and nothing else goes by a reported load");
     const auto& l = c.load;
-    for (const auto& value :
-         {l.lag, l.processed, l.arrival_rate, l.oldest_age_seconds, l.backlog_cpu_seconds}) {
+    if (l.oldest_age_seconds && !l.lag && !l.backlog_cpu_seconds)
+      return unused("oldest_age_seconds says nothing alone: report lag or backlog_cpu_seconds with it");
+    for (const auto& value : {l.lag, l.processed, l.oldest_age_seconds, l.backlog_cpu_seconds}) {
       if (value && (!std::isfinite(*value) || *value < 0))
         return out_of_range("a reported load is a finite number, zero or more");
     }

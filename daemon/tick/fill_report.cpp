@@ -43,29 +43,21 @@ void fill_signals(const TaskState& task, TaskReport& r) {
 }
 
 // When this knob may be changed next, the clock being what its controller waits for.
-std::optional<MonotonicTime> looks_again(const Tick& t, const TaskState& task, const KnobState& knob,
-                                         bool pinned, std::uint32_t budget) {
+std::optional<MonotonicTime> looks_again(const Tick& t, const KnobStory& story) {
   const MonotonicTime next = t.input.now + t.config.node.tick;
-  if (!knob.limit.present() || t.mode == config::Mode::observe || suspended(t, task)) return std::nullopt;
-  if (pinned) return pin_of(task)->until;
-  MonotonicTime at = std::max(next, task.yield_until);
-  if (task.breaker.state == BreakerState::open) at = std::max(at, task.breaker.retry_at);
-  if (knob.writes.size() >= budget) at = std::max(at, knob.writes.front() + kBudgetWindow);
-  return at;
-}
-
-// What a plan changes at once.
-void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
-  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
-  const auto& policy = t.policy_of(task);
-  r.cpu_looks_again_at =
-      looks_again(t, task, task.cpu, pin_of(task) && pin_of(task)->cpu_cores, policy.cpu.writes_per_minute);
-  r.memory_looks_again_at = looks_again(t, task, task.memory, pin_of(task) && pin_of(task)->memory_high,
-                                        policy.memory.writes_per_minute);
-  if (!r.memory_looks_again_at) return;
-  const auto& m = task.memory_control;
-  r.memory_probes_again_at =
-      std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + policy.memory.interval});
+  switch (story.bar) {
+    case Bar::none:
+    case Bar::write_under_way:
+      return next;
+    case Bar::breaker:
+    case Bar::yielding:
+    case Bar::budget:
+      return std::max(next, story.until.value_or(next));
+    case Bar::pinned:
+      return story.until;
+    default:
+      return std::nullopt;
+  }
 }
 
 template <class Value>
@@ -73,6 +65,26 @@ void fill_limit(const ManagedLimit& limit, Value& value, Value& baseline) {
   if (!limit.baseline()) return;  // not there, or not read yet
   value = std::get<Value>(limit.value());
   baseline = std::get<Value>(*limit.baseline());
+}
+
+// What a plan changes at once.
+void fill_writes(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
+  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
+  r.cpu_story = story_of(t, task, Knob::cpu_max);
+  r.memory_story = story_of(t, task, Knob::memory_high);
+  r.cpu_looks_again_at = looks_again(t, r.cpu_story);
+  r.memory_looks_again_at = looks_again(t, r.memory_story);
+  r.cpu_reason = task.cpu.limit.reason();
+  r.memory_reason = task.memory.limit.reason();
+  r.cpu_changed_at = task.cpu.limit.changed_at();
+  r.memory_changed_at = task.memory.limit.changed_at();
+  fill_limit(task.cpu.limit, r.cpu_max, r.cpu_baseline);
+  fill_limit(task.memory.limit, r.memory_high, r.memory_baseline);
+  r.memory_probe = probe_of(t, task, bounds);
+  r.memory_probes_again_at.reset();
+  const bool clock_decides = r.memory_story.bar == Bar::none || r.memory_story.bar == Bar::write_under_way;
+  if (clock_decides && r.memory_looks_again_at && r.memory_probe.at)
+    r.memory_probes_again_at = std::max(*r.memory_looks_again_at, *r.memory_probe.at);
 }
 
 void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
@@ -98,9 +110,8 @@ void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskR
   if (task.load) {
     r.lag = task.load->lag;
     r.backlog_cpu_seconds = task.cpu_control.backlog_cpu_seconds;
+    r.record_cpu_seconds = task.cpu_control.cost_cpu_seconds_per_record;
   }
-  fill_limit(task.cpu.limit, r.cpu_max, r.cpu_baseline);
-  fill_limit(task.memory.limit, r.memory_high, r.memory_baseline);
   r.cpu_min_cores = bounds.cpu_min;
   r.cpu_max_cores = bounds.cpu_max;
   r.scheduled = task.scheduled;
@@ -109,11 +120,8 @@ void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskR
   if (task.forecaster) r.forecast = task.forecaster->latest;
   r.memory_min = static_cast<Bytes>(bounds.memory_min);
   r.memory_max = static_cast<Bytes>(bounds.memory_max);
-  r.cpu_reason = task.cpu.limit.reason();
-  r.memory_reason = task.memory.limit.reason();
-  r.cpu_changed_at = task.cpu.limit.changed_at();
-  r.memory_changed_at = task.memory.limit.changed_at();
-  fill_writes(t, task, r);
+  r.pressure_unknown = pressure_is_unknown(t, task);
+  fill_writes(t, task, bounds, r);
   r.writes_total = task.writes_total;
   r.drift_total = task.drift_total;
 }
@@ -126,9 +134,10 @@ void fill_row(Tick& t, const TaskState& task, const Bounds& bounds) {
 
 void finish_rows(Tick& t) {
   if (t.report.whole) {
+    const auto context = t.context();
     for (const auto& w : t.plan.writes) {
       const TaskState& task = t.state.tasks.at(w.id);
-      fill_writes(t, task, t.report.tasks[task.place]);
+      fill_writes(t, task, bounds_of(task, context), t.report.tasks[task.place]);
     }
     return;
   }
@@ -202,6 +211,7 @@ void fill_report(Tick& t) {
   if (saturated != s.saturated) tell(saturated ? Notice::Kind::saturated : Notice::Kind::unsaturated);
   s.saturated = saturated;
   r.node.saturated = t.state.saturated;
+  report_pressure(t);
   if (t.full() && t.minima_exceed != t.state.minima_exceed) {
     if (t.minima_exceed) tell(Notice::Kind::minima_exceed_capacity);
     t.state.minima_exceed = t.minima_exceed;

@@ -73,6 +73,10 @@ inline const PinCommand* pin_of(const TaskState& task) {
   return task.hold && task.hold->pin ? &*task.hold->pin : nullptr;
 }
 
+inline std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
+  return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
+}
+
 // What earlier seasons say.
 void recall_profiles(Tick& t);
 void keep_profile(Tick& t, TaskState& task);
@@ -85,6 +89,15 @@ void close_after_write(Tick& t, TaskState& task);
 void note_undo(TaskState& task, Rule rule, MonotonicTime now);
 void watch_harm(Tick& t, TaskState& task, const Bounds& bounds);
 void try_again(Tick& t, TaskState& task);
+
+// What cannot be measured, and what follows from it.
+void watch_pressure(Tick& t, TaskState& task, const Observation& seen);
+bool pressure_is_unknown(const Tick& t, const TaskState& task);
+void report_pressure(Tick& t);
+
+// What may become of a knob, and of memory.high downwards: for the report.
+KnobStory story_of(const Tick& t, const TaskState& task, Knob which);
+ProbeOutlook probe_of(const Tick& t, const TaskState& task, const Bounds& bounds);
 
 void obey_commands(Tick& t);
 void expire_holds(Tick& t);

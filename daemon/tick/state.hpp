@@ -93,6 +93,8 @@ struct TaskState {
   MonotonicTime load_until{};
   bool load_new = false;
 
+  std::optional<MonotonicTime> pressure_unknown_since;  // its memory pressure cannot be read
+
   Breaker breaker;
   Harm harm;
   bool memory_write_blocked = false;
@@ -114,6 +116,7 @@ struct State {
   double missing_cores = 0;         // the most in that while
   Bytes missing_bytes = 0;
   bool minima_exceed = false;
+  bool pressure_unknown = false;  // of some task, and that was reported
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
   std::optional<NodeFacts> node;  // the last that can be
   bool node_unknown = false;      // what is there now cannot be, and that was reported

@@ -111,6 +111,7 @@ void govern(Tick& t) {
     expire(t, task);
     if (t.full()) follow_schedule(t, task);
     if (each.seen) take_sample(t, task, *each.seen);
+    if (each.seen) watch_pressure(t, task, *each.seen);
     if (t.full()) follow_forecast(t, task);
     const Bounds bounds = bounds_of(task, context);
     if (t.full()) watch_harm(t, task, bounds);

@@ -42,11 +42,11 @@ struct SetBoundsCommand {
   std::optional<double> cpu_min_cores, cpu_max_cores;
   std::optional<Bytes> memory_min, memory_max;
 };
-// The application's own word on its load; every field is optional. Forgotten at `until`.
+// The application's own word on its load; every field is optional, and each is used by the CPU controller.
+// Forgotten at `until`.
 struct LoadReport {
   std::optional<double> lag;                  // records waiting
   std::optional<double> processed;            // records finished since it started (a counter)
-  std::optional<double> arrival_rate;         // records per second
   std::optional<double> oldest_age_seconds;   // age of the oldest waiting record
   std::optional<double> backlog_cpu_seconds;  // work waiting, when the task knows its own cost
 };

@@ -13,6 +13,7 @@
 #include "daemon/signal/flow_model.hpp"
 #include "daemon/signal/signal.hpp"
 #include "daemon/values/command.hpp"
+#include "daemon/values/knob_story.hpp"
 
 namespace sluice {
 
@@ -87,6 +88,8 @@ struct TaskReport {
   std::optional<double> memory_pressure_ratio, refaults_per_second;
   std::optional<Bytes> memory_current, memory_floor;
   std::optional<double> backlog_cpu_seconds, lag;
+  std::optional<double> record_cpu_seconds;  // what a reported record costs; absent: not learned
+  bool pressure_unknown = false;             // for a while: its memory pressure cannot be read
   SampleSource source = SampleSource::files;
   MonotonicTime sampled_at{};
 
@@ -98,12 +101,15 @@ struct TaskReport {
   Forecast forecast;
   Bytes memory_min = 0, memory_max = 0;
 
-  Reason cpu_reason, memory_reason;  // of the last change of each knob
+  KnobStory cpu_story, memory_story;  // where the values are from, and what may become of them
+  ProbeOutlook memory_probe;          // when less memory may be tried, or why not
+  Reason cpu_reason, memory_reason;   // why each value was set; rule none: it is not our doing
   std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
-  // When each knob may next be changed by its controller; absent: not before a hold is lifted. A kernel
-  // event makes the CPU controller look earlier.
+  // When each knob may next be changed by its controller; absent: not before somebody acts. A kernel event
+  // makes the CPU controller look earlier.
   std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;
-  std::optional<MonotonicTime> memory_probes_again_at;  // downwards
+  // Downwards; absent: not while things are as they are.
+  std::optional<MonotonicTime> memory_probes_again_at;
   std::uint32_t writes_last_minute = 0;
   std::uint64_t writes_total = 0, drift_total = 0;
 };
@@ -145,6 +151,8 @@ struct Notice {
     minima_exceed_capacity,
     reading_unknown,
     plan_violation,
+    pressure_unknown,  // of `tasks`: their memory pressure cannot be read
+    pressure_known,
   };
   Kind kind = Kind::task_added;
   CgroupId id;
@@ -159,6 +167,7 @@ struct Notice {
   std::string_view fault;      // and what is wrong with it
   double missing_cores = 0;    // saturated
   Bytes missing_bytes = 0;
+  std::size_t tasks = 0;  // pressure_unknown
 };
 
 struct NodeReport {
@@ -168,6 +177,7 @@ struct NodeReport {
   double cpu_capacity_cores = 0, cpu_allocated_cores = 0, cpu_missing_cores = 0;
   Bytes memory_capacity = 0, memory_allocated = 0, memory_missing = 0;
   bool saturated = false;
+  std::size_t pressure_unknown = 0;  // tasks whose memory pressure cannot be read
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 

@@ -175,7 +175,7 @@ class Calls(BusCase):
 
     def test_report_load_refuses_nonsense(self) -> None:
         load = lambda text, *arguments: self.refused(text, ALPHA, TASK, "ReportLoad", "a{sd}t", *arguments)
-        load("known are lag, processed, arrival_rate, oldest_age_seconds, backlog_cpu_seconds", "1", "lags", "1", "9")
+        load("known are lag, processed, oldest_age_seconds, backlog_cpu_seconds", "1", "lags", "1", "9")
         load("must be a finite number", "1", "lag", "nan", "9")
         load("must be a finite number", "1", "lag", "inf", "9")
         load("must be a finite number", "1", "lag", "-1", "9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import subprocess
 
@@ -52,6 +53,43 @@ class Config(Stage):
         daemon.said("Configuration reloaded: 2 task rule")
         eventually(lambda: self.manager("LastError") == "", "LastError is cleared", PATIENCE_S)
         daemon.stop()
+
+    def test_what_the_unit_reloads_with_fails_when_it_was_refused(self) -> None:
+        unit = (pathlib.Path(__file__).parents[2] / "systemd/sluiced.service.in").read_text()
+        self.assertIn("/sluicectl reload\n", unit, "ExecReload waits for the daemon's answer")
+        daemon = self.start()
+        self.governed_on_bus("a", "b")
+        reload = [binary("sluicectl"), f"--bus={self.bus.address}", "reload"]
+        daemon.config.write_text(BAD)
+        done = subprocess.run(reload, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(1, done.returncode, done.stdout)
+        self.names_every_mistake(done.stderr)
+        daemon.config.write_text(CONFIG)
+        done = subprocess.run(reload, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+        daemon.stop()
+
+    def test_a_rule_that_matches_nothing_is_told_to_everybody(self) -> None:
+        daemon = self.start(config=CONFIG + '[[task]]\nmatch.unit = "a-misspelt.service"\n')
+        told = r"sluice\.toml:\d+: match.unit = \"a-misspelt.service\" matches no cgroup"
+        eventually(lambda: re.search(told, daemon.log()), "the journal names it", PATIENCE_S)
+        eventually(lambda: self.manager("UnmatchedRules"), "the bus names it", PATIENCE_S)
+        status = subprocess.run([binary("sluicectl"), f"--bus={self.bus.address}", "status"], capture_output=True, text=True,
+                                timeout=PATIENCE_S, check=True).stdout
+        self.assertRegex(status, rf"(?m)^unmatched +\S*{told}$")
+        doctor = subprocess.run([binary("sluiced"), "--doctor", "--config", daemon.config, "--cgroup-root", self.host.mount,
+                                 "--any-filesystem", "--proc-root", self.host.proc, "--bus", "none", "--runtime-dir",
+                                 self.folder / "run2"], capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
+        self.assertRegex(doctor, rf"(?m)^task rule +missing +\S*{told}$")
+        daemon.stop()
+
+    def test_numbers_that_cannot_be_meant_are_a_warning(self) -> None:
+        config = self.folder / "sizes.toml"
+        config.write_text(CONFIG.replace("cpu.max = 3", "cpu.max = 200"))
+        done = subprocess.run([binary("sluiced"), f"--check-config={config}", "--proc-root", self.host.proc],
+                              capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertRegex(done.stderr, r'warning: \S*sizes\.toml:\d+:\d+: .*cpu\.max.*"200%"')
 
     def test_a_reload_that_drops_a_task_restores_its_baseline(self) -> None:
         self.host.write(A, "cpu.max", "350000 100000")

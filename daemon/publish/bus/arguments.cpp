@@ -127,8 +127,7 @@ SetBoundsCommand bounds_command(const std::string& task, const Options& bounds) 
 
 ReportLoadCommand load_command(const std::string& task, const Load& load, std::uint64_t ttl_usec,
                                MonotonicTime now) {
-  check_keys(load, {"lag", "processed", "arrival_rate", "oldest_age_seconds", "backlog_cpu_seconds"},
-             "values");
+  check_keys(load, {"lag", "processed", "oldest_age_seconds", "backlog_cpu_seconds"}, "values");
   for (const auto& [key, value] : load) {
     if (!std::isfinite(value) || value < 0) {
       throw bad(fmt::format("{} is {}; it must be a finite number, 0 or more", key, value));
@@ -145,7 +144,6 @@ ReportLoadCommand load_command(const std::string& task, const Load& load, std::u
   command.task = task;
   command.load = {.lag = find("lag"),
                   .processed = find("processed"),
-                  .arrival_rate = find("arrival_rate"),
                   .oldest_age_seconds = find("oldest_age_seconds"),
                   .backlog_cpu_seconds = find("backlog_cpu_seconds")};
   command.until = after(now, ttl_usec);

@@ -25,7 +25,8 @@ struct DaemonFacts {
   SampleSource sampling = SampleSource::files;
   std::string sampling_reason;  // why not BPF; empty when it is
   std::uint64_t events_lost = 0;
-  std::string last_error;  // of the daemon, not of a task; empty: none
+  std::vector<std::string> unmatched_rules;  // of the configuration, as sentences with file and line
+  std::string last_error;                    // of the daemon, not of a task; empty: none
   bool stopping = false;
   bool operator==(const DaemonFacts&) const = default;
 };

@@ -40,6 +40,11 @@ void visit_manager_properties(Visit&& visit) {
   visit("Tasks", Emits::yes, [](C c) { return task_paths(c.model); });
   visit("SamplingMode", Emits::yes, [](C c) { return string(source_name(c.facts.sampling)); });
   visit("SamplingReason", Emits::yes, [](C c) { return printable_line(c.facts.sampling_reason); });
+  visit("UnmatchedRules", Emits::yes, [](C c) {
+    std::vector<string> shown;
+    for (const auto& rule : c.facts.unmatched_rules) shown.push_back(printable_line(rule));
+    return shown;
+  });
   visit("LastError", Emits::yes, [](C c) { return printable_line(c.facts.last_error); });
   visit("CPUCapacityUSecPerSec", Emits::yes, [](C c) { return usec_value(node(c).cpu_capacity_cores); });
   visit("MemoryCapacity", Emits::yes, [](C c) { return u64{node(c).memory_capacity}; });

@@ -169,7 +169,7 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
 
   e.add("CPURule", string(to_string(cpu.rule)));
   e.add("CPUCause", string(to_string(cpu.cause)));
-  e.add("CPUText", reason_words(Knob::cpu_max, cpu));
+  e.add("CPUText", origin_words(Knob::cpu_max, task.cpu_story, cpu, task.cpu_changed_at, now));
   e.add("CPUWantedPerSecUSec", usec_value(cpu.wanted));
   e.add("CPUClampedBy", clamp_names(cpu));
   e.add("CPUDemandPerSecUSec", usec_value(cpu.demand_cores));
@@ -184,7 +184,8 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
 
   e.add("MemoryRule", string(to_string(memory.rule)));
   e.add("MemoryCause", string(to_string(memory.cause)));
-  e.add("MemoryText", reason_words(Knob::memory_high, memory));
+  e.add("MemoryText",
+        origin_words(Knob::memory_high, task.memory_story, memory, task.memory_changed_at, now));
   e.add("MemoryWanted", bytes_value(memory.wanted));
   e.add("MemoryClampedBy", clamp_names(memory));
   e.add("MemoryPressureRatio", memory.pressure_ratio);
@@ -216,6 +217,7 @@ compat::Dictionary statistics_entries(const TaskReport& task, MonotonicTime now)
   e.count("MemoryCurrent", task.memory_current);
   e.count("MemoryFloor", task.memory_floor);
   e.ratio("Lag", task.lag);
+  e.usec("CPUPerRecordUSec", task.record_cpu_seconds);
   add_scheduler(task.signals, e);
   add_memory(task.signals, e);
   add_stream(task.signals, task.flow, e);

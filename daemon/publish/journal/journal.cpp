@@ -144,6 +144,7 @@ spdlog::level::level_enum level_of(Notice::Kind kind) {
     case Notice::Kind::breaker_closed:
     case Notice::Kind::unsaturated:
     case Notice::Kind::mode_changed:
+    case Notice::Kind::pressure_known:
       return spdlog::level::info;
     case Notice::Kind::plan_violation:
       return spdlog::level::err;

@@ -29,6 +29,8 @@ constexpr std::array kNoticeIds{
     NoticeId{Notice::Kind::minima_exceed_capacity, "d051c40793ff462e993394304fabed9c"},
     NoticeId{Notice::Kind::reading_unknown, "0f7d2f9a6c5b4b7b9f6f0c1b8f2a4e37"},
     NoticeId{Notice::Kind::plan_violation, "b84afe5960b941ca976a6f0da71d781e"},
+    NoticeId{Notice::Kind::pressure_unknown, "6c41de61746f42b5b5007ced7f84cc40"},
+    NoticeId{Notice::Kind::pressure_known, "f38c940c542b4fa3966397df21708f8c"},
 };
 
 // For machines: the kernel's own spelling of a value, and the burst where there is one.

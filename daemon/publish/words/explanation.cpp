@@ -13,11 +13,96 @@ namespace {
 
 using std::string;
 
-string next_look(const char* what, const std::optional<MonotonicTime>& at, MonotonicTime now,
-                 const char* unless) {
-  if (!at) return " It stays until that is lifted.";
-  if (*at <= now) return fmt::format(" {} at once.", what);
-  return fmt::format(" {} within {}{}.", what, duration_words(*at - now), unless);
+// "It is looked at again within 66 ms, or as soon as its quota stops it."
+string within(const char* what, const std::optional<MonotonicTime>& at, MonotonicTime now) {
+  return !at || *at <= now ? fmt::format("{} at once", what)
+                           : fmt::format("{} within {}", what, duration_words(*at - now));
+}
+
+string for_words(const std::optional<MonotonicTime>& until, MonotonicTime now, const char* otherwise) {
+  return until && *until > now ? "for " + duration_words(*until - now) : string(otherwise);
+}
+
+// What keeps this knob from a new value; empty: nothing but its controller.
+string bar_words(Knob knob, const TaskReport& t, const KnobStory& story, MonotonicTime now) {
+  switch (story.bar) {
+    case Bar::none:
+    case Bar::absent:
+    case Bar::write_under_way:
+      return {};
+    case Bar::disabled:
+      return fmt::format(" The configuration leaves it alone ({}.enabled = false).",
+                         knob == Knob::cpu_max ? "cpu" : "memory");
+    case Bar::leaving:
+      return " No rule matches the task any more: what Sluice has set is given back.";
+    case Bar::observing:
+      return " Sluice only observes: it sets nothing, and gives back what it has set.";
+    case Bar::stopping:
+      return " sluiced ends: what it has set is given back.";
+    case Bar::suspended:
+      return " It is left alone until it is resumed; what Sluice has set is given back.";
+    case Bar::breaker:
+      return fmt::format(" It is left alone while its breaker is open, {}.",
+                         for_words(story.until, now, "not long"));
+    case Bar::yielding:
+      return fmt::format(" It is left alone {}, as an external writer has set a limit of this task.",
+                         for_words(story.until, now, "for a moment"));
+    case Bar::pinned:
+      return fmt::format(" It is pinned {}.",
+                         story.until ? for_words(story.until, now, "for a moment")
+                         : t.pinned_by.empty()
+                             ? string("until it is unpinned")
+                             : string("while its owner stays on the bus, or until it is unpinned"));
+    case Bar::budget:
+      return fmt::format(
+          " The writes of the last minute are used up: the next is allowed {}.",
+          story.until && *story.until > now ? "in " + duration_words(*story.until - now) : "now");
+  }
+  return {};
+}
+
+string order_words(const KnobStory& story, MonotonicTime now) {
+  if (!story.ordered) return {};
+  return fmt::format(" {} was ordered {} ago; until the kernel has answered, nothing else is written.",
+                     value_words(*story.ordered), duration_words(now - story.ordered_at));
+}
+
+string probe_words(const TaskReport& t, MonotonicTime now) {
+  switch (t.memory_probe.bar) {
+    case ProbeBar::none:
+      return fmt::format(" {}.", within("Less may be tried", t.memory_probes_again_at, now));
+    case ProbeBar::unknown_pressure:
+      return " It is not lowered: its memory pressure (PSI) is not known.";
+    case ProbeBar::unknown_memory:
+      return " It is not lowered: what the task has in use is not known.";
+    case ProbeBar::floor:
+      return " It is not lowered: it is at the least that it may be, which is its minimum or what reclaim "
+             "cannot "
+             "free.";
+    case ProbeBar::nothing_to_take:
+      return " It is not lowered: what could be taken is needed, or too little for a write.";
+    case ProbeBar::stalls:
+      return " It is not lowered: the task stalls on memory, or has done so too much.";
+    case ProbeBar::refaults:
+      return " It is not lowered: the task reads back what was taken.";
+    case ProbeBar::budget:
+      return " It is not lowered for now: the writes that are left of this minute are kept for raises.";
+    case ProbeBar::rate_policy:
+      return " It is not lowered for now: its scale_down policy does not allow it.";
+  }
+  return {};
+}
+
+bool below(const MemoryLimit& limit, Bytes max) {
+  return limit.bytes && *limit.bytes < max;
+}
+
+// "cpu.max is 1.13 cores, set 3.49 s ago; the reason then: ... Bounds ..., baseline ...."
+string knob_words(Knob knob, const KnobValue& value, const KnobStory& story, const Reason& reason,
+                  const std::optional<MonotonicTime>& changed_at, MonotonicTime now) {
+  const bool has_value = story.origin != Origin::absent && story.origin != Origin::unread;
+  return fmt::format("{} is {}{}.", file_name(knob), has_value ? value_words(value) + ", " : string(),
+                     origin_words(knob, story, reason, changed_at, now));
 }
 
 // " Until Tue 2026-03-31 18:00:00 its schedule sets the minimum to 2.00 cores."
@@ -91,29 +176,40 @@ string cause_words(const Diagnosis& d) {
 }
 
 string explanation(const TaskReport& t, MonotonicTime now) {
-  const auto ago = [&](const std::optional<MonotonicTime>& at) {
-    return at ? fmt::format(", set {} ago", duration_words(now - *at)) : string();
-  };
   string text = fmt::format("{} is {}", c_escape(t.name), to_string(t.mode));
   if (!t.pinned_by.empty()) text += " by " + c_escape(t.pinned_by);
   if (!t.hold_reason.empty()) text += fmt::format(" ({})", printable_line(t.hold_reason));
-  text +=
-      fmt::format(".\ncpu.max is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.cpu_max),
-                  ago(t.cpu_changed_at), reason_words(Knob::cpu_max, t.cpu_reason),
-                  cores_words(t.cpu_min_cores), cores_words(t.cpu_max_cores), value_words(t.cpu_baseline));
-  text += schedule_words(t.scheduled) + forecast_words(t.forecast);
+  text += ".\n" + knob_words(Knob::cpu_max, t.cpu_max, t.cpu_story, t.cpu_reason, t.cpu_changed_at, now);
+  if (t.cpu_story.bar != Bar::absent) {
+    text += fmt::format(" Bounds {} to {}, baseline {}.", cores_words(t.cpu_min_cores),
+                        cores_words(t.cpu_max_cores), value_words(t.cpu_baseline));
+    text += schedule_words(t.scheduled) + forecast_words(t.forecast);
+  }
   if (t.cpu_usage_cores) text += fmt::format(" It uses {}", cores_words(*t.cpu_usage_cores));
   if (t.cpu_usage_cores && t.cpu_demand_cores)
     text += fmt::format(" and would use {}", cores_words(*t.cpu_demand_cores));
   if (t.cpu_usage_cores) text += ".";
-  text += next_look("It is looked at again", t.cpu_looks_again_at, now, ", or as soon as its quota stops it");
-  text += fmt::format("\nmemory.high is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.memory_high),
-                      ago(t.memory_changed_at), reason_words(Knob::memory_high, t.memory_reason),
-                      bytes_words(static_cast<double>(t.memory_min)),
-                      bytes_words(static_cast<double>(t.memory_max)), value_words(t.memory_baseline));
+  if (t.lag)
+    text += fmt::format(" It reports that {:.0f} records wait{}.", *t.lag,
+                        t.record_cpu_seconds || t.backlog_cpu_seconds.value_or(0) > 0
+                            ? ""
+                            : ", and what a record costs is not known yet: report processed, too");
+  text += order_words(t.cpu_story, now) + bar_words(Knob::cpu_max, t, t.cpu_story, now);
+  if (t.cpu_story.bar == Bar::none)
+    text += fmt::format(" {}{}.", within("It is looked at again", t.cpu_looks_again_at, now),
+                        t.cpu_max.quota ? ", or as soon as its quota stops it" : "");
+  text += "\n" + knob_words(Knob::memory_high, t.memory_high, t.memory_story, t.memory_reason,
+                            t.memory_changed_at, now);
+  if (t.memory_story.bar != Bar::absent)
+    text += fmt::format(" Bounds {} to {}, baseline {}.", bytes_words(static_cast<double>(t.memory_min)),
+                        bytes_words(static_cast<double>(t.memory_max)), value_words(t.memory_baseline));
   if (t.memory_current)
     text += fmt::format(" It holds {}.", bytes_words(static_cast<double>(*t.memory_current)));
-  text += next_look("Less may be tried", t.memory_probes_again_at, now, ", more whenever it stalls");
+  text += order_words(t.memory_story, now) + bar_words(Knob::memory_high, t, t.memory_story, now);
+  if (t.memory_story.bar == Bar::none) {
+    text += probe_words(t, now);
+    if (below(t.memory_high, t.memory_max)) text += " More is given as soon as it stalls.";
+  }
   if (const string why = cause_words(t.diagnosis); !why.empty()) {
     text += fmt::format("\nIt {}", why);
     if (t.diagnosis.since != MonotonicTime{})

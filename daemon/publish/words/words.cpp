@@ -85,6 +85,8 @@ string why_memory(const Reason& r) {
       return fmt::format("its working set came back: {:.0f} refaults/s", r.refaults_per_second);
     case Rule::memory_growth:
       return "it is growing and needs head-room";
+    case Rule::memory_room:
+      return "what it has in use comes and goes, and the last cut left it no room for that";
     case Rule::memory_futile:
       return fmt::format("reclaim frees nothing ({} of the pages it scans)",
                          percent_words(r.steal_scan_ratio));
@@ -192,7 +194,7 @@ string reason_words(Knob knob, const Reason& reason) {
   const bool memory = knob == Knob::memory_high;
   switch (reason.rule) {
     case Rule::none:
-      return "nothing has changed it";
+      return "there is no reason of ours";
     case Rule::initial:
       return "the first value, from the configuration" + clamps(reason, memory);
     case Rule::bound:
@@ -217,6 +219,42 @@ string reason_words(Knob knob, const Reason& reason) {
   if (why.empty()) why = memory ? why_cpu(reason) : why_memory(reason);  // a cause of the other resource
   if (why.empty()) why = to_string(reason.rule);
   return why + cause_clause(reason) + clamps(reason, memory);
+}
+
+string origin_words(Knob knob, const KnobStory& story, const Reason& reason,
+                    std::optional<MonotonicTime> changed_at, MonotonicTime now) {
+  const string ago = changed_at ? fmt::format(" {} ago", duration_words(now - *changed_at)) : string();
+  const string since = changed_at ? fmt::format(" for {}", duration_words(now - *changed_at)) : string();
+  switch (story.origin) {
+    case Origin::absent:
+      return "not there: the controller is off for it";
+    case Origin::unread:
+      return "not read yet";
+    case Origin::found:
+      return "as it was found: Sluice has not set it";
+    case Origin::ours:
+      return fmt::format("set{}; the reason then: {}", ago, reason_words(knob, reason));
+    case Origin::inherited:
+      return "set by Sluice; why is not known any more: an earlier process did it, or a write whose answer "
+             "was lost";
+    case Origin::external:
+      return fmt::format("as an external writer set it, which was seen{}", changed_at ? ago : " just now");
+    case Origin::reset:
+      return fmt::format("its baseline, which an external writer brought back{}", ago);
+    case Origin::released:
+      return fmt::format("its baseline, which Sluice gave back{}", ago);
+    case Origin::pretended:
+      return fmt::format("what it would be{} if this were no dry run; the reason: {}", since,
+                         reason_words(knob, reason));
+  }
+  return {};
+}
+
+string pressure_words(std::size_t tasks) {
+  return fmt::format(
+      "The memory pressure (PSI) of {} {} cannot be read: memory.high is never lowered there, and cpu.max is "
+      "governed by throttling and usage alone; boot with psi=1, and see that cgroup.pressure is 1",
+      tasks, tasks == 1 ? "task" : "tasks");
 }
 
 string trip_words(BreakerTrip trip, const string& cause) {
@@ -306,6 +344,10 @@ string sentence(const Notice& n) {
                          n.expected ? " of " + value_words(*n.expected) : "", n.invariant);
     case Notice::Kind::reading_unknown:
       return fmt::format("{} is not believed, and counts as unknown: {}", n.file, n.fault);
+    case Notice::Kind::pressure_unknown:
+      return pressure_words(n.tasks);
+    case Notice::Kind::pressure_known:
+      return "The memory pressure (PSI) of every task can be read again";
     case Notice::Kind::minima_exceed_capacity:
       return fmt::format(
           "the tasks' minima exceed the node by {} and {}; every task gets its share of what there is",

@@ -16,6 +16,15 @@ std::string error_words(int error_number);  // "EACCES (permission denied)"
 // Why, without the change: "throttled in 90 % of its periods for 0.9 s; it would use 1.2 cores".
 std::string reason_words(Knob knob, const Reason& reason);
 
+// Whose a knob's value is and why it is what it is, from the state of its limit: "set 3 s ago; the reason
+// then:
+// ...", "as it was found". The end of a sentence that begins with the value.
+std::string origin_words(Knob knob, const KnobStory& story, const Reason& reason,
+                         std::optional<MonotonicTime> changed_at, MonotonicTime now);
+
+// What cannot be measured, and what follows: "The memory pressure (PSI) of 3 tasks cannot be read: ...".
+std::string pressure_words(std::size_t tasks);
+
 // What opened a breaker; `cause`: of a failed write.
 std::string trip_words(BreakerTrip trip, const std::string& cause);
 

@@ -114,7 +114,8 @@ def pins(unit: sluice.Unit) -> None:
 def bad_reload() -> None:
     sluice.configure(BAD_CONFIG)
     before = sluice.daemon_pid()
-    sluice.systemctl("reload", "sluiced")
+    refused = subprocess.run(["systemctl", "reload", "sluiced"], capture_output=True, text=True, timeout=60, check=False)
+    check("service.bad-reload-fails", refused.returncode != 0, refused.stderr.strip())
     said = sluice.wait_for(lambda: sluice.bus_get(sluice.MANAGER, "LastError"))
     error = str(sluice.bus_get(sluice.MANAGER, "LastError"))
     check("service.bad-reload-names-the-place", said and re.search(r"/etc/sluice/sluice\.toml:3:\d+: ", error) is not None, error)

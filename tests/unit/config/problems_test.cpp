@@ -107,8 +107,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "536870912"},
         Mistake{"cores", "[node]\ncpu_reserve = true",
                 "t.toml:2:15: key 'node.cpu_reserve': found true, must be a number of cores, such as 0.5, "
-                "\"0.5\" or "
-                "\"500m\""},
+                "\"500m\" or "
+                "\"50%\""},
         Mistake{"ratio", "[class.a]\ncpu.tolerance = []",
                 "t.toml:2:17: key 'class.a.cpu.tolerance': found an array, must be a ratio, such as 0.1 or "
                 "\"10%\""},
@@ -349,8 +349,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "cores (t.toml:2)"},
         Mistake{"broken_key_is_not_checked_further", "[class.a.cpu]\nmin = \"4 cores\"\nmax = 0.02",
                 "t.toml:2:7: key 'class.a.cpu.min': found \"4 cores\", must be a number of cores, such as "
-                "0.5, \"0.5\" or "
-                "\"500m\""}),
+                "0.5, \"500m\" or "
+                "\"50%\""}),
     name_of);
 
 TEST(Problems, AllComeAtOnceInTheOrderOfTheFile) {

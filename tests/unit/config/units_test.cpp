@@ -66,6 +66,7 @@ TEST(Bytes, RefuseWhatIsAmbiguousOrHalf) {
 TEST(Cores, AreDecimalOrThousandths) {
   EXPECT_DOUBLE_EQ(parse_cores("0.5").value(), 0.5);
   EXPECT_DOUBLE_EQ(parse_cores("500m").value(), 0.5);
+  EXPECT_DOUBLE_EQ(parse_cores("200%").value(), 2);
   EXPECT_DOUBLE_EQ(parse_cores("16").value(), 16);
   EXPECT_DOUBLE_EQ(parse_cores("-1").value(), -1);
   EXPECT_EQ(parse_cores(std::string(400, '9')), HUGE_VAL);

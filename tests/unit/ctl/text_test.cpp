@@ -104,6 +104,16 @@ TEST(StatusText, TellsSuspensionSaturationAndErrors) {
   EXPECT_THAT(text, HasSubstr("sluice.toml:3:1: no"));
 }
 
+TEST(StatusText, NamesRulesThatMatchNothing) {
+  auto node = manager();
+  node["UnmatchedRules"] = {
+      List{{string("x.toml:3: a matches no cgroup")}, {string("x.toml:9: b matches no cgroup")}}};
+  EXPECT_THAT(status_text(node, {}), HasSubstr("unmatched   x.toml:3: a matches no cgroup\n"
+                                               "            x.toml:9: b matches no cgroup\n"));
+  node["UnmatchedRules"] = {List{}};
+  EXPECT_THAT(status_text(node, {}), testing::Not(HasSubstr("unmatched")));
+}
+
 TEST(ShowText, HasUnitsSourceAndAge) {
   const string text = show_text(task("clicks"), {{"SampleSource", {string("bpf")}},
                                                  {"SampleAgeUSec", {uint64_t{33'000}}},

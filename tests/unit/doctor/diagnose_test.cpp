@@ -300,5 +300,20 @@ TEST(Text, EachRowIsALineWhateverTheKernelSays) {
   EXPECT_THAT(text(d), testing::EndsWith("This host cannot be governed: this; that .\n"));
 }
 
+TEST(Diagnose, NamesRulesThatMatchNothingAndSizesThatTheNodeHasNot) {
+  auto facts = good_host();
+  facts.config = {.rules = 2,
+                  .problems = {},
+                  .warnings = {"x.toml:3:11: key 'task[0].cpu.max': found 200 cores"},
+                  .unmatched = {"x.toml:7: match.unit = \"x.service\" matches no cgroup"},
+                  .not_compared = {}};
+  const auto shown = text(diagnose(facts));
+  EXPECT_NE(shown.find("task rule"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("x.toml:7: match.unit"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("found 200 cores"), std::string::npos) << shown;
+  facts.config = {.problems = {"x.toml:1:1: no"}};
+  EXPECT_NE(text(diagnose(facts)).find("x.toml:1:1: no"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sluice::doctor

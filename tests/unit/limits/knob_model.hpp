@@ -112,9 +112,38 @@ class KnobModel {
     const auto& ours = limit.ours();
     if (known && std::find(ours.begin(), ours.end(), *limit.baseline()) != ours.end())
       return "the baseline is taken for a value of ours";
+    if (auto wrong = check_origin(); !wrong.empty()) return wrong;
     if (!limit.touched() && exists_ && (is_ours(kernel_) || burst_is_ours(kernel_)))
       return "the kernel holds a value of ours, and nobody will give the baseline back";
     return {};
+  }
+
+  // Whose the value is said to be: every value says it.
+  std::string check_origin() const {
+    const bool explained = limit.reason().rule != Rule::none;
+    const bool ours = is_ours(limit.value()) || burst_is_ours(limit.value());
+    switch (limit.origin()) {
+      case Origin::ours:
+        return !explained ? "a value of ours without a reason"
+               : !ours    ? "an external value is called ours"
+                          : "";
+      case Origin::released:
+        return !explained || is_ours(limit.value()) ? "a baseline that was not given back is called so" : "";
+      case Origin::inherited:
+        return explained ? "a reason is told for a value that nobody knows the reason of" : "";
+      case Origin::found:
+      case Origin::reset:
+      case Origin::external:
+        return explained                  ? "an old reason is told for an external value"
+               : ours && !limit.touched() ? "a value of ours is called an external writer's"
+                                          : "";
+      case Origin::absent:
+      case Origin::unread:
+        return limit.baseline() ? "it has a baseline and is called unread" : "";
+      case Origin::pretended:
+        return "nothing was pretended";
+    }
+    return "";
   }
 
   // The process ends in peace: what is under way is answered, then everything is released.

@@ -124,5 +124,80 @@ TEST(Engine, TheFirstOfANameKeepsItAndWhatWasOrderedForIt) {
   }
 }
 
+// ---- rules that govern nothing
+
+config::Config rules(std::initializer_list<const char*> units) {
+  config::Config c = EngineModel::config(0);
+  c.tasks.clear();
+  int line = 3;
+  for (const char* unit : units) {
+    config::Task t;
+    t.match_unit = unit;
+    t.origin = "x.toml:" + std::to_string(line++);
+    c.tasks.push_back(t);
+  }
+  return c;
+}
+
+std::vector<std::string> sentences_of(EngineModel& model, int ticks) {
+  std::vector<std::string> all;
+  for (int i = 0; i < ticks; ++i) {
+    model.tick_in_peace();
+    for (auto& s : model.engine->take_sentences()) all.push_back(std::move(s.text));
+  }
+  return all;
+}
+
+TEST(Rules, ThatMatchNothingAreToldOnceAfterSomeWalks) {
+  EngineModel model;
+  model.engine->reload(rules({"a.service", "c-misspelt.service"}));
+  EXPECT_TRUE(sentences_of(model, 3).empty()) << "a service may start a little later";
+  const auto told = sentences_of(model, 60);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told.front(), "x.toml:4: match.unit = \"c-misspelt.service\" matches no cgroup");
+  EXPECT_EQ(model.engine->registry().silent(), told);
+  model.host.add("/system.slice/c-misspelt.service");
+  EXPECT_EQ(sentences_of(model, 5).front(),
+            "x.toml:4: match.unit = \"c-misspelt.service\" has found its first cgroup");
+  EXPECT_TRUE(model.engine->registry().silent().empty());
+}
+
+TEST(Rules, ThatMatchedOnceAreNoMistake) {
+  EngineModel model;
+  model.engine->reload(rules({"a.service"}));
+  EXPECT_TRUE(sentences_of(model, 2).empty());
+  model.host.groups.clear();
+  EXPECT_TRUE(sentences_of(model, 60).empty());
+}
+
+TEST(Rules, BehindOneThatTakesAllTheirsSayWhich) {
+  EngineModel model;
+  model.engine->reload(rules({"*.service", "a.service"}));
+  const auto told = sentences_of(model, 60);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told.front(),
+            "x.toml:4: match.unit = \"a.service\" governs nothing: the rule at x.toml:3 comes first and "
+            "takes what it "
+            "matches; put that one behind it");
+}
+
+TEST(Rules, OfATreeThatWasSeenInPartAreNotJudged) {
+  EngineModel model;
+  model.host.hidden = kA;
+  model.engine->reload(rules({"a.service", "b.service"}));
+  for (const auto& s : sentences_of(model, 60)) EXPECT_EQ(s.find("matches no"), std::string::npos) << s;
+}
+
+TEST(Orders, OfOneTickAreCheckedTogether) {
+  EngineModel model;
+  for (int i = 0; i < 3; ++i) model.tick_in_peace();
+  SetBoundsCommand low, high;
+  low.task = high.task = "a";
+  low.memory_max = Bytes{400} << 20;
+  high.memory_min = Bytes{800} << 20;
+  EXPECT_TRUE(model.engine->submit(low));
+  EXPECT_FALSE(model.engine->submit(high)) << "each alone is right";
+}
+
 }  // namespace
 }  // namespace sluice::testing

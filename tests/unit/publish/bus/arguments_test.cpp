@@ -118,7 +118,7 @@ TEST(LoadArguments, RefuseWhatIsNoNumber) {
   EXPECT_THAT(with("lag", std::numeric_limits<double>::quiet_NaN()), HasSubstr("lag is nan"));
   EXPECT_THAT(with("lag", std::numeric_limits<double>::infinity()), HasSubstr("lag is inf"));
   EXPECT_THAT(with("lag", -0.1), HasSubstr("lag is -0.1"));
-  EXPECT_THAT(with("Lag", 1), HasSubstr("known are lag, processed, arrival_rate"));
+  EXPECT_THAT(with("Lag", 1), HasSubstr("known are lag, processed, oldest_age_seconds"));
   EXPECT_THAT(with("lag", 1, 0), HasSubstr("ttl_usec is 0"));
   EXPECT_THAT(with("lag", 1, 86'400'000'001), HasSubstr("ttl_usec is 86400000001"));
   EXPECT_EQ(with("lag", 1, 86'400'000'000), "accepted");

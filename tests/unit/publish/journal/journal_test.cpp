@@ -55,7 +55,7 @@ TEST(JournalFields, OfAnAdjustment) {
 
 TEST(JournalFields, EveryDecisionHasItsOwnId) {
   std::set<std::string_view> ids{message_id(Adjustment{})};
-  const int kinds = static_cast<int>(Notice::Kind::plan_violation) + 1;
+  const int kinds = static_cast<int>(Notice::Kind::pressure_known) + 1;
   for (int i = 0; i < kinds; ++i) {
     const auto id = message_id(static_cast<Notice::Kind>(i));
     EXPECT_EQ(id.size(), 32u) << i;

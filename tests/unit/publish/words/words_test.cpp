@@ -140,14 +140,20 @@ TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
   t.diagnosis.cause = Cause::downstream_bound;
   t.diagnosis.inputs.unsent_bytes = 3.0 * kMiB;
   t.diagnosis.since = MonotonicTime{17s};
+  t.cpu_max = quota(40);
   t.cpu_looks_again_at = MonotonicTime{20s + 100ms};
+  t.memory_high = MemoryLimit{100 * kMiB};
+  t.memory_max = 200 * kMiB;
+  t.memory_probe.bar = ProbeBar::none;
   t.memory_probes_again_at = MonotonicTime{22s};
   const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("It waits for those downstream: 3 MiB that it wrote are not taken, for 3 s."));
   EXPECT_THAT(text, HasSubstr("looked at again within 100 ms, or as soon as its quota stops it."));
-  EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s, more whenever it stalls."));
-  t.cpu_looks_again_at.reset();
-  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It stays until that is lifted."));
+  EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s. More is given as soon as it stalls."));
+  t.cpu_story.bar = t.memory_story.bar = Bar::suspended;
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It is left alone until it is resumed"));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("tried")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("looked at")));
 }
 
 TEST(Words, AClampSaysWhatWasWanted) {
@@ -212,6 +218,40 @@ TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
               HasSubstr("it wanted 0.40 cores, and its forecast limits that"));
 }
 
+TEST(Words, EveryOriginAndEveryBarHasItsOwnWords) {
+  std::set<std::string> all;
+  for (int i = 0; i <= static_cast<int>(Origin::pretended); ++i)
+    all.insert(origin_words(Knob::cpu_max, {.origin = static_cast<Origin>(i)}, {}, MonotonicTime{10s},
+                            MonotonicTime{20s}));
+  EXPECT_EQ(all.size(), 9U);
+  EXPECT_FALSE(all.contains(""));
+  std::set<std::string> stories;
+  for (int i = 0; i <= static_cast<int>(Bar::write_under_way); ++i) {
+    TaskReport t;
+    t.cpu_story = {.origin = Origin::found, .bar = static_cast<Bar>(i), .until = MonotonicTime{80s}};
+    if (t.cpu_story.bar == Bar::write_under_way) t.cpu_story.ordered = quota(40);
+    stories.insert(explanation(t, MonotonicTime{20s}));
+  }
+  EXPECT_EQ(stories.size(), 12U);
+  std::set<std::string> probes;
+  for (int i = 0; i <= static_cast<int>(ProbeBar::rate_policy); ++i) {
+    TaskReport t;
+    t.memory_story.origin = Origin::found;
+    t.memory_probe.bar = static_cast<ProbeBar>(i);
+    probes.insert(explanation(t, MonotonicTime{20s}));
+  }
+  EXPECT_EQ(probes.size(), 9U);
+}
+
+TEST(Words, AReportedLagThatSaysNothingYetIsToldSo) {
+  TaskReport t;
+  t.lag = 120;
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
+              HasSubstr("It reports that 120 records wait, and what a record costs is not known"));
+  t.record_cpu_seconds = 0.01;
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It reports that 120 records wait."));
+}
+
 TEST(Words, EveryRuleHasItsOwnWords) {
   for (int i = 0; i <= static_cast<int>(Rule::released); ++i) {
     Reason reason;
@@ -244,7 +284,7 @@ TEST(Words, AReceiptNamesPathErrnoAndWhatWasTried) {
 }
 
 TEST(Words, EveryNoticeHasWords) {
-  for (int i = 0; i <= static_cast<int>(Notice::Kind::plan_violation); ++i) {
+  for (int i = 0; i <= static_cast<int>(Notice::Kind::pressure_known); ++i) {
     Notice n;
     n.kind = static_cast<Notice::Kind>(i);
     n.cgroup = "system.slice/a.service";
@@ -269,15 +309,18 @@ TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {
   t.name = "al\xffpha";
   t.cpu_max = quota(40);
   t.cpu_max_cores = 4;
+  t.cpu_story.origin = Origin::ours;
+  t.cpu_reason.rule = Rule::cpu_idle;
   t.cpu_changed_at = MonotonicTime{10s};
+  t.memory_story.origin = Origin::found;
   t.breaker = BreakerState::open;
   t.breaker_trip = BreakerTrip::write_failed;
   t.breaker_cause = "EACCES";
   t.breaker_retry_at = MonotonicTime{80s};
   const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("al\\xffpha is governed"));
-  EXPECT_THAT(text, HasSubstr("cpu.max is 0.40 cores, set 10 s ago"));
-  EXPECT_THAT(text, HasSubstr("memory.high is no limit"));
+  EXPECT_THAT(text, HasSubstr("cpu.max is 0.40 cores, set 10 s ago; the reason then: nothing has run."));
+  EXPECT_THAT(text, HasSubstr("memory.high is no limit, as it was found: Sluice has not set it."));
   EXPECT_THAT(text, HasSubstr("Its breaker is open: EACCES. Tried again in 60 s."));
   EXPECT_THAT(text, Not(HasSubstr("\xff")));
 }

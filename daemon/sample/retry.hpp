@@ -1,0 +1,35 @@
+// When to try again what failed: after a second, two, four … at most a minute. A value; the clock is passed
+// in.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "cgroups/types.hpp"
+
+namespace sluice::sample {
+
+class Retry {
+ public:
+  static constexpr auto kFirst = std::chrono::seconds(1);    // most failures are of a moment
+  static constexpr auto kLongest = std::chrono::minutes(1);  // what fails for long costs a look a minute
+
+  void failed(MonotonicTime now) {
+    if (failures_ == 0) since_ = now;
+    due_at_ = now + std::min<Nsec>(kFirst * (std::int64_t{1} << std::min(failures_, 6U)), kLongest);
+    ++failures_;
+  }
+  void worked() { *this = {}; }
+
+  [[nodiscard]] bool due(MonotonicTime now) const {
+    return now >= due_at_;
+  }                                                                   // true as long as nothing failed
+  [[nodiscard]] std::uint32_t failures() const { return failures_; }  // in a row
+  [[nodiscard]] MonotonicTime since() const { return since_; }        // of the first of them
+
+ private:
+  std::uint32_t failures_ = 0;
+  MonotonicTime since_{}, due_at_{};
+};
+
+}  // namespace sluice::sample
