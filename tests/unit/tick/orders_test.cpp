@@ -60,19 +60,22 @@ TEST(SetBounds, OfCpuMustNotContradictWhatIsInForce) {
   EXPECT_NE(refusal(b, c), "") << "of 4";
 }
 
-ReportLoadCommand load(LoadReport report) {
+ReportLoadCommand load(std::optional<double> lag, std::optional<double> age_seconds = {}) {
+  LoadReport report;
+  report.lag = lag;
+  report.oldest_age_seconds = age_seconds;
   return {"t1", report, MonotonicTime{2000s}};
 }
 
 TEST(ReportLoad, WhatNothingGoesByIsRefused) {
   Bench b = bounded();
-  EXPECT_EQ(refusal(b, load({.lag = 1})), "");
-  EXPECT_EQ(refusal(b, load({.lag = 1, .oldest_age_seconds = 2})), "");
-  EXPECT_NE(refusal(b, load({.oldest_age_seconds = 2})), "");
-  EXPECT_NE(refusal(b, load({.lag = -1})), "");
+  EXPECT_EQ(refusal(b, load(1)), "");
+  EXPECT_EQ(refusal(b, load(1, 2)), "");
+  EXPECT_NE(refusal(b, load({}, 2)), "");
+  EXPECT_NE(refusal(b, load(-1)), "");
   b.config.tasks.front().policy.cpu.enabled = false;
   b.full();
-  EXPECT_NE(refusal(b, load({.lag = 1})).find("cpu.enabled = false"), std::string::npos);
+  EXPECT_NE(refusal(b, load(1)).find("cpu.enabled = false"), std::string::npos);
 }
 
 // ---- what cannot be measured
