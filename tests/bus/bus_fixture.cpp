@@ -65,6 +65,8 @@ TaskReport make_task(const std::string& name, const std::string& cgroup, std::ui
   task.diagnosis.cause = Cause::starved_by_quota;
   task.diagnosis.inputs.throttled_share = 0.8;
   task.source = SampleSource::bpf;
+  task.cpu_story.origin = Origin::ours;
+  task.memory_story.origin = Origin::found;
   task.cpu_reason = {.rule = Rule::cpu_throttled,
                      .cause = Cause::starved_by_quota,
                      .wanted = 0.5,

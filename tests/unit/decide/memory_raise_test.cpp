@@ -15,6 +15,7 @@ TEST_F(MemoryRaise, AQuietTaskAtItsLimitIsLeftThere) {
   EXPECT_NE(task.rule(), Rule::memory_pressure);
   EXPECT_NE(task.rule(), Rule::memory_refault);
   EXPECT_NE(task.rule(), Rule::memory_growth);
+  EXPECT_NE(task.rule(), Rule::memory_room);
 }
 
 TEST_F(MemoryRaise, AStallIsAnsweredAtOnceAndTheMoreTheWorse) {
@@ -261,7 +262,8 @@ class MemoryRoom : public ::testing::Test {
   // With the limit there; zero: nothing.
   double raised_from(double high_mib) {
     task.in.high_bytes = high_mib * kMiB;
-    return task.rule() == Rule::memory_growth ? task.wanted() : 0;
+    const Rule rule = task.rule();
+    return rule == Rule::memory_growth || rule == Rule::memory_room ? task.wanted() : 0;
   }
   MemoryTask task{1000};
 };
@@ -269,6 +271,7 @@ class MemoryRoom : public ::testing::Test {
 TEST_F(MemoryRoom, ATaskThatGrowsIsGivenTheGrowthOfAnInterval) {
   growth(20);
   EXPECT_NEAR(raised_from(1005), 1040, 1);
+  EXPECT_EQ(task.rule(), Rule::memory_growth);
   task.in.interval_seconds = 4;
   EXPECT_NEAR(raised_from(1005), 1080, 1);
   growth(200);
@@ -281,6 +284,7 @@ TEST_F(MemoryRoom, ATaskThatGrowsIsGivenTheGrowthOfAnInterval) {
 TEST_F(MemoryRoom, WhatFlowsInSteadilyFindsRoomForAQuarterOfAMinute) {
   inflow(5);
   EXPECT_NEAR(raised_from(1010), 1075, 1);
+  EXPECT_EQ(task.rule(), Rule::memory_room) << "it does not grow";
   EXPECT_EQ(raised_from(1035), 0) << "two fifths of it are left";
   inflow(100);
   EXPECT_NEAR(raised_from(1010), 1200, 1) << "a fifth of what is in use at most";
