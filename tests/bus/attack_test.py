@@ -111,8 +111,9 @@ class Attacks(OpenBus):
         attacker.wait(60)
         attacker.stdout.close()
         answered = self.answered(witness)
-        self.assertEqual(1, witness.ask(NAME, ROOT, MANAGER, "GetStats")["BusConnections"],
-                         f"a stranger cost us the connection: {[line for line in self.daemon.log if 'lost the bus' in line]}")
+        # A bus that waits for a CPU, or holds what nobody reads, may have been left and come back to: that is the cure.
+        self.assertLessEqual(witness.ask(NAME, ROOT, MANAGER, "GetStats")["BusConnections"], 2,
+                         f"a stranger costs us connection after connection: {[line for line in self.daemon.log if 'lost the bus' in line]}")
         after, peak = eventually(lambda: memory(self.pid) if memory(self.pid)[0] <= before + MOST_GROWTH else None,
                                  "the memory is given back", 30) if not self.is_sanitized() else memory(self.pid)
         print(f"\n    {name}: {found}; {done} in {tried - began:.1f} s; answers {back - tried:.1f} s later; memory {before // MIB} MiB before, "

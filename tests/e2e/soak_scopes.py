@@ -21,16 +21,16 @@ from stage import PATIENCE_S, Stage, eventually
 CONFIG = """
 [node]
 mode = "enforce"
-tick = "500ms"
-discovery = "500ms"
+tick = "50ms"
+discovery = "100ms"
 [[task]]
 match.unit = "run-*.scope"
 cpu.initial = 1
 forecast.mode = "on"
 """
-AT_ONCE = 500
+AT_ONCE = 50
 MOST_GROWTH_KIB = 4096
-LONG_S = 300  # for five hundred of everything
+LONG_S = 300  # machines that test are busy
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

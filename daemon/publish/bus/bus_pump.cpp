@@ -123,7 +123,8 @@ void BusPump::arm() {
     const auto now = Clock::now();
     if (!stuck_since_) stuck_since_ = now;
     const auto left = *stuck_since_ + kStuckAfter - now;
-    if (left <= Clock::duration::zero()) return fail(fmt::format("the bus has taken no message for {} s", kStuckAfter.count()));
+    if (left <= Clock::duration::zero())
+      return fail(fmt::format("the bus has taken no message for {} s", kStuckAfter.count()));
     watch(*socket_, true, waiting_write_);
     return wake_after(pause ? std::min<Clock::duration>(*pause, left) : left);
   }

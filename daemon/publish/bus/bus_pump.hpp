@@ -68,8 +68,8 @@ class BusPump : public std::enable_shared_from_this<BusPump> {
   bool posted_ = false;
   bool more_ = false;  // the last turn ended by its time, not for want of messages
   // A bus that takes nothing for this long is as good as gone: a connection that is new is read from again.
-  // Long, as a bus on a busy host may have to wait for a CPU.
-  static constexpr std::chrono::seconds kStuckAfter{15};
+  // Short, as a new connection costs a quarter of a second, also where the bus merely waited for a CPU.
+  static constexpr std::chrono::seconds kStuckAfter{5};
   std::optional<Clock::time_point> stuck_since_;
   TimeBudget budget_;
 };
