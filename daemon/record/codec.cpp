@@ -56,11 +56,16 @@ void Encoder::number(std::uint64_t bits, bool is_signed) {
   token(difference);
 }
 
+// Reals and text are no differences: they end a run, and an absent one keeps no place.
 void Encoder::real(double v) {
+  if (mute_) return;
+  end_run();
   token(v);
 }
 
 void Encoder::text(std::string_view v) {
+  if (mute_) return;
+  end_run();
   out_ += " '";
   for (const char c : v) {
     const auto byte = static_cast<unsigned char>(c);
@@ -151,6 +156,7 @@ std::uint64_t Decoder::number(std::int64_t least, std::uint64_t most, bool is_si
 }
 
 double Decoder::real() {
+  if (mute_) return 0;
   const auto found = token();
   double v = 0;
   const auto [end, error] = std::from_chars(found.data(), found.data() + found.size(), v);
@@ -160,6 +166,7 @@ double Decoder::real() {
 }
 
 std::string Decoder::text() {
+  if (mute_) return {};
   const auto found = token();
   std::string v;
   if (!found.starts_with('\'')) fail("'" + std::string(found.substr(0, 40)) + "' where text belongs");
