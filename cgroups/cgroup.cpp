@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
 constexpr std::array<std::string_view, kFileCount> kFileNames = {
-    "cpu.max",        "cpu.max.burst",       "cpu.stat",        "cpu.pressure",      "io.pressure",
-    "memory.current", "memory.events",       "memory.high",     "memory.max",        "memory.pressure",
+    "cpu.max",        "cpu.max.burst",       "cpu.stat",        "cpu.pressure",       "io.pressure",
+    "memory.current", "memory.events",       "memory.high",     "memory.max",         "memory.pressure",
     "memory.stat",    "memory.swap.current", "memory.swap.max", "cgroup.controllers", "cgroup.events"};
 
 // A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
@@ -221,7 +221,8 @@ void Cgroup::reclaim_down_to(const MemoryLimit& limit) const {
 
 // The kernel refuses whatever would leave the burst above the quota, and every write it takes refills the
 // period: so the quota goes first, as it may be urgent, and the burst is touched only where it must be.
-// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: so it is read back after it.
+// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: so it is read back after
+// it.
 Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
   const auto write_burst = [&](Usec burst) {
     return write_text(file_name(File::cpu_max_burst), std::to_string(burst.count()));

@@ -1,16 +1,21 @@
 // What a grant says of itself: its rule, what was wanted, and what stood in the way. And what is not written.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "daemon/arbitrate/arbitrate.hpp"
 #include "daemon/decide/cpu.hpp"
 
 namespace sluice {
 namespace {
 
-// A task between 0.1 and 4 cores; zero: it wants what it has.
+// A task between 0.1 and 4 cores that uses all that it may, under a limit of ours if it has one; zero: it
+// wants what it has.
 KnobClaim claim(double current, double wanted = 0) {
   KnobClaim c;
   c.current = current;
+  c.ours = !std::isinf(current);
+  c.use = c.ours ? current : 0;
   c.min = 0.1;
   c.max = 4;
   if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};

@@ -211,7 +211,7 @@ TEST(Cause, EachHasANameOfItsOwn) {
   std::set<std::string_view> names;
   for (int i = 0; i <= static_cast<int>(Cause::thread_bound); ++i)
     names.insert(to_string(static_cast<Cause>(i)));
-  EXPECT_EQ(names.size(), 10U);
+  EXPECT_EQ(names.size(), 12U);
 }
 
 }  // namespace
