@@ -22,12 +22,25 @@ std::string name_fault(std::string_view name) {
   return fmt::format("must be 1 to {} letters, digits and any of _ - . : @", kLongest);
 }
 
+// "{a,b}" is the shell's, not fnmatch's.
+bool has_braces(std::string_view pattern) {
+  const auto open = pattern.find('{');
+  return open != std::string_view::npos && pattern.find('}', open) != std::string_view::npos;
+}
+
+// What can match no unit of any host is refused here, when a mistake costs nothing.
 std::string unit_fault(std::string_view pattern) {
   constexpr auto kSuffixes = std::to_array<std::string_view>({".service", ".scope", ".slice"});
   if (pattern.empty()) return R"(must name a unit, such as "NAME.service" or "NAME@*.service")";
   if (pattern.find('/') != std::string_view::npos)
     return "must be a unit's name, without '/'; for a path use match.cgroup";
   if (pattern.find('\0') != std::string_view::npos) return "must not contain a NUL";
+  if (has_braces(pattern))
+    return "must not contain braces, which match themselves only: write one [[task]] for each unit";
+  if (pattern.find_first_of(" \t,") != std::string_view::npos)
+    return "must be one unit, without blanks or commas: write one [[task]] for each unit";
+  if (pattern.find("@.") != std::string_view::npos)
+    return R"(must not be a template, which has no cgroup: for all of its instances write "NAME@*.service")";
   const bool open_end = std::string_view("*?]").find(pattern.back()) != std::string_view::npos;
   if (open_end ||
       std::any_of(kSuffixes.begin(), kSuffixes.end(), [&](auto s) { return pattern.ends_with(s); }))
@@ -37,6 +50,12 @@ std::string unit_fault(std::string_view pattern) {
 
 std::string cgroup_fault(std::string_view path) {
   if (!path.starts_with('/')) return "must begin with '/', the cgroup root; for a unit use match.unit";
+  if (path.starts_with("/sys/fs/cgroup/"))
+    return "must begin at the cgroup root, not at its mount point: leave out /sys/fs/cgroup";
+  if (has_braces(path))
+    return "must not contain braces, which match themselves only: write one [[task]] for each path";
+  if (path.find(",/") != std::string_view::npos || path.find(" /") != std::string_view::npos)
+    return "must be one path: write one [[task]] for each path";
   if (path == "/") return "must be below the root: the root itself has no limits";
   if (path.find('\0') != std::string_view::npos) return "must not contain a NUL";
   for (std::size_t at = 1; at <= path.size();) {

@@ -27,6 +27,7 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 constexpr int kInterrupt = SIGURG;  // ignored by default, and used by no one else here
 // A signal may come just before the write enters the kernel, so it is repeated.
 constexpr auto kInterruptEvery = std::chrono::milliseconds(10);
+constexpr auto kInterruptOverdueEvery = std::chrono::seconds(1);
 
 MonotonicTime since_boot(Clock::time_point at) {
   return at.time_since_epoch();
@@ -61,7 +62,7 @@ Key key_of(const Order& order) {
 struct Slot {
   std::optional<Order> waiting;
   bool running = false;
-  bool stuck = false;  // what runs was given up, and has not returned
+  bool stuck = false;  // what runs missed its deadline, and has not returned
 };
 
 struct Lane {
@@ -70,17 +71,18 @@ struct Lane {
   bool answers_events = false;
   std::deque<Key> queue;  // each with a waiting order, none running
   std::condition_variable work;
-  std::size_t workers = 0;  // not counting those given up
+  std::size_t workers = 0;  // not counting those that are overdue
+  std::size_t workers_wanted = 1;
 };
 
 struct Worker {
-  std::thread thread;
+  pthread_t thread{};  // valid while it has an order
   Lane* lane = nullptr;
   const Order* order = nullptr;  // being carried out
   Clock::time_point started_at;
   Clock::time_point next_interrupt;
   bool interrupted = false;
-  bool abandoned = false;
+  bool overdue = false;  // in a write that missed its deadline
 };
 
 Receipt identified(Receipt receipt, const Order& order, Clock::time_point started,
@@ -119,8 +121,8 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   std::map<Key, Slot> slots;
   std::size_t unanswered = 0;  // orders without a receipt
   std::vector<Receipt> receipts;
-  std::list<std::shared_ptr<Worker>> workers;  // without those given up
-  std::size_t abandoned = 0;
+  std::list<std::shared_ptr<Worker>> workers;
+  std::size_t overdue = 0;
   bool stopping = false;
   Clock::time_point latest_deadline = Clock::time_point::max();  // that of all writes, once stopping
   std::condition_variable changed;                               // of `unanswered` and `workers`
@@ -131,24 +133,32 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   Lane& lane_of(Knob knob) { return knob == Knob::cpu_max ? cpu : memory; }
 
   // All below: with `mutex` held.
-  void start_worker(Lane& lane);
+  bool start_worker(Lane& lane);
   void submit(Order order);
   void answer(Receipt receipt);
   void answer_busy(const Order& order);
-  void interrupt_or_abandon(Worker& worker, Clock::time_point now);
-  void abandon(Worker& worker, Clock::time_point now);
+  void interrupt_or_give_up(Worker& worker, Clock::time_point now);
+  void give_up(Worker& worker, Clock::time_point now);
   // Threads.
   void work(const std::shared_ptr<Worker>& self);
   void run_one(Worker& self, Key key, std::unique_lock<std::mutex>& lock);
   void watch_over();
 };
 
-void Actuator::Shared::start_worker(Lane& lane) {
+// False: no thread is to be had now. The lane goes on with those it has; the next submit tries again.
+bool Actuator::Shared::start_worker(Lane& lane) {
   auto worker = std::make_shared<Worker>();
   worker->lane = &lane;
-  worker->thread = std::thread([shared = shared_from_this(), worker] { shared->work(worker); });
+  try {
+    std::thread thread([shared = shared_from_this(), worker] { shared->work(worker); });
+    worker->thread = thread.native_handle();
+    thread.detach();  // a write may hold it for ever; it keeps Shared alive
+  } catch (const std::system_error&) {
+    return false;
+  }
   workers.push_back(std::move(worker));
   ++lane.workers;
+  return true;
 }
 
 void Actuator::Shared::answer(Receipt receipt) {
@@ -162,7 +172,7 @@ void Actuator::Shared::answer(Receipt receipt) {
 
 void Actuator::Shared::answer_busy(const Order& order) {
   Receipt receipt;
-  receipt.result = Receipt::Result::timed_out;
+  receipt.result = Receipt::Result::not_tried;
   receipt.error_number = EBUSY;
   const auto now = Clock::now();
   answer(identified(std::move(receipt), order, now, now));
@@ -182,6 +192,8 @@ void Actuator::Shared::submit(Order order) {
     return;
   }
   ++unanswered;
+  while (lane.workers < lane.workers_wanted && overdue <= options.max_overdue && start_worker(lane)) {
+  }
   if (slot.stuck || lane.workers == 0) {
     answer_busy(order);
     if (!slot.running) slots.erase(key);
@@ -203,18 +215,16 @@ void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
   prepare_thread(lane.thread_name);
   if (lane.answers_events) (void)run_first();  // refused: the loop was too, and said so
   std::unique_lock lock(mutex);
-  while (!self->abandoned) {
+  // One that comes back late has been replaced: the lane needs it only while it is short of workers.
+  while (lane.workers <= lane.workers_wanted) {
     lane.work.wait(lock, [&] { return stopping || !lane.queue.empty(); });
     if (stopping) break;
     const auto key = lane.queue.front();
     lane.queue.pop_front();
     run_one(*self, key, lock);
   }
-  if (self->abandoned) {
-    --abandoned;
-  } else {
-    --lane.workers;
-  }
+  --lane.workers;
+  workers.remove(self);
   changed.notify_all();
 }
 
@@ -235,13 +245,15 @@ void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mute
 
   self.order = nullptr;
   slot.running = false;
-  if (self.abandoned) {  // answered long ago
-    slots.erase(key);
-    return;
+  receipt.interrupted = self.interrupted;
+  if (receipt.error_number == EINTR) receipt.result = Receipt::Result::timed_out;
+  if (self.overdue) {  // the second answer: late, but what it says is so
+    self.overdue = false;
+    --overdue;
+    slot.stuck = false;
+    ++unanswered;
+    ++self.lane->workers;
   }
-  const bool was_cut_short = receipt.result == Receipt::Result::written ||
-                             receipt.result == Receipt::Result::differs || receipt.error_number == EINTR;
-  if (self.interrupted && was_cut_short) receipt.result = Receipt::Result::timed_out;
   answer(identified(std::move(receipt), order, self.started_at, finished_at));
   if (!slot.waiting) {
     slots.erase(key);
@@ -251,40 +263,40 @@ void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mute
   }
 }
 
-void Actuator::Shared::interrupt_or_abandon(Worker& worker, Clock::time_point now) {
+void Actuator::Shared::interrupt_or_give_up(Worker& worker, Clock::time_point now) {
+  if (worker.overdue) {
+    worker.next_interrupt = now + kInterruptOverdueEvery;
+    ::pthread_kill(worker.thread, kInterrupt);
+    return;
+  }
   const auto deadline = std::min(worker.started_at + worker.lane->deadline, latest_deadline);
   const auto given_up_at = deadline + options.grace;
   if (now >= given_up_at) {
-    abandon(worker, now);
+    give_up(worker, now);
     return;
   }
   worker.interrupted = true;
   worker.next_interrupt = std::min<Clock::time_point>(now + kInterruptEvery, given_up_at);
-  ::pthread_kill(worker.thread.native_handle(), kInterrupt);
+  ::pthread_kill(worker.thread, kInterrupt);
 }
 
-void Actuator::Shared::abandon(Worker& worker, Clock::time_point now) {
+// Its order is answered now, and again when it returns; the lane goes on with another thread.
+void Actuator::Shared::give_up(Worker& worker, Clock::time_point now) {
   auto& lane = *worker.lane;
-  worker.abandoned = true;
-  worker.thread.detach();
-  ++abandoned;
+  worker.overdue = true;
+  ++overdue;
   --lane.workers;
 
   auto& slot = slots.at(key_of(*worker.order));
   slot.stuck = true;
   Receipt receipt;
   receipt.result = Receipt::Result::timed_out;
+  receipt.may_land = true;
   receipt.error_number = ETIMEDOUT;
   answer(identified(std::move(receipt), *worker.order, worker.started_at, now));
   if (slot.waiting) answer_busy(*std::exchange(slot.waiting, std::nullopt));
 
-  if (!stopping && abandoned <= options.max_abandoned) {
-    try {
-      start_worker(lane);
-    } catch (const std::system_error&) {
-      // No thread to be had: the lane goes on with those it has.
-    }
-  }
+  if (!stopping && overdue <= options.max_overdue) (void)start_worker(lane);
   if (lane.workers == 0) {
     for (const auto& key : std::exchange(lane.queue, {})) {
       answer_busy(*slots.at(key).waiting);
@@ -300,12 +312,10 @@ void Actuator::Shared::watch_over() {
   while (!stopping || cpu.workers + memory.workers > 0) {
     const auto now = Clock::now();
     watch_wakes_at = Clock::time_point::max();
-    for (auto it = workers.begin(); it != workers.end();) {
-      const auto worker = *it;  // a new one may be appended, this one dropped
-      if (worker->order && worker->next_interrupt <= now) interrupt_or_abandon(*worker, now);
-      if (worker->order && !worker->abandoned)
-        watch_wakes_at = std::min(watch_wakes_at, worker->next_interrupt);
-      it = worker->abandoned ? workers.erase(it) : std::next(it);
+    for (auto it = workers.begin(); it != workers.end(); ++it) {
+      const auto worker = *it;  // a new one may be appended
+      if (worker->order && worker->next_interrupt <= now) interrupt_or_give_up(*worker, now);
+      if (worker->order) watch_wakes_at = std::min(watch_wakes_at, worker->next_interrupt);
     }
     if (watch_wakes_at == Clock::time_point::max()) {
       watch.wait(lock);
@@ -319,15 +329,15 @@ Actuator::Actuator(std::shared_ptr<KnobWriter> writer, ActuatorOptions options)
     : shared_(std::make_shared<Shared>(std::move(writer), options)) {
   install_interrupt_handler();
   const std::lock_guard lock(shared_->mutex);
-  shared_->start_worker(shared_->cpu);
-  for (std::size_t i = 0; i < std::max<std::size_t>(options.memory_threads, 1); ++i) {
-    shared_->start_worker(shared_->memory);
+  shared_->memory.workers_wanted = std::max<std::size_t>(options.memory_threads, 1);
+  for (auto* lane : {&shared_->cpu, &shared_->memory}) {
+    while (lane->workers < lane->workers_wanted && shared_->start_worker(*lane)) {
+    }
   }
   shared_->watchdog = std::thread([shared = shared_] { shared->watch_over(); });
 }
 
 Actuator::~Actuator() {
-  std::list<std::shared_ptr<Worker>> finished;
   {
     std::unique_lock lock(shared_->mutex);
     shared_->stopping = true;
@@ -340,13 +350,8 @@ Actuator::~Actuator() {
     }
     shared_->changed.wait(lock, [&] { return shared_->cpu.workers + shared_->memory.workers == 0; });
     shared_->watch.notify_all();
-    finished = std::exchange(shared_->workers, {});
   }
   shared_->watchdog.join();
-  // Those given up in the last moment are detached already.
-  for (const auto& worker : finished) {
-    if (worker->thread.joinable()) worker->thread.join();
-  }
 }
 
 void Actuator::submit(Order order) {
@@ -375,9 +380,9 @@ bool Actuator::wait_idle(Nsec timeout) {
   return shared_->changed.wait_for(lock, timeout, [&] { return shared_->unanswered == 0; });
 }
 
-std::size_t Actuator::abandoned() const {
+std::size_t Actuator::overdue() const {
   const std::lock_guard lock(shared_->mutex);
-  return shared_->abandoned;
+  return shared_->overdue;
 }
 
 }  // namespace sluice::actuate

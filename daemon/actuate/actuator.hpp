@@ -4,9 +4,10 @@
 // caused_at).
 //
 // At its deadline a write is interrupted by SIGURG (a no-op handler is installed for the process; the
-// kernel's memory.high has set the limit by then). One that ignores that for `grace` is given up: its receipt
-// says timed_out, its thread is replaced, and until it returns after all, orders for the same knob are
-// answered timed_out with EBUSY.
+// kernel's memory.high has set the limit by then). A write that succeeds late has succeeded, and its receipt
+// says `interrupted`. One that ignores the signal for `grace` is answered with timed_out and may_land, and
+// its thread is replaced; when it returns after all, a second receipt says what came of it. Until then orders
+// for the same knob are answered not_tried with EBUSY.
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,7 @@ struct ActuatorOptions {
   Nsec cpu_deadline = std::chrono::milliseconds(200);
   Nsec memory_deadline = std::chrono::milliseconds(200);
   Nsec grace = std::chrono::milliseconds(200);
-  std::size_t max_abandoned = 16;  // stuck threads, after which no more are started in their place
+  std::size_t max_overdue = 16;  // threads in writes that missed their deadline; more are not replaced
 };
 
 class Actuator {
@@ -45,7 +46,7 @@ class Actuator {
 
   // True once every order has its receipt; for shutdown and for tests.
   bool wait_idle(Nsec timeout);
-  [[nodiscard]] std::size_t abandoned() const;  // writes given up and not yet returned
+  [[nodiscard]] std::size_t overdue() const;  // writes that missed their deadline and have not returned
 
  private:
   struct Shared;

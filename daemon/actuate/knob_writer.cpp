@@ -44,15 +44,4 @@ Receipt CgroupfsWriter::apply(const Order& order) {
   return write_and_verify(order);
 }
 
-Receipt DryRunWriter::apply(const Order& order) {
-  Receipt receipt;
-  receipt.result = Receipt::Result::dry_run;
-  if (const auto held = order.cgroup->read(order.write.knob)) {
-    receipt.holds = *held;
-  } else if (!order.cgroup->alive()) {
-    fail(receipt, held.error(), *order.cgroup);
-  }
-  return receipt;
-}
-
 }  // namespace sluice::actuate

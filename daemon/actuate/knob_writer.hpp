@@ -34,10 +34,4 @@ class CgroupfsWriter final : public KnobWriter {
   Receipt apply(const Order& order) override;
 };
 
-// Writes nothing; says what the knob holds.
-class DryRunWriter final : public KnobWriter {
- public:
-  Receipt apply(const Order& order) override;
-};
-
 }  // namespace sluice::actuate

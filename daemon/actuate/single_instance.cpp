@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <string_view>
 
-#include "daemon/actuate/private_dir.hpp"
+#include "daemon/files/files.hpp"
 
 namespace sluice::actuate {
 namespace {
@@ -27,10 +27,11 @@ std::string pid_in(int fd) {
 }  // namespace
 
 cgroups::Result<SingleInstance> SingleInstance::acquire(const std::string& runtime_dir) {
-  const auto dir = open_own_directory(runtime_dir, 0755);
-  if (!dir) return tl::unexpected(dir.error());
+  const auto opened = files::posix_files().open_directory(runtime_dir, 0755);
+  if (!opened) return tl::unexpected(opened.error());
+  const Fd dir(*opened);
   const auto path = runtime_dir + "/lock";
-  Fd lock(::openat(dir->get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
+  Fd lock(::openat(dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!lock) return tl::unexpected(Error{errno, path, "open the lock"});
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
@@ -42,10 +43,12 @@ cgroups::Result<SingleInstance> SingleInstance::acquire(const std::string& runti
                                     "; it holds"});
   }
   // The file stays when its holder ends: removing it would race with the next one's opening it.
+  // The lock is what counts, and the pid a courtesy: on a full disk there is none, and baselines are given
+  // back all the same.
   const auto pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.get(), 0) != 0 ||
       ::pwrite(lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-    return tl::unexpected(Error{errno, path, "write the pid to"});
+    [[maybe_unused]] const int cut = ::ftruncate(lock.get(), 0);
   }
   return SingleInstance(std::move(lock));
 }

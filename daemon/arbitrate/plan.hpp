@@ -22,7 +22,7 @@ struct Write {
 
 struct Plan {
   std::vector<Write> writes;  // ordered by (id, knob)
-  bool dry_run = false;       // to be told, not to be carried out
+  bool dry_run = false;       // to be reported, not to be carried out
   bool operator==(const Plan&) const = default;
 };
 
@@ -32,17 +32,19 @@ struct Receipt {
     written,    // the kernel holds what was asked (memory.high: rounded to pages)
     refused,    // error_number says why; the old value stands
     vanished,   // the cgroup is gone (ENOENT, ENODEV)
-    timed_out,  // the write was still blocked at its deadline and was interrupted
+    timed_out,  // the write missed its deadline: it was interrupted, or (may_land) has not returned
     differs,    // accepted, but another value was read back: a foreign writer, or the kernel's own mind
-    dry_run,    // not attempted
+    not_tried,  // the order went nowhere: no thread to be had, or no lease for it
   };
   CgroupId id;
   Knob knob = Knob::cpu_max;
   KnobValue asked;
   std::optional<KnobValue> holds;
   Result result = Result::written;
-  int error_number = 0;  // errno
-  std::string path;      // of the knob, for messages
+  bool may_land = false;     // timed_out only: its thread is still in the write, and another receipt follows
+  bool interrupted = false;  // at its deadline: the write was about to block for long
+  int error_number = 0;      // errno
+  std::string path;          // of the knob, for messages
   MonotonicTime started_at{};
   MonotonicTime written_at{};   // the kernel took the value; zero: it did not
   MonotonicTime finished_at{};  // and it was read back

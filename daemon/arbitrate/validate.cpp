@@ -12,7 +12,7 @@ constexpr double kQuotaRounding = 0.002;  // cores: quotas are whole microsecond
 constexpr double kPageBytes = 4096;
 
 const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& config) {
-  return config.tasks[t.facts.config_index].policy;
+  return rule_of(t.facts, config).policy;
 }
 
 std::size_t writes_within_window(const KnobState& knob, MonotonicTime now) {
@@ -30,7 +30,7 @@ bool is_whole(const CpuMax& value, double step, double max) {
 
 std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b, double step) {
   const auto* value = std::get_if<CpuMax>(&w.value);
-  if (!value || !t.cpu.present) return Invariant::knob_absent;
+  if (!value || !t.cpu.limit.present()) return Invariant::knob_absent;
   if (value->period < kCpuPeriodMin || value->period > kCpuPeriodMax) return Invariant::out_of_bounds;
   if (value->quota && *value->quota < kCpuQuotaMin) return Invariant::out_of_bounds;
   if (w.reason.rule == Rule::released) return std::nullopt;
@@ -45,13 +45,13 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
 
 std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const Bounds& b) {
   const auto* value = std::get_if<MemoryLimit>(&w.value);
-  if (!value || !t.memory.present) return Invariant::knob_absent;
+  if (!value || !t.memory.limit.present()) return Invariant::knob_absent;
   if (w.reason.rule == Rule::released) return std::nullopt;
   const double bytes = bytes_of(*value);
   if (t.sample) {
     const auto floor = memory_floor(*t.sample, 0, 0);
     // Raising is always safe, even when it does not reach the floor.
-    if (floor && bytes < *floor * (1 - kSlack) && bytes < number_of(t.memory.holds))
+    if (floor && bytes < *floor * (1 - kSlack) && bytes < number_of(t.memory.limit.value()))
       return Invariant::below_floor;
   }
   if (w.reason.rule == Rule::pinned) return std::nullopt;
@@ -95,7 +95,7 @@ double sum_after(const Plan& plan, Knob knob, const State& state) {
     return knob == Knob::cpu_max ? t.cpu : t.memory;
   };
   for (const auto& [id, t] : state.tasks) {
-    if (knob_of(t).present) sum += finite(in_force(knob_of(t)));
+    if (knob_of(t).limit.present()) sum += finite(in_force(knob_of(t)));
   }
   for (const auto& w : plan.writes) {
     const auto t = state.tasks.find(w.id);
@@ -128,8 +128,8 @@ void judge_hasty(const Plan& plan, const std::vector<Hasty>& hasty, const PlanCo
 }
 
 bool permitted(const TaskState& t, const PlanContext& c) {
-  return !c.state->suspended && !t.suspended && t.breaker.state != BreakerState::open &&
-         c.now >= t.yield_until;
+  const bool suspended = c.state->holds.node || (t.hold && t.hold->suspension);
+  return !suspended && t.breaker.state != BreakerState::open && c.now >= t.yield_until;
 }
 
 }  // namespace
@@ -161,9 +161,9 @@ std::string_view to_string(Invariant invariant) {
 }
 
 double in_force(const KnobState& knob) {
-  const double holds = number_of(knob.holds);
-  if (!knob.in_flight) return holds;
-  const double asked = number_of(knob.asked);
+  const double holds = number_of(knob.limit.value());
+  if (!knob.limit.in_flight()) return holds;
+  const double asked = number_of(knob.limit.order()->value);
   // A release to "max" may yet be refused: until then the old limit stands, and counts.
   if (std::isinf(holds) || std::isinf(asked)) return std::min(holds, asked);
   return std::max(holds, asked);
@@ -171,27 +171,28 @@ double in_force(const KnobState& knob) {
 
 Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   const auto& policy = policy_of(t, *c.config);
+  static const SetBoundsCommand none;
+  const auto& ordered = t.hold ? t.hold->bounds : none;
   const double cpu_capacity = std::max(0.01, c.node.cpu_capacity_cores - c.config->node.cpu_reserve_cores);
   const double memory_capacity = std::max(0.0, static_cast<double>(c.node.memory_capacity) -
                                                    static_cast<double>(c.config->node.memory_reserve_bytes));
   Bounds b;
   b.cpu_max =
-      std::min(t.bounds.cpu_max_cores.value_or(t.scheduled.max ? t.scheduled.max->cores
-                                                               : policy.cpu.max_cores.value_or(cpu_capacity)),
+      std::min(ordered.cpu_max_cores.value_or(t.scheduled.max ? t.scheduled.max->cores
+                                                              : policy.cpu.max_cores.value_or(cpu_capacity)),
                cpu_capacity);
   b.cpu_min = policy.cpu.least_cores(
-      t.bounds.cpu_min_cores.value_or(t.scheduled.min ? t.scheduled.min->cores : policy.cpu.min_cores),
+      ordered.cpu_min_cores.value_or(t.scheduled.min ? t.scheduled.min->cores : policy.cpu.min_cores),
       b.cpu_max);
   b.memory_max = memory_capacity;
   if (policy.memory.max_bytes)
     b.memory_max = std::min(b.memory_max, static_cast<double>(*policy.memory.max_bytes));
-  if (t.bounds.memory_max)
-    b.memory_max = std::min(memory_capacity, static_cast<double>(*t.bounds.memory_max));
+  if (ordered.memory_max) b.memory_max = std::min(memory_capacity, static_cast<double>(*ordered.memory_max));
   // memory.high above memory.max never acts.
   if (t.sample && t.sample->memory_max && t.sample->memory_max->bytes) {
     b.memory_max = std::min(b.memory_max, static_cast<double>(*t.sample->memory_max->bytes));
   }
-  b.memory_min = static_cast<double>(t.bounds.memory_min.value_or(policy.memory.min_bytes));
+  b.memory_min = static_cast<double>(ordered.memory_min.value_or(policy.memory.min_bytes));
   if (t.sample) {
     // Without room for growth, which changes within a tick: a plan must be judged by what it was made from.
     b.memory_min = memory_floor(*t.sample, b.memory_min, 0).value_or(b.memory_min);
@@ -207,7 +208,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
   double allocated = 0, before = 0;
   for (const auto& [id, t] : c.state->tasks) {
     const double cores = in_force(t.cpu);
-    if (t.cpu.present && !std::isinf(cores)) before += cores;
+    if (t.cpu.limit.present() && !std::isinf(cores)) before += cores;
   }
   allocated = before;
   for (std::size_t i = 0; i < plan.writes.size(); ++i) {
@@ -253,8 +254,8 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
       if (w.knob != Knob::cpu_max || found == c.state->tasks.end() || w.reason.rule == Rule::released)
         continue;
       const double to = number_of(w.value);
-      const bool raise =
-          to > number_of(found->second.cpu.holds) || std::isinf(number_of(found->second.cpu.holds));
+      const bool raise = to > number_of(found->second.cpu.limit.value()) ||
+                         std::isinf(number_of(found->second.cpu.limit.value()));
       if (raise && to > bounds_of(found->second, c).cpu_min + kQuotaRounding &&
           w.reason.rule != Rule::pinned) {
         out.push_back({i, Invariant::over_capacity});

@@ -61,7 +61,7 @@ Parsed<Limits> parse_limits(const std::vector<std::string>& texts) {
   return limits;
 }
 
-Parsed<std::uint64_t> parse_hold(const std::string& text) {
+Parsed<std::uint64_t> parse_hold(const std::string& text, std::uint64_t longest_usec) {
   if (text == "infinity") return kInfinity;
   const auto duration = config::parse_duration(text);
   // On the bus 0 means as long as the caller's connection, which is no time at all here.
@@ -69,7 +69,28 @@ Parsed<std::uint64_t> parse_hold(const std::string& text) {
     return wrong(
         fmt::format("'--for {}' is no time to come; say --for 90s, 2h, 1h30m, 1d or infinity", text));
   }
-  return static_cast<std::uint64_t>(duration->count());
+  const auto usec = static_cast<std::uint64_t>(duration->count());
+  if (usec > longest_usec) {
+    return wrong(
+        fmt::format("'--for {}' is too long; say --for {} or less, or --for infinity: until sluicectl unpin",
+                    text, config::show_duration(config::Duration(longest_usec))));
+  }
+  return usec;
+}
+
+Parsed<std::string> parse_reason(const std::string& text) {
+  if (publish::is_text(text)) return text;
+  return wrong(
+      fmt::format("'--reason {}' is no UTF-8, and others could not read it; say it in plain text", text));
+}
+
+std::string unknown_command(const std::string& word, const std::vector<std::string>& commands) {
+  const std::vector<std::string_view> names(commands.begin(), commands.end());
+  const auto all = fmt::format("The commands are {}; sluicectl --help says what each does",
+                               config::listed(names, 0, "and"));
+  if (word.empty()) return "a command is missing. " + all;
+  const std::string near = config::suggestion(word, names, '\'');
+  return fmt::format("'{}' is no command{} {}", word, near.starts_with("did") ? "; " + near : ".", all);
 }
 
 Parsed<const Dictionary*> find_task(const std::vector<Dictionary>& tasks, const std::string& name) {

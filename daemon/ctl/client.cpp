@@ -1,10 +1,12 @@
 #include "daemon/ctl/client.hpp"
 
 #include <algorithm>
+#include <future>
 #include <thread>
 #include <tuple>
 #include <utility>
 
+#include "daemon/process/quiet_thread.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/bus_names.hpp"
 
@@ -67,7 +69,7 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-Reply<Client> Client::connect(const Asked& asked) {
+Reply<Client> Client::open(const Asked& asked) {
   try {
     auto bus = asked.bus == "system" ? sdbus::createSystemBusConnection()
                                      : sdbus::createSessionBusConnectionWithAddress(asked.bus);
@@ -84,6 +86,17 @@ Reply<Client> Client::connect(const Asked& asked) {
   } catch (const sdbus::Error& error) {
     return tl::unexpected(Failure{kNoBus, error.getMessage()});
   }
+}
+
+// The library waits a minute and a half for a bus that accepts and says nothing: a thread waits in our place,
+// and is left behind when our time is over.
+Reply<Client> Client::connect(const Asked& asked) {
+  auto promised = std::make_shared<std::promise<Reply<Client>>>();
+  auto client = promised->get_future();
+  process::run_detached([promised, asked] { promised->set_value(open(asked)); });
+  if (client.wait_for(std::chrono::seconds(asked.patience_s)) == std::future_status::timeout)
+    return tl::unexpected(Failure{kMuteBus, {}});
+  return client.get();
 }
 
 template <class... Results, class... Arguments>

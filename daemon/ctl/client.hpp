@@ -23,7 +23,7 @@ using Reply = tl::expected<Type, Failure>;
 
 class Client {
  public:
-  // Does not start a daemon that is not there, though the bus would.
+  // Does not start a daemon that is not there, though the bus would. Takes no longer than asked.
   static Reply<Client> connect(const Asked& asked);
   ~Client();
   Client(Client&&) noexcept;
@@ -51,6 +51,7 @@ class Client {
   Reply<void> restore() const;
 
  private:
+  static Reply<Client> open(const Asked& asked);
   Client(std::unique_ptr<sdbus::IConnection> bus, std::chrono::seconds patience);
   // Waits for `results` to be filled; without any, for the call to be accepted.
   template <class... Results, class... Arguments>

@@ -1,32 +1,58 @@
 #include "daemon/ctl/commands.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "config/units.hpp"
 #include "daemon/ctl/json.hpp"
-#include "daemon/ctl/table.hpp"
 #include "daemon/ctl/text.hpp"
+#include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/bus/bus_names.hpp"
+#include "daemon/publish/words/spelling.hpp"
 
 namespace sluice::ctl {
 
 using std::string;
 
 int say(const string& text) {
-  const string shown = printable(text);
+  const string shown = publish::printable(text);
   std::fwrite(shown.data(), 1, shown.size(), stdout);  // main looks for an error when it flushes
   return kOk;
 }
 
 int fail(const string& sentence, Exit status) {
   (void)std::fflush(stdout);
-  fmt::print(stderr, "sluicectl: {}\n", printable(sentence));
+  process::complain(fmt::format("sluicectl: {}\n", publish::printable(sentence)));
   return status;
 }
+
+namespace {
+
+// Of the terminal that standard output goes to; nothing: it goes elsewhere, and nothing is left out.
+std::optional<std::size_t> terminal_width() {
+  if (::isatty(STDOUT_FILENO) == 0) return std::nullopt;
+  if (const char* columns = std::getenv("COLUMNS")) {
+    std::size_t width = 0;
+    const auto* end = columns + std::strlen(columns);
+    if (const auto [at, error] = std::from_chars(columns, end, width);
+        error == std::errc{} && at == end && width > 0)
+      return width;
+  }
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
+}
+
+}  // namespace
 
 int Commands::failed(const Failure& failure) const {
   return fail(complaint(failure, asked_), kFailed);
@@ -79,7 +105,7 @@ int Commands::list(bool names_only) const {
     names.push_back({word(task, "Name")});
   }
   if (as_json_) return say(json({names_only ? names : all}) + "\n");
-  if (!names_only) return say(list_text(*tasks));
+  if (!names_only) return say(list_text(*tasks, terminal_width()));
   for (const auto& name : names) say(std::get<string>(name.is) + "\n");
   return kOk;
 }

@@ -44,6 +44,13 @@ std::string complaint(const Failure& failure, const Asked& asked) {
     return fmt::format("the bus '{}' cannot be reached: {}. Start D-Bus, or name another with --bus=ADDRESS",
                        asked.bus, failure.message);
   }
+  if (name == kMuteBus) {
+    return fmt::format(
+        "the bus '{}' did not answer within {} s: it hangs, or something else listens there. "
+        "--timeout=SECONDS "
+        "waits longer",
+        asked.bus, asked.patience_s);
+  }
   if (name == kNotRunning) return away(asked);
   for (const auto prefix : {kOurs, kTheirs}) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());

@@ -12,8 +12,10 @@ struct Failure {
   std::string name, message;
 };
 
-// Ours, beside D-Bus's names: no connection to the bus; nobody on it has the daemon's name.
+// Ours, beside D-Bus's names: no connection to the bus; it does not say a word; nobody on it has the daemon's
+// name.
 inline constexpr const char* kNoBus = "no-bus";
+inline constexpr const char* kMuteBus = "mute-bus";
 inline constexpr const char* kNotRunning = "not-running";
 
 // What was asked, and where.

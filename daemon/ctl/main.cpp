@@ -1,14 +1,18 @@
 // sluicectl: what sluiced's bus interface offers, for people. Everything that it does can be done with
 // busctl.
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <exception>
 #include <functional>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "daemon/ctl/arguments.hpp"
 #include "daemon/ctl/commands.hpp"
+#include "daemon/process/standard_streams.hpp"
+#include "daemon/publish/bus/bus_names.hpp"
 #include "daemon/version.hpp"
 
 namespace {
@@ -32,6 +36,13 @@ int ask(const Options& o, const std::function<int(const Commands&)>& command) {
   return command(Commands(std::move(*client), o.asked, o.json));
 }
 
+std::optional<string> reason_wrong(const Options& o, const char* example) {
+  if (o.reason.empty())
+    return string("--reason is missing: others will ask why. Say --reason '") + example + "'";
+  const auto reason = parse_reason(o.reason);
+  return reason ? std::nullopt : std::optional(reason.error());
+}
+
 int pin(const Options& o) {
   const auto limits = parse_limits(o.limits);
   if (!limits) return fail(limits.error(), kUsage);
@@ -40,10 +51,9 @@ int pin(const Options& o) {
         "--for is missing: how long shall it hold? Say --for 2h, or --for infinity: until sluicectl unpin",
         kUsage);
   }
-  const auto ttl_usec = parse_hold(o.hold);
+  const auto ttl_usec = parse_hold(o.hold, publish::kLongestPinUsec);
   if (!ttl_usec) return fail(ttl_usec.error(), kUsage);
-  if (o.reason.empty())
-    return fail("--reason is missing: others will ask why. Say --reason 'release night'", kUsage);
+  if (const auto wrong = reason_wrong(o, "release night")) return fail(*wrong, kUsage);
   return ask(o, [&](const Commands& c) { return c.pin(o.task, *limits, *ttl_usec, o.reason); });
 }
 
@@ -57,8 +67,7 @@ int whom(const Options& o, const char* command) {
 
 int suspend(const Options& o) {
   if (const int status = whom(o, "suspend"); status != kOk) return status;
-  if (o.reason.empty())
-    return fail("--reason is missing: others will ask why. Say --reason 'looking into it'", kUsage);
+  if (const auto wrong = reason_wrong(o, "looking into it")) return fail(*wrong, kUsage);
   return ask(
       o, [&](const Commands& c) { return o.all ? c.suspend_all(o.reason) : c.suspend(o.tasks, o.reason); });
 }
@@ -139,20 +148,31 @@ std::vector<Command> declare(CLI::App& app, Options& o) {
   return commands;
 }
 
+// The first word that may have been meant as a command.
+string first_word(const CLI::App& app) {
+  const auto words = app.remaining();
+  const auto found =
+      std::find_if(words.begin(), words.end(), [](const string& word) { return !word.starts_with('-'); });
+  return found == words.end() ? string() : *found;
+}
+
 // What CLI11 has to say holds what was typed.
 int usage(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream out, err;
   const int status = app.exit(error, out, err);
   say(out.str());
   if (status == 0) return kOk;
+  if (app.get_subcommands().empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    std::vector<string> names;
+    for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+    return fail(unknown_command(first_word(app), names), kUsage);
+  }
   string text = err.str();
   text.erase(text.find_last_not_of('\n') + 1);
   return fail(text, kUsage);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   Options o;
   CLI::App app{
       "sluicectl: looks at sluiced and steers it.\nExit status: 0 done, 1 sluiced refused or failed, 2 bad "
@@ -163,7 +183,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", o.json, "As JSON, with the names and units of the D-Bus interface");
   app.add_flag("--no-color", o.no_color, "For scripts that say so everywhere: there is no colour anyway");
   app.add_option("--bus", o.asked.bus, "D-Bus address, or \"system\"")->capture_default_str();
-  app.add_option("--timeout", o.asked.patience_s, "Seconds to wait for an answer")
+  app.add_option("--timeout", o.asked.patience_s, "Seconds to wait for the bus, and for an answer")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.require_subcommand(1);
@@ -173,15 +193,28 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return usage(app, error);
   }
-  int status = kUsage;
   for (const auto& command : commands) {
     if (!command.parser->parsed()) continue;
     if (o.json && !command.can_json) {
       return fail(command.parser->get_name() + " has nothing to show as JSON; leave --json out", kUsage);
     }
-    status = command.run();
+    return command.run();
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    return fail("standard output cannot be written", kFailed);
-  return status;
+  return kUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  process::open_closed_streams();
+  int status = kFailed;
+  try {
+    status = run(argc, argv);
+  } catch (const std::exception& error) {
+    fail(error.what(), kFailed);
+  }
+  // Help and usage are output, too.
+  if (process::output_arrived()) return status;
+  fail("standard output cannot be written", kFailed);
+  return status == kOk ? kFailed : status;
 }

@@ -141,22 +141,22 @@ string status_text(const Dictionary& manager, const std::vector<Dictionary>& tas
          row("last error", entry("LastError"));
 }
 
-string list_text(const std::vector<Dictionary>& tasks) {
+string list_text(const std::vector<Dictionary>& tasks, std::optional<std::size_t> width) {
   std::vector<std::vector<string>> rows;
   rows.reserve(tasks.size());
   for (const auto& task : tasks) rows.push_back(list_row(task));
   return table({{"TASK"},
-                {"CAUSE"},
+                {"CAUSE", false, 3},
                 {"CORES", true},
                 {"CPU.MAX", true},
-                {"BOUNDS", true},
-                {"PSI", true},
-                {"MEMORY", true},
-                {"MEMORY.HIGH", true},
-                {"BOUNDS", true},
-                {"PSI", true},
-                {"REASON"}},
-               rows);
+                {"BOUNDS", true, 6},
+                {"PSI", true, 5},
+                {"MEMORY", true, 1},
+                {"MEMORY.HIGH", true, 2},
+                {"BOUNDS", true, 6},
+                {"PSI", true, 5},
+                {"REASON", false, 4}},
+               rows, width);
 }
 
 string show_text(const Dictionary& task, const Dictionary& statistics) {

@@ -1,6 +1,7 @@
 // What each reading command shows. Pure; what is shown still has to be made printable().
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@ namespace sluice::ctl {
 
 // `manager`, `tasks`: properties as the bus has them.
 std::string status_text(const Dictionary& manager, const std::vector<Dictionary>& tasks);
-std::string list_text(const std::vector<Dictionary>& tasks);
+// `width`: of the terminal, if it goes to one.
+std::string list_text(const std::vector<Dictionary>& tasks, std::optional<std::size_t> width = std::nullopt);
 // `statistics`: what GetStats answers.
 std::string show_text(const Dictionary& task, const Dictionary& statistics);
 // `explanation`: what Explain answers; `verbose`: its numbers too.

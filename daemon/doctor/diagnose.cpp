@@ -163,7 +163,10 @@ void lease(const HostFacts& facts, Rows& rows) {
     remark += count(state.of_other_boots, "baseline") + " of an earlier boot in it, whose cgroups are gone. ";
   const bool runs = facts.running || facts.bus_name.there();
   if (state.baselines > 0 && !runs)
-    remark += "A run ended without giving them back; the next start does, or sluiced --restore.";
+    remark +=
+        "A run ended without giving them back; the next start governs on with them, sluiced --restore gives "
+        "them "
+        "back.";
   if (remark.ends_with(' ')) remark.pop_back();
   const std::string fact = state.baselines == 0 ? "nothing to give back"
                                                 : count(state.baselines, "baseline") +
@@ -174,14 +177,14 @@ void lease(const HostFacts& facts, Rows& rows) {
 void state(const HostFacts& facts, Rows& rows) {
   const StateFacts& state = facts.state;
   if (state.unusable) {
-    rows.fatal("state directory", state.directory.detail,
-               "Without a lease on disk nothing may be written; cure that, or say --state-dir.");
+    rows.fatal("runtime directory", state.directory.detail,
+               "Without a lease nothing may be written; cure that, or say --runtime-dir.");
   } else if (state.directory.there()) {
-    rows.ok("state directory", state.path);
+    rows.ok("runtime directory", state.path);
   } else if (state.directory.absent()) {
-    rows.ok("state directory", state.path + " will be made at the first start");
+    rows.ok("runtime directory", state.path + " will be made at the first start");
   } else {
-    rows.unknown("state directory", state.directory.detail);
+    rows.unknown("runtime directory", state.directory.detail);
   }
   lease(facts, rows);
 }

@@ -163,7 +163,7 @@ HostFacts examine(const Places& places) {
   examine_programs(facts.cgroup.root.there() && !places.any_filesystem, facts);
   examine_bus(places, facts);
   facts.running = lock_holder(places);
-  facts.state = examine_state(places.state_dir, boot_id);
+  facts.state = examine_state(places.runtime_dir, boot_id);
   rlimit files = {};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) facts.open_files = files.rlim_max;
   facts.real_time = try_real_time(facts.uid);

@@ -13,7 +13,6 @@ struct Places {
   std::string cgroup_root;
   bool any_filesystem = false;
   std::string proc_root;
-  std::string state_dir;
   std::string runtime_dir;
   std::string bus;
   std::string bus_name;  // that the daemon owns
@@ -25,7 +24,7 @@ HostFacts examine(const Places& places);
 CgroupFacts examine_cgroups(const Places& places);
 void examine_bus(const Places& places, HostFacts& facts);
 // `boot_id` may be empty: then no line of a lease can be of this boot.
-StateFacts examine_state(const std::string& state_dir, const std::string& boot_id);
+StateFacts examine_state(const std::string& runtime_dir, const std::string& boot_id);
 // Loads every program for a moment, if `load` and this kernel and user allow it.
 void examine_programs(bool load, HostFacts& facts);
 

@@ -1,4 +1,4 @@
-// The state directory and the lease in it, as the daemon's start would find them (actuate/private_dir.cpp,
+// The runtime directory and the lease in it, as the daemon's start would find them (files/posix_files.cpp,
 // actuate/lease.cpp), without making or mending anything.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -69,7 +69,7 @@ StateFacts examine_state(const std::string& path, const std::string& boot_id) {
   const auto refuse = [&](int error, const char* what) {
     facts.unusable = true;
     facts.directory = {Saw::there, cgroups::describe({error, path, what})};
-    if (facts.lease.detail.empty()) facts.lease.detail = "the state directory cannot be used";
+    if (facts.lease.detail.empty()) facts.lease.detail = "the runtime directory cannot be used";
     return facts;
   };
   struct stat status = {};

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,10 @@ template <class T>
 inline constexpr bool is_array = false;
 template <class T, std::size_t N>
 inline constexpr bool is_array<std::array<T, N>> = true;
+template <class T>
+inline constexpr bool is_map = false;
+template <class K, class T, class C, class A>
+inline constexpr bool is_map<std::map<K, T, C, A>> = true;
 template <class T>
 inline constexpr bool is_variant = false;
 template <class... T>
@@ -82,6 +87,9 @@ class Encoder {
     } else if constexpr (traits::is_vector<T>) {
       value(v.size());
       for (const auto& each : v) value(each);
+    } else if constexpr (traits::is_map<T>) {
+      value(v.size());
+      for (const auto& [key, each] : v) (value(key), value(each));
     } else if constexpr (traits::is_array<T>) {
       for (const auto& each : v) value(each);
     } else if constexpr (traits::is_variant<T>) {
@@ -160,6 +168,14 @@ class Decoder {
       v.clear();
       v.reserve(std::min(n, kReserveMax));
       for (std::size_t i = 0; i < n && good(); ++i) value(v.emplace_back());
+    } else if constexpr (traits::is_map<T>) {
+      const std::size_t n = size();
+      v.clear();
+      for (std::size_t i = 0; i < n && good(); ++i) {
+        typename T::key_type key{};
+        value(key);
+        value(v[std::move(key)]);
+      }
     } else if constexpr (traits::is_array<T>) {
       for (auto& each : v) value(each);
     } else if constexpr (traits::is_variant<T>) {

@@ -69,14 +69,14 @@ void fields(auto& archive, Is<SocketFlow> auto& v) {
 void fields(auto& archive, Is<Sample> auto& v) {
   auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-         memory_stall, flow, cpu_max, memory_high, memory_max] = v;
+         memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent] = v;
   archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
           memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-          memory_stall, flow, cpu_max, memory_high, memory_max);
+          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent);
 }
 void fields(auto& archive, Is<TaskFacts> auto& v) {
-  auto& [id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory] = v;
-  archive(id, name, cgroup, config_index, cpu_baseline, memory_baseline, has_cpu, has_memory);
+  auto& [id, name, cgroup, config_index] = v;
+  archive(id, name, cgroup, config_index);
 }
 void fields(auto& archive, Is<ThrottleEvent> auto& v) {
   auto& [id, at, cpu, runnable_threads, idle_until] = v;
@@ -103,24 +103,25 @@ void fields(auto& archive, Is<NamedProfile> auto& v) {
   archive(task, profile);
 }
 void fields(auto& archive, Is<Receipt> auto& v) {
-  auto& [id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at] =
-      v;
-  archive(id, knob, asked, holds, result, error_number, path, started_at, written_at, finished_at, caused_at);
+  auto& [id, knob, asked, holds, result, may_land, interrupted, error_number, path, started_at, written_at,
+         finished_at, caused_at] = v;
+  archive(id, knob, asked, holds, result, may_land, interrupted, error_number, path, started_at, written_at,
+          finished_at, caused_at);
 }
 
 // ---- commands -------------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<PinCommand> auto& v) {
-  auto& [task, cpu_cores, memory_high, until, reason, owner] = v;
-  archive(task, cpu_cores, memory_high, until, reason, owner);
+  auto& [task, cpu_cores, memory_high, until, reason, owner, uid] = v;
+  archive(task, cpu_cores, memory_high, until, reason, owner, uid);
 }
 void fields(auto& archive, Is<UnpinCommand> auto& v) {
   auto& [task] = v;
   archive(task);
 }
 void fields(auto& archive, Is<SuspendCommand> auto& v) {
-  auto& [task, reason] = v;
-  archive(task, reason);
+  auto& [task, reason, uid] = v;
+  archive(task, reason, uid);
 }
 void fields(auto& archive, Is<ResumeCommand> auto& v) {
   auto& [task] = v;
@@ -146,6 +147,25 @@ void fields(auto&, Is<RestoreCommand> auto&) {}
 void fields(auto& archive, Is<OwnerVanishedCommand> auto& v) {
   auto& [owner] = v;
   archive(owner);
+}
+
+// ---- what an earlier process left -----------------------------------------------------------------------
+
+void fields(auto& archive, Is<LeaseEntry> auto& v) {
+  auto& [id, path, knob, baseline, ours] = v;
+  archive(id, path, knob, baseline, ours);
+}
+void fields(auto& archive, Is<Suspension> auto& v) {
+  auto& [reason, uid] = v;
+  archive(reason, uid);
+}
+void fields(auto& archive, Is<Hold> auto& v) {
+  auto& [pin, suspension, bounds, cgroup] = v;
+  archive(pin, suspension, bounds, cgroup);
+}
+void fields(auto& archive, Is<Holds> auto& v) {
+  auto& [tasks, node, mode, revision] = v;
+  archive(tasks, node, mode, revision);
 }
 
 // ---- configuration --------------------------------------------------------------------------------------

@@ -40,8 +40,9 @@ bool consistent(Knob knob, const KnobValue& value) {
 std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   const auto bad_period = [](const CpuMax& v) { return !consistent(Knob::cpu_max, KnobValue{v}); };
   for (const auto& o : entry.input.tasks) {
-    if (o.facts.config_index >= config_tasks) return "a task of a rule that the configuration does not have";
-    if (bad_period(o.facts.cpu_baseline) || (o.sample && o.sample->cpu_max && bad_period(*o.sample->cpu_max)))
+    if (o.facts.config_index && *o.facts.config_index >= config_tasks)
+      return "a task of a rule that the configuration does not have";
+    if (o.sample && o.sample->cpu_max && bad_period(*o.sample->cpu_max))
       return "a CFS period that no kernel takes";
   }
   for (const auto& r : entry.input.receipts) {
@@ -50,6 +51,11 @@ std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   }
   for (const auto& w : entry.plan.writes) {
     if (!consistent(w.knob, w.value)) return "a write with another knob's value";
+  }
+  for (const auto& l : entry.input.inherited) {
+    const auto fits = [&](const KnobValue& v) { return consistent(l.knob, v); };
+    if (l.ours.empty() || !fits(l.baseline) || !std::all_of(l.ours.begin(), l.ours.end(), fits))
+      return "an inherited limit with another knob's value, or with none of ours";
   }
   return {};
 }
@@ -93,8 +99,9 @@ std::string LineWriter::line(const TickEntry& entry) {
   std::string line = "tick";
   Encoder out(line);
   // All of an input: a field that is added to it does not compile here.
-  const auto& [kind, now, wall, node, observations, events, receipts, commands, profiles] = entry.input;
-  out(number_, kind, now, wall, node, events, receipts, commands, profiles);
+  const auto& [kind, now, wall, node, observations, events, receipts, commands, stopping, profiles, inherited,
+               holds] = entry.input;
+  out(number_, kind, now, wall, node, events, receipts, commands, stopping, profiles, inherited, holds);
   tasks(line, observations);
   out(entry.plan);
   forget_absent(known_, entry.input);
@@ -177,7 +184,7 @@ tl::expected<Entry, std::string> LineReader::entry(std::string_view line) {
     auto& tick = entry.emplace<TickEntry>();
     Input& input = tick.input;
     in(input.kind, input.now, input.wall, input.node, input.events, input.receipts, input.commands,
-       input.profiles);
+       input.stopping, input.profiles, input.inherited, input.holds);
     tasks(in, input);
     in(tick.plan);
     if (in.good() && !config_seen_) in.fail("a tick before any configuration");

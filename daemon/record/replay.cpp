@@ -13,13 +13,13 @@ const KnobState* knob_of(const State& state, CgroupId id, Knob knob) {
   const auto found = state.tasks.find(id);
   if (found == state.tasks.end()) return nullptr;
   const KnobState& k = knob == Knob::cpu_max ? found->second.cpu : found->second.memory;
-  return k.present ? &k : nullptr;
+  return k.limit.present() ? &k : nullptr;
 }
 
 // Cores or bytes; what is not limited may take the whole node.
 double granted(const State& state, CgroupId id, Knob knob, double capacity) {
   const auto* k = knob_of(state, id, knob);
-  return k != nullptr ? std::min(number_of(k->holds), capacity) : capacity;
+  return k != nullptr ? std::min(number_of(k->limit.value()), capacity) : capacity;
 }
 
 // The part of a rising counter that is taken out, and the counter without it.
@@ -54,7 +54,8 @@ bool WhatIf::grants_more(CgroupId id, const State& then) const {
   constexpr double kNoticeable = 1.02;
   const auto* now = knob_of(state_, id, Knob::cpu_max);
   const auto* old = knob_of(then, id, Knob::cpu_max);
-  return now != nullptr && old != nullptr && number_of(now->holds) > kNoticeable * number_of(old->holds);
+  return now != nullptr && old != nullptr &&
+         number_of(now->limit.value()) > kNoticeable * number_of(old->limit.value());
 }
 
 void WhatIf::ease(Sample& sample, bool larger) {
@@ -75,6 +76,21 @@ void WhatIf::ease(Sample& sample, bool larger) {
     take_out(sample.throttle->stopped_tasks, last.throttle->stopped_tasks, e.stopped_tasks, larger);
   }
   e.last = recorded;
+}
+
+// What the recorded daemon found before it wrote, once; later values are of other writes than ours.
+void WhatIf::show_baselines(Sample& sample, const State& then) const {
+  const auto show = [&]<class Value>(std::optional<Value>& field, Knob which) {
+    const auto* own = knob_of(state_, sample.id, which);
+    const auto* recorded = knob_of(then, sample.id, which);
+    if (own != nullptr && own->limit.baseline()) {
+      field.reset();
+    } else if (recorded != nullptr && recorded->limit.baseline()) {
+      field = std::get<Value>(*recorded->limit.baseline());
+    }
+  };
+  show(sample.cpu_max, Knob::cpu_max);
+  show(sample.memory_high, Knob::memory_high);
 }
 
 Plan WhatIf::take(const TickEntry& entry, const State& then) {
@@ -98,8 +114,7 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
     o.facts.config_index = *rule;
     if (o.sample) {
       ease(*o.sample, grants_more(o.facts.id, then));
-      o.sample->cpu_max.reset();  // of other writes than ours
-      o.sample->memory_high.reset();
+      show_baselines(*o.sample, then);
     }
     input.tasks.push_back(std::move(o));
   }
@@ -110,12 +125,12 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
   for (const auto& w : entry.plan.writes) ++tasks_[w.id].recorded.writes;
   for (const auto& w : outcome.plan.writes) {
     ++tasks_[w.id].replayed.writes;
+    if (outcome.plan.dry_run) continue;
     Receipt r;
     r.id = w.id;
     r.knob = w.knob;
     r.asked = w.value;
-    r.result = outcome.plan.dry_run ? Receipt::Result::dry_run : Receipt::Result::written;
-    if (!outcome.plan.dry_run) r.holds = w.value;
+    r.holds = w.value;
     r.started_at = r.written_at = r.finished_at = input.now;
     r.caused_at = w.caused_at;
     receipts_.push_back(std::move(r));

@@ -64,6 +64,7 @@ class WhatIf {
     Usec throttled{}, some{}, full{}, stopped{};
   };
   void ease(Sample& sample, bool larger);
+  void show_baselines(Sample& sample, const State& then) const;
   bool grants_more(CgroupId id, const State& then) const;
   void account(const Input& input, const State& then);
 

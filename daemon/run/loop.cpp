@@ -7,10 +7,11 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <ctime>
+#include <exception>
 
-#include "daemon/actuate/restore.hpp"
 #include "daemon/actuate/scheduling.hpp"
 #include "daemon/publish/words/words.hpp"
+#include "daemon/run/release.hpp"
 #include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/node.hpp"
 
@@ -21,48 +22,49 @@ using boost::asio::posix::stream_descriptor;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kNodeInterval = std::chrono::seconds(10);
-constexpr auto kSwapInterval = std::chrono::seconds(1);
 constexpr auto kStatusInterval = std::chrono::seconds(5);
-// While the kernel's walk shows the same cgroups, all that a rescan could find is a controller enabled later.
-constexpr auto kRescanAnywayInterval = std::chrono::seconds(10);
+// From an external write to the tick that finds its value: the next one, unless the tick was late.
+constexpr auto kWriterMemory = std::chrono::seconds(10);
 
 }  // namespace
 
-MonotonicTime Loop::now() {
+MonotonicTime monotonic_now() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+  return MonotonicTime{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
 }
 
-Loop::Loop(boost::asio::io_context& io, cgroups::Root root, config::Config config, actuate::Lease lease,
-           LoopOptions options)
+Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options)
     : io_(io),
-      root_(std::move(root)),
-      config_(std::move(config)),
-      lease_(std::move(lease)),
+      host_(host),
       options_(std::move(options)),
-      actuator_(std::make_shared<actuate::CgroupfsWriter>()),
-      report_(std::make_shared<Report>()),
+      engine_(host, std::move(parts)),
       timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP),
       // Duplicates, because Asio closes what it is given.
-      receipts_ready_(io, dup(actuator_.wake_fd())) {
+      receipts_ready_(io, dup(host.receipts_fd())) {
   facts_.version = options_.version;
-  facts_.sampling = options_.bpf && options_.bpf->has_iterator() ? SampleSource::bpf : SampleSource::files;
+  facts_.sampling = host_.bpf() && host_.bpf()->has_iterator() ? SampleSource::bpf : SampleSource::files;
   facts_.sampling_reason = options_.sampling_reason;
   refresh_facts();
+  if (options_.recorder) {
+    engine_.on_tick = [this](const Input& input, const Plan& plan) {
+      options_.recorder->add(record::TickEntry{input, plan});
+    };
+  }
   std::uint64_t usec = 0;
   if (sd_watchdog_enabled(0, &usec) > 0) watchdog_interval_ = std::chrono::microseconds(usec / 4);
 }
 
 int Loop::run() {
-  if (const auto node = sample::node_facts(options_.proc.get()); node) {
+  if (const auto node = sample::node_facts(options_.proc_fd); node) {
     node_ = *node;
   } else {
     spdlog::error("The node's size is not known: {}", describe(node.error()));
     return 1;
   }
-  if (const auto problem = config::check_minima(config_, node_.cpu_capacity_cores, node_.memory_capacity)) {
+  if (const auto problem =
+          config::check_minima(engine_.config(), node_.cpu_capacity_cores, node_.memory_capacity)) {
     spdlog::error("{}", config::describe(*problem));
     return 2;
   }
@@ -70,7 +72,7 @@ int Loop::run() {
     publish::BusHooks hooks;
     hooks.submit = [this](Command c) { return submit(std::move(c)); };
     hooks.reload = [this](auto done) { reload(done); };
-    hooks.plan = [this] { return plan_; };
+    hooks.plan = [this] { return engine_.plan(); };
     hooks.name_taken = [this] {
       spdlog::error("Another process owns org.sluice.Governor1 on the bus: one governor a host. Stopping.");
       stop(1);
@@ -78,8 +80,7 @@ int Loop::run() {
     bus_ =
         std::make_unique<publish::BusService>(io_, publish::BusOptions{*options_.bus_address, facts_}, hooks);
   }
-  if (options_.bpf && options_.bpf->events_fd() >= 0)
-    events_ready_.emplace(io_, dup(options_.bpf->events_fd()));
+  if (host_.bpf() && host_.bpf()->events_fd() >= 0) events_ready_.emplace(io_, dup(host_.bpf()->events_fd()));
 
   std::function<void()> wait_signal = [&] {
     signals_.async_wait([&](auto error, int signal) {
@@ -93,11 +94,18 @@ int Loop::run() {
     spdlog::info("Throttle events may wait for busy CPUs: {}.", describe(first.error()));
   on_receipts();
   if (events_ready_) on_bpf_events();
-  if (options_.recorder) options_.recorder->add(record::ConfigEntry{config_});
+  if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
   deadline_ = Clock::now();
-  full_tick();
-  arm_tick();
-  io_.run();
+  try {
+    full_tick();
+    arm_tick();
+    io_.run();
+  } catch (const std::exception& e) {
+    spdlog::error("sluiced cannot go on: {}. Every limit is given back.", e.what());
+    bus_.reset();
+    (void)release_everything(host_, engine_, node_);
+    return 1;
+  }
   return status_;
 }
 
@@ -105,7 +113,7 @@ void Loop::arm_tick() {
   // Absolute deadlines: the work of a tick causes no drift. A tick that took too long skips, never bunches.
   const auto now = Clock::now();
   do {
-    deadline_ += config_.node.tick;
+    deadline_ += engine_.config().node.tick;
   } while (deadline_ <= now);
   timer_.expires_at(deadline_);
   timer_.async_wait([this](auto error) {
@@ -118,52 +126,32 @@ void Loop::on_tick() {
   arm_tick();
 }
 
-void Loop::full_tick() {
-  const auto at = now();
-  ticked_at_ = at;
-  oom_killed_ = false;
-  if (rescan_due(at)) {
-    rescan();
-    cgroups_scanned_ = cgroups_seen_;
-    rescan_at_ = at + config_.node.discovery;
-    rescan_anyway_at_ = at + kRescanAnywayInterval;
-  }
-  if (at >= swap_at_) {
-    const auto free = sample::host_swap_free(options_.proc.get());
-    swap_free_ = free ? std::optional(*free) : std::nullopt;
-    swap_at_ = at + kSwapInterval;
-  }
-  if (at >= node_at_) {
-    if (const auto node = sample::node_facts(options_.proc.get()); node) node_ = *node;
-    node_at_ = at + kNodeInterval;
-  }
-  collect_receipts();
-  Input input;
-  input.kind = Input::Kind::full;
-  input.tasks = observe();
-  react();
-  input.now = now();  // after sampling: no sample is from the future
-  input.wall = sample::wall_clock();
-  input.profiles = std::exchange(options_.profiles, {});
-  run_tick(std::move(input));
-  react();
-  publish_reports();
-  feed_watchdog(*report_);
-  if (at >= profiles_at_) save_profiles();
+Engine::Moment Loop::moment() {
+  return {monotonic_now(), sample::wall_clock(), node_};
 }
 
-bool Loop::rescan_due(MonotonicTime at) const {
-  if (at < rescan_at_) return false;
-  return cgroups_seen_ == 0 || cgroups_seen_ != cgroups_scanned_ || at >= rescan_anyway_at_;
+void Loop::full_tick() {
+  const auto at = monotonic_now();
+  ticked_at_ = at;
+  oom_killed_ = false;
+  if (at >= node_at_) {
+    if (const auto node = sample::node_facts(options_.proc_fd); node) node_ = *node;
+    node_at_ = at + kNodeInterval;
+  }
+  engine_.look(at);
+  if (const auto why = host_.take_bpf_failure()) lose_bpf(*why);
+  if (engine_.set_changed()) watch_tasks();
+  react();
+  engine_.full_tick(moment());  // after sampling: no sample is from the future
+  react();
+  publish_reports();
+  feed_watchdog();
+  if (at >= profiles_at_) save_profiles();
+  finish_when_released();
 }
 
 void Loop::event_tick(std::vector<ThrottleEvent> events) {
-  collect_receipts();
-  Input input;
-  input.kind = Input::Kind::event;
-  input.now = now();
-  input.events = std::move(events);
-  run_tick(std::move(input));
+  engine_.event_tick(moment(), std::move(events));
 }
 
 // An event does not wait for the rest of a tick: this is called wherever a tick has a seam.
@@ -174,9 +162,9 @@ void Loop::react() {
     const MonotonicTime at{static_cast<std::int64_t>(e.at_ktime_ns)};
     if (e.kind == SLUICE_EVENT_THROTTLED) {
       auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu});
-      if (const auto until = options_.bpf->idle_until(e.cgroup_id, e.at_ktime_ns))
+      if (const auto until = host_.bpf()->idle_until(e.cgroup_id, e.at_ktime_ns))
         event.idle_until = MonotonicTime{static_cast<std::int64_t>(until)};
-      if (const auto awake = options_.bpf->awake_threads(e.cgroup_id)) event.runnable_threads = awake;
+      if (const auto awake = host_.bpf()->awake_threads(e.cgroup_id)) event.runnable_threads = awake;
     }
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };
@@ -186,37 +174,29 @@ void Loop::react() {
                             MonotonicTime{static_cast<std::int64_t>(e.event.at_ktime_ns)},
                             sample::writer_of(e)});
   };
-  const auto drained = options_.bpf->drain(on_event, on_write);
+  const auto drained = host_.bpf()->drain(on_event, on_write);
   if (!drained) return lose_bpf(drained.error().sentence);
   if (!events.empty()) event_tick(std::move(events));
 }
 
 void Loop::on_oom_kill(CgroupId id) {
   oom_killed_ = true;
-  const auto* task = registry_.find(id);
-  if (task) spdlog::warn("The kernel killed a process of '{}' for memory.", task->facts.name);
-}
-
-void Loop::run_tick(Input input) {
-  input.node = node_;
-  input.receipts = std::exchange(receipts_, {});
-  input.commands = std::exchange(commands_, {});
-  auto outcome = tick(input, config_, std::move(state_));
-  state_ = std::move(outcome.state);
-  carry_out(outcome.plan);
-  if (!outcome.plan.writes.empty()) plan_ = outcome.plan;
-  name_writers(outcome.report);
-  const auto report = std::make_shared<const Report>(std::move(outcome.report));
-  if (report->whole) report_ = report;
-  unpublished_.push_back(report);
-  if (options_.recorder) options_.recorder->add(record::TickEntry{std::move(input), std::move(outcome.plan)});
+  const auto* task = engine_.registry().find(id);
+  if (task) spdlog::warn("The kernel killed a process of '{}' for memory.", task->name);
 }
 
 void Loop::publish_reports() {
-  while (!unpublished_.empty()) {
-    const auto report = unpublished_.front();
-    unpublished_.pop_front();
-    follow_notices(*report);
+  for (const auto& sentence : engine_.take_sentences()) {
+    if (!sentence.good) facts_.last_error = sentence.text;
+    spdlog::log(sentence.good ? spdlog::level::info : spdlog::level::err, "{}", sentence.text);
+  }
+  for (const auto& shared : engine_.take_reports()) {
+    auto report = shared;
+    if (!report->notices.empty() && !writes_seen_.empty()) {
+      auto named = std::make_shared<Report>(*report);
+      name_writers(*named);
+      report = named;
+    }
     log_.publish(*report);
     react();
     if (bus_) bus_->publish(report);
@@ -228,80 +208,45 @@ void Loop::publish_reports() {
   refresh_facts();
 }
 
-void Loop::carry_out(const Plan& plan) {
-  std::vector<actuate::Order> orders;
-  for (const auto& w : plan.writes) {
-    const auto* task = registry_.find(w.id);
-    Receipt failed;
-    failed.id = w.id;
-    failed.knob = w.knob;
-    failed.asked = w.value;
-    failed.caused_at = w.caused_at;
-    failed.started_at = failed.finished_at = now();
-    if (!task) {
-      failed.result = Receipt::Result::vanished;
-      receipts_.push_back(failed);
-    } else if (plan.dry_run) {
-      failed.result = Receipt::Result::dry_run;
-      receipts_.push_back(failed);
-    } else if (!lease_.holds(w.id, w.knob)) {
-      // No baseline on disk, no write: the journal failed earlier. Try again, and say so through the breaker.
-      journal_baselines({w.id});
-      failed.result = Receipt::Result::refused;
-      failed.error_number = EIO;
-      failed.path = "the lease journal";
-      receipts_.push_back(failed);
-    } else {
-      orders.push_back({w, task->cgroup});
-    }
-  }
-  if (!orders.empty()) actuator_.submit(std::move(orders));
-}
-
-// What the tick noticed and the loop must remember: a baseline that an administrator moved.
-void Loop::follow_notices(const Report& report) {
-  for (const auto& n : report.notices) {
-    if (n.kind != Notice::Kind::foreign_write || !n.found) continue;
-    const Knob knob = std::holds_alternative<CpuMax>(*n.found) ? Knob::cpu_max : Knob::memory_high;
-    const auto state = state_.tasks.find(n.id);
-    if (state == state_.tasks.end()) continue;
-    const KnobState& held = knob == Knob::cpu_max ? state->second.cpu : state->second.memory;
-    const auto* task = registry_.find(n.id);
-    if (!task) continue;
-    const auto& facts = task->facts;
-    const KnobValue known =
-        knob == Knob::cpu_max ? KnobValue{facts.cpu_baseline} : KnobValue{facts.memory_baseline};
-    if (held.baseline == known) continue;  // overridden, not adopted
-    registry_.set_baseline(n.id, knob, held.baseline);
-    (void)lease_.remove(n.id, knob);
-    journal_baselines({n.id});
+// A write of ours that an external writer undid is noticed by its value; who it was, only the kernel can
+// tell.
+void Loop::name_writers(Report& report) {
+  std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < report.now; });
+  for (auto& notice : report.notices) {
+    if (notice.kind != Notice::Kind::foreign_write && notice.kind != Notice::Kind::knob_reset) continue;
+    if (!notice.found) continue;
+    const Knob knob = std::holds_alternative<CpuMax>(*notice.found) ? Knob::cpu_max : Knob::memory_high;
+    for (const auto& write : writes_seen_)  // the last one is the one that was found
+      if (write.id == notice.id && write.knob == knob) notice.writer = write.writer;
+    std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.id == notice.id && w.knob == knob; });
   }
 }
 
-void Loop::collect_receipts() {
-  for (auto& r : actuator_.drain()) {
-    const auto leaving = leaving_.find(r.id);
-    if (leaving == leaving_.end()) {
-      receipts_.push_back(std::move(r));
-      continue;
-    }
-    if (r.result == Receipt::Result::written || r.result == Receipt::Result::vanished) {
-      (void)lease_.remove(r.id, r.knob);
-    } else {
-      spdlog::error("The baseline of '{}' could not be restored: {}", leaving->second.facts.name,
-                    publish::sentence(r));
-    }
-    if (!lease_.holds(r.id, Knob::cpu_max) && !lease_.holds(r.id, Knob::memory_high)) leaving_.erase(leaving);
-  }
+// The kernel programs count and report governed cgroups only.
+void Loop::watch_tasks() {
+  if (!host_.bpf()) return;
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, facts] : engine_.registry().tasks()) ids.push_back(id.value);
+  if (const auto set = host_.bpf()->set_governed(ids); !set)
+    spdlog::error("The kernel programs do not watch new tasks: {}", set.error().sentence);
+}
+
+void Loop::lose_bpf(const std::string& why) {
+  spdlog::error("The BPF iterator failed, cgroups are read through files from now on: {}", why);
+  events_ready_.reset();
+  host_.lose_bpf();
+  facts_.sampling = SampleSource::files;
+  facts_.sampling_reason = why;
+  facts_.capabilities = {"files"};
 }
 
 void Loop::on_receipts() {
   receipts_ready_.async_wait(stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
-    collect_receipts();
-    if (!receipts_.empty()) {
+    if (engine_.collect_receipts()) {
       event_tick({});
       publish_reports();
+      finish_when_released();
     }
     on_receipts();
   });
@@ -313,19 +258,19 @@ void Loop::on_bpf_events() {
     react();
     publish_reports();
     // A kill calls for a look at everything, unless the last one is so fresh that rates would mean nothing.
-    if (oom_killed_ && now() >= ticked_at_ + config_.node.tick / 4) full_tick();
+    if (oom_killed_ && monotonic_now() >= ticked_at_ + engine_.config().node.tick / 4) full_tick();
     if (events_ready_) on_bpf_events();
   });
 }
 
 tl::expected<void, CommandError> Loop::submit(Command command) {
-  if (auto checked = check_command(command, *report_); !checked) return checked;
-  commands_.push_back(std::move(command));
+  auto accepted = engine_.submit(std::move(command));
+  if (!accepted) return accepted;
   // Soon, but not inside the bus's dispatch, and once for a burst of calls.
   if (!std::exchange(command_tick_posted_, true)) {
     boost::asio::post(io_, [this] {
       command_tick_posted_ = false;
-      if (commands_.empty()) return;
+      if (!engine_.has_commands()) return;
       event_tick({});
       publish_reports();
     });
@@ -349,37 +294,35 @@ void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
     problems.push_back(config::describe(*p));
   }
   if (!problems.empty()) return fail(std::move(problems));
-  config_ = std::move(*loaded);
+  engine_.reload(std::move(*loaded));
   facts_.last_error.clear();
-  config_reloaded(state_);
-  if (options_.recorder) options_.recorder->add(record::ConfigEntry{config_});
-  // Facts index the config: rescan and tick before anything else looks.
-  rescan();
-  rescan_at_ = now() + config_.node.discovery;
-  full_tick();
-  spdlog::info("Configuration reloaded: {} task rule(s).", config_.tasks.size());
+  if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
+  full_tick();  // the tasks' rules are of the old configuration until then
+  spdlog::info("Configuration reloaded: {} task rule(s).", engine_.config().tasks.size());
   if (done) done({});
 }
 
 void Loop::on_signal(int signal) {
   if (signal != SIGHUP) return stop(0);
+  if (stop_by_) return;
   sd_notify(0, "STATUS=Reloading the configuration");
   reload({});
 }
 
 void Loop::refresh_facts() {
   std::vector<std::string> capabilities;
-  if (options_.bpf) {
-    facts_.events_lost = options_.bpf->stats().lost_events;
-    capabilities = options_.bpf->capabilities();
+  if (const auto* bpf = host_.bpf()) {
+    facts_.events_lost = bpf->stats().lost_events;
+    capabilities = bpf->capabilities();
   }
   if (facts_.sampling == SampleSource::files) capabilities.insert(capabilities.begin(), "files");
   facts_.capabilities = std::move(capabilities);
   if (bus_ && !(bus_->facts() == facts_)) bus_->set_facts(facts_);
 }
 
-void Loop::feed_watchdog(const Report& report) {
-  const auto at = now();
+void Loop::feed_watchdog() {
+  const auto at = monotonic_now();
+  const Report& report = *engine_.report();
   if (!std::exchange(ready_told_, true)) sd_notify(0, "READY=1");
   if (watchdog_interval_ && at >= watchdog_at_) {
     sd_notify(0, "WATCHDOG=1");
@@ -392,45 +335,37 @@ void Loop::feed_watchdog(const Report& report) {
              facts_.sampling == SampleSource::bpf ? "BPF" : "files");
 }
 
+// What is lost when the host goes down is at most so old. Not at the start: what is on disk is what is known.
+void Loop::save_profiles() {
+  constexpr auto kInterval = std::chrono::minutes(10);
+  const bool first = profiles_at_ == MonotonicTime{};
+  profiles_at_ = monotonic_now() + kInterval;
+  if (!options_.profile_store || first) return;
+  if (const auto why = options_.profile_store->failed()) spdlog::error("{}", *why);
+  if (auto profiles = profiles_of(engine_.state()); !profiles.empty())
+    options_.profile_store->save(std::move(profiles));
+}
+
+// Ticks go on, with every limit released, until nothing is left to give back.
 void Loop::stop(int status) {
+  if (stop_by_) return;
   status_ = status;
   sd_notify(0, "STOPPING=1");
   facts_.stopping = true;
   refresh_facts();
+  save_profiles();
+  stop_by_ = monotonic_now() + kReleaseTime;
+  engine_.stop();
+  boost::asio::post(io_, [this] { full_tick(); });
+}
+
+void Loop::finish_when_released() {
+  if (!stop_by_ || !(engine_.all_given_back() || monotonic_now() >= *stop_by_)) return;
+  if (!report_release(engine_) && status_ == 0) status_ = 1;
   timer_.cancel();
   signals_.cancel();
   events_ready_.reset();
   receipts_ready_.cancel();
-  constexpr auto kDrain = std::chrono::seconds(2);
-  actuator_.wait_idle(kDrain);
-  save_profiles();
-
-  // Only what was touched: a knob that another hand has set since is its own.
-  std::set<std::pair<CgroupId, Knob>> touched;
-  for (const auto& w : restore_plan(state_).writes) touched.emplace(w.id, w.knob);
-  for (const auto& [id, task] : leaving_) {
-    touched.emplace(id, Knob::cpu_max);
-    touched.emplace(id, Knob::memory_high);
-  }
-  std::vector<actuate::LeaseEntry> entries;
-  for (const auto& e : lease_.entries()) {
-    if (touched.contains({e.id, e.knob})) entries.push_back(e);
-  }
-  std::size_t failed = 0, restored = 0;
-  for (const auto& r : actuate::restore(root_, entries)) {
-    if (r.result == actuate::Restored::Result::failed) {
-      ++failed;
-      spdlog::error("{}", r.message);
-    } else {
-      restored += r.result == actuate::Restored::Result::restored ? 1 : 0;
-    }
-  }
-  spdlog::info("Stopping: {} baseline(s) restored, {} failed.", restored, failed);
-  if (failed == 0) {
-    if (const auto cleared = lease_.clear(); !cleared) spdlog::error("{}", describe(cleared.error()));
-  } else if (status_ == 0) {
-    status_ = 1;
-  }
   bus_.reset();
   io_.stop();
 }

@@ -5,15 +5,17 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <iostream>
 
 #include "cgroups/fd_limit.hpp"
-#include "daemon/actuate/restore.hpp"
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
+#include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
+#include "daemon/run/release.hpp"
 #include "daemon/sample/node.hpp"
 #include "daemon/version.hpp"
 
@@ -69,7 +71,6 @@ int run_doctor(const Options& o) {
   const auto diagnosis = doctor::diagnose(doctor::examine({.cgroup_root = o.cgroup_root,
                                                            .any_filesystem = o.any_filesystem,
                                                            .proc_root = o.proc_root,
-                                                           .state_dir = o.state_dir,
                                                            .runtime_dir = o.runtime_dir,
                                                            .bus = o.bus,
                                                            .bus_name = publish::kServiceName}));
@@ -78,49 +79,27 @@ int run_doctor(const Options& o) {
   return diagnosis.can_be_governed() ? kOk : kHostLacks;
 }
 
-// ExecStopPost, and by hand: gives every journalled baseline back. Needs no configuration.
-int restore_lease(const cgroups::Root& root, actuate::Lease& lease) {
-  const auto entries = lease.entries();
-  std::size_t failed = 0, restored = 0;
-  std::vector<std::pair<CgroupId, Knob>> done;
-  for (const auto& r : actuate::restore(root, entries)) {
-    if (r.result == actuate::Restored::Result::failed) {
-      ++failed;
-      spdlog::error("{}", r.message);
-      continue;
-    }
-    restored += r.result == actuate::Restored::Result::restored ? 1 : 0;
-    done.emplace_back(r.entry.id, r.entry.knob);
-  }
-  for (const auto& [id, knob] : done) {
-    if (const auto removed = lease.remove(id, knob); !removed) spdlog::error("{}", describe(removed.error()));
-  }
-  if (!entries.empty()) {
-    spdlog::info("The lease held {} baseline(s): {} restored, {} failed.", entries.size(), restored, failed);
-  }
-  return failed == 0 ? kOk : kFailed;
-}
-
 // The kernel programs, or a sentence on why there are none. Explicit `sampling = "bpf"` makes that fatal.
-bool open_bpf(const config::Config& config, const cgroups::Root& root, LoopOptions& out) {
+bool open_bpf(const config::Config& config, const cgroups::Root& root, std::optional<bpf::Source>& bpf,
+              std::string& why_not) {
   const auto wanted = config.node.sampling;
   if (wanted == config::Sampling::files) {
-    out.sampling_reason = "The configuration says sampling = \"files\".";
+    why_not = "The configuration says sampling = \"files\".";
     return true;
   }
   if (!root.is_cgroup2()) {
-    out.sampling_reason = "The cgroup root is not the kernel's cgroup2, which is all that BPF can walk.";
+    why_not = "The cgroup root is not the kernel's cgroup2, which is all that BPF can walk.";
   } else if (auto source = bpf::Source::open({}); source) {
-    out.sampling_reason = source->why_not();
-    out.bpf.emplace(std::move(*source));
+    why_not = source->why_not();
+    bpf.emplace(std::move(*source));
   } else {
-    out.sampling_reason = source.error().sentence;
+    why_not = source.error().sentence;
   }
-  if (!out.sampling_reason.empty()) spdlog::warn("{}", out.sampling_reason);
-  const bool has_iterator = out.bpf && out.bpf->has_iterator();
+  if (!why_not.empty()) spdlog::warn("{}", why_not);
+  const bool has_iterator = bpf && bpf->has_iterator();
   spdlog::info("Cgroups are sampled by {}{}.", has_iterator ? "the BPF iterator" : "reading files",
-               out.bpf && out.bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
-  if (out.bpf) spdlog::info("Kernel programs: {}.", fmt::join(out.bpf->capabilities(), ", "));
+               bpf && bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
+  if (bpf) spdlog::info("Kernel programs: {}.", fmt::join(bpf->capabilities(), ", "));
   if (wanted == config::Sampling::bpf && !has_iterator) {
     spdlog::error("The configuration insists on sampling = \"bpf\"; say \"auto\" to fall back to files.");
     return false;
@@ -156,17 +135,29 @@ int govern(const Options& o) {
     spdlog::error("{}", describe(lock.error()));
     return kFailed;
   }
-  auto lease = actuate::Lease::open(o.state_dir, *boot_id);
+  auto lease = actuate::Lease::open(files::posix_files(), o.runtime_dir, *boot_id);
   if (!lease) {
     spdlog::error("{}. Without a lease nothing may be written.", describe(lease.error()));
     return kFailed;
   }
   for (const auto& n : lease->notices()) spdlog::warn("{}", n);
-  if (o.restore) return restore_lease(*root, *lease);
-  if (!lease->empty()) {
-    spdlog::warn("An earlier run did not give its limits back; they are restored first.");
-    (void)restore_lease(*root, *lease);
+  auto holds = record::HoldStore::open(files::posix_files(), o.runtime_dir, *boot_id);
+  if (!holds) {
+    spdlog::error("{}. Without it pins and suspensions would not survive a restart.",
+                  describe(holds.error()));
+    return kFailed;
   }
+  for (const auto& n : holds->notices()) spdlog::warn("{}", n);
+  CgroupHost::Options host_options{.bpf = std::nullopt, .proc_fd = proc->get(), .clock = monotonic_now};
+  if (o.restore) {
+    // ExecStopPost, and by hand. It needs no configuration: no rule matches, so everything is released.
+    CgroupHost host(std::move(*root), std::move(host_options));
+    Engine engine(host, {std::move(*lease), std::move(*holds), {}, {}});
+    return release_everything(host, engine, {}) ? kOk : kFailed;
+  }
+  if (!lease->empty())
+    spdlog::warn("An earlier run left {} limit(s) in force; they are governed on, or given back.",
+                 lease->entries().size());
   if (!o.any_filesystem && access((o.proc_root + "/pressure/memory").c_str(), R_OK) != 0) {
     spdlog::warn(
         "The kernel reports no pressure (PSI; boot with psi=1): memory.high is never lowered, "
@@ -176,7 +167,7 @@ int govern(const Options& o) {
   LoopOptions options;
   options.load_config = [&o] { return load(o); };
   options.version = kVersion;
-  options.proc = std::move(*proc);
+  options.proc_fd = proc->get();
   if (o.bus != "none") options.bus_address = o.bus;
   if (!o.record.empty()) {
     auto recorder =
@@ -188,19 +179,28 @@ int govern(const Options& o) {
     options.recorder = std::move(*recorder);
     spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
   }
-  if (!open_bpf(*loaded, *root, options)) return kHostLacks;
+  if (!open_bpf(*loaded, *root, host_options.bpf, options.sampling_reason)) return kHostLacks;
   options.profile_store = std::make_unique<record::ProfileStore>(o.state_dir + "/forecasts");
   auto learned = options.profile_store->load();
   if (learned.notice) spdlog::warn("{}", *learned.notice);
-  options.profiles = std::move(learned.profiles);
   boost::asio::io_context io(1);
-  Loop loop(io, std::move(*root), std::move(*loaded), std::move(*lease), std::move(options));
+  CgroupHost host(std::move(*root), std::move(host_options));
+  Loop loop(io, host, {std::move(*lease), std::move(*holds), std::move(*loaded), std::move(learned.profiles)},
+            std::move(options));
   return loop.run();
+}
+
+// What was printed and did not arrive is a failure.
+int printed(int status) {
+  if (process::output_arrived() || status != kOk) return status;
+  process::complain("sluiced: standard output cannot be written\n");
+  return kFailed;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  process::open_closed_streams();
   Options o;
   CLI::App app{"sluiced: keeps every stream task of this host at the CPU and memory it needs now", "sluiced"};
   app.set_version_flag("--version", std::string("sluiced ") + kVersion);
@@ -209,7 +209,8 @@ int main(int argc, char** argv) {
   auto* check = app.add_option("--check-config", o.check_file,
                                "Print every problem of the configuration (or of FILE) and exit 0 or 2")
                     ->expected(0, 1);
-  auto* restore = app.add_flag("--restore", o.restore, "Give every journalled baseline back and exit");
+  auto* restore =
+      app.add_flag("--restore", o.restore, "Give back every limit that an earlier run left, and exit");
   check->excludes(restore);
   app.add_flag("--doctor", o.doctor, "Say what this host offers to Sluice and what it lacks, and exit 0 or 3")
       ->excludes(check)
@@ -219,9 +220,9 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-root", o.cgroup_root, "Where cgroup2 is mounted")->capture_default_str();
   app.add_flag("--any-filesystem", o.any_filesystem, "The cgroup root need not be cgroup2: a simulated host");
   app.add_option("--proc-root", o.proc_root, "Where procfs is mounted")->capture_default_str();
-  app.add_option("--state-dir", o.state_dir, "Holds the lease journal, and what forecasts learned")
+  app.add_option("--state-dir", o.state_dir, "Holds what forecasts learned")->capture_default_str();
+  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock, the lease and what administrators ordered")
       ->capture_default_str();
-  app.add_option("--runtime-dir", o.runtime_dir, "Holds the lock")->capture_default_str();
   app.add_option("--bus", o.bus, "D-Bus address, \"system\", or \"none\"")->capture_default_str();
   app.add_option("--log", o.log, "Where lines go")
       ->check(CLI::IsMember({"auto", "journal", "stderr"}))
@@ -236,11 +237,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kOk : kBadConfig;
+    return printed(app.exit(e) == 0 ? kOk : kBadConfig);
   }
   o.check_config = check->count() > 0;
-  if (o.check_config) return check_config(o);
-  if (o.doctor) return run_doctor(o);
+  if (o.check_config) return printed(check_config(o));
+  if (o.doctor) return printed(run_doctor(o));
 
   publish::LogOptions log;
   log.target = o.log == "journal"  ? publish::LogTarget::journal
@@ -248,7 +249,13 @@ int main(int argc, char** argv) {
                                    : publish::LogTarget::automatic;
   log.level = spdlog::level::from_str(o.log_level);
   publish::set_up_log(log);
-  const int status = govern(o);
+  int status = kFailed;
+  try {
+    status = govern(o);
+  } catch (
+      const std::exception& e) {  // no descriptor, no thread, no memory: what was in force is in the lease
+    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+  }
   publish::shut_down_log();
   return status;
 }

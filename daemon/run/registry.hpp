@@ -1,53 +1,64 @@
-// Which cgroups are governed: the tree as it is, matched against the config, with names that are unique.
-// The loop's; one thread.
+// Which cgroups exist and which rule of the configuration matches each: the tree as it is, with names that
+// are unique and stay. It reads no limit. A cgroup leaves only when the kernel says that it is gone, or when
+// the tick has let it go: a part of the tree that cannot be seen for a moment is not gone. The engine's; one
+// thread.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "cgroups/cgroup.hpp"
-#include "cgroups/walk.hpp"
 #include "config/config.hpp"
-#include "daemon/actuate/lease.hpp"
+#include "daemon/run/host.hpp"
 #include "daemon/tick/tick.hpp"
 
 namespace sluice {
 
-struct Governed {
-  TaskFacts facts;
-  cgroups::CgroupRef cgroup;
-};
+// Where a name belongs that an administrator has used: the path of the cgroup that had it.
+using NameOwners = std::map<std::string, std::string, std::less<>>;
 
 class Registry {
  public:
   struct Changes {
-    std::vector<CgroupId> added;
-    std::vector<Governed>
-        removed;  // gone, or no longer matched: the latter still exist and need their baseline
-    std::vector<std::string> problems;  // whole sentences; each is told once
+    bool set_changed = false;           // cgroups came or went
+    std::vector<std::string> problems;  // whole sentences; each is reported once while it lasts
   };
 
-  // Walks the tree and matches it. A cgroup that stays keeps its facts but for the config index.
-  Changes rescan(const cgroups::Root& root, const config::Config& config);
+  // Before the first rescan: a limit that an earlier process left there. It is listed until the tick lets it
+  // go.
+  void inherit(CgroupId id, const std::string& path);
+  Changes rescan(Host& host, const config::Config& config, const NameOwners& owners);
+  // The tick has let go of one that no rule matches.
+  void forget(Host& host, CgroupId id);
 
-  // Another hand set a new starting point.
-  void set_baseline(CgroupId id, Knob knob, const KnobValue& value);
-
-  const std::map<CgroupId, Governed>& tasks() const { return tasks_; }
-  const Governed* find(CgroupId id) const;
-  std::vector<actuate::LeaseEntry> lease_entries(const Governed& task) const;
+  [[nodiscard]] const std::map<CgroupId, TaskFacts>& tasks() const { return tasks_; }
+  [[nodiscard]] const TaskFacts* find(CgroupId id) const;
 
  private:
-  std::map<CgroupId, Governed> tasks_;
-  std::map<std::string, bool> told_;  // problems already told
+  struct Naming {
+    std::string base;  // what it would be called alone
+    bool opened = false;
+  };
+  void see(Host& host, const cgroups::Found& found, const config::Config& config);
+  void drop_gone(Host& host, const std::set<CgroupId>& seen);
+  void name_tasks(const config::Config& config, const NameOwners& owners);
+  void report(std::string sentence);
+
+  std::map<CgroupId, TaskFacts> tasks_;
+  std::map<CgroupId, Naming> naming_;
+  std::map<std::string, CgroupId, std::less<>> names_;
+  std::set<std::string> problems_, reported_;  // of this rescan, and of the last one
+  std::vector<std::string> new_problems_;
+  bool set_changed_ = false;
 };
 
 // The rule that governs a cgroup: the first that matches. Pure.
 std::optional<std::size_t> first_match(const config::Config& config, std::string_view path);
 
 // The name of a matched cgroup: the config's, the unit's, or the escaped path. Pure.
-std::string task_name(const config::Task& spec, std::string_view path);
+std::string task_name(const config::Task& rule, std::string_view path);
 
 }  // namespace sluice

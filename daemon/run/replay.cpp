@@ -9,8 +9,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "config/load.hpp"
+#include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/publish/words/words.hpp"
 #include "daemon/record/reader.hpp"
@@ -108,7 +110,7 @@ int replay(const Options& o) {
   if (!o.config_file.empty()) {
     auto config = config::load_file(o.config_file);
     if (!config) {
-      for (const auto& p : config.error()) fmt::print(stderr, "{}\n", config::describe(p));
+      for (const auto& p : config.error()) process::complain(config::describe(p) + "\n");
       return kBadUsage;
     }
     const auto match = [c = *config](const TaskFacts& f) { return first_match(c, f.cgroup); };
@@ -116,7 +118,7 @@ int replay(const Options& o) {
   }
   auto reader = record::Reader::open(o.file);
   if (!reader) {
-    fmt::print(stderr, "{}\n", record::describe(reader.error()));
+    process::complain(record::describe(reader.error()) + "\n");
     return kBadUsage;
   }
   record::Replay replay;
@@ -171,13 +173,21 @@ int replay(const Options& o) {
         "otherwise than the daemon that recorded.\n",
         different, kVersion);
   }
-  if (problem) fmt::print(stderr, "{}\n", record::describe(*problem));
+  if (problem) process::complain(record::describe(*problem) + "\n");
   return problem ? kPartial : different == 0 ? kSame : kDifferent;
+}
+
+// What was printed and did not arrive is no answer.
+int printed(int status) {
+  if (process::output_arrived()) return status;
+  process::complain("sluice-replay: standard output cannot be written\n");
+  return kBadUsage;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  process::open_closed_streams();
   Options o;
   CLI::App app{
       "sluice-replay: feeds a recording to the same decisions again, and says what another configuration "
@@ -192,7 +202,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kSame : kBadUsage;
+    return printed(app.exit(e) == 0 ? kSame : kBadUsage);
   }
-  return replay(o);
+  try {
+    return printed(replay(o));
+  } catch (const std::system_error&) {  // {fmt} could not print
+    return printed(kBadUsage);
+  }
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/sample/read_knob.hpp"
+
 namespace sluice::sample {
 namespace {
 
@@ -68,12 +70,19 @@ Sample from_record(const sluice_record& r) {
 }
 
 Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
-                std::optional<Bytes> host_swap_free) {
+                std::optional<Bytes> host_swap_free, KnownAbsent known) {
   Sample s = from_record(record);
   if (!s.cpu) {
     if (const auto stat = cgroup.read_cpu_stat()) s.cpu = stat->usage;
   }
   if (!s.memory_stat && s.memory_current) take(s.memory_stat, cgroup.read_memory_stat());
+  // The programs skip a controller that is off. Where they cannot read one at all, its file is there.
+  s.cpu_max_absent = !s.cpu_max && known.cpu_max;
+  if (!s.cpu_max_absent && (!s.cpu_max || !s.cpu_max->burst))
+    read_knob(cgroup.read_cpu_max(), s.cpu_max, s.cpu_max_absent);
+  s.memory_high_absent = !s.memory_high && known.memory_high;
+  if (!s.memory_high_absent && !s.memory_high)
+    read_knob(cgroup.read_memory_high(), s.memory_high, s.memory_high_absent);
   if (!s.cpu_pressure) take(s.cpu_pressure, cgroup.read_cpu_pressure());
   if (!s.memory_pressure) take(s.memory_pressure, cgroup.read_memory_pressure());
   if (!s.io_pressure) take(s.io_pressure, cgroup.read_io_pressure());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "daemon/sample/read_knob.hpp"
+
 namespace sluice::sample {
 namespace {
 
@@ -52,8 +54,8 @@ cgroups::Result<Sample> sample_files(const cgroups::Cgroup& cgroup, MonotonicTim
   sample.memory_stat = value_of(cgroup.read_memory_stat());
   sample.memory_events = value_of(cgroup.read_memory_events());
   if (sample.memory_current) sample.swap_free = swap_free(cgroup, host_swap_free);
-  sample.cpu_max = value_of(cgroup.read_cpu_max());
-  sample.memory_high = value_of(cgroup.read_memory_high());
+  read_knob(cgroup.read_cpu_max(), sample.cpu_max, sample.cpu_max_absent);
+  read_knob(cgroup.read_memory_high(), sample.memory_high, sample.memory_high_absent);
   sample.memory_max = value_of(cgroup.read_memory_max());
   return sample;
 }

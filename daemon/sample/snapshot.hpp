@@ -38,6 +38,8 @@ struct Sample {
   std::optional<CpuMax> cpu_max;
   std::optional<MemoryLimit> memory_high;
   std::optional<MemoryLimit> memory_max;
+  // The file is not there: its controller is off. Without this, and without a value: it could not be read.
+  bool cpu_max_absent = false, memory_high_absent = false;
 };
 
 // The kernel stopped a cgroup on one CPU because its quota was spent. From BPF (fexit throttle_cfs_rq).

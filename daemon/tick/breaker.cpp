@@ -48,8 +48,10 @@ void close(Tick& t, TaskState& task) {
 
 // The knob holds less than the task would have without us, and less than its owner allows.
 bool squeezed(const KnobState& knob, double bound) {
-  const double holds = number_of(knob.holds);
-  return knob.present && knob.touched && holds < kBelow * number_of(knob.baseline) && holds < kBelow * bound;
+  const auto& limit = knob.limit;
+  if (!limit.present() || !limit.touched() || !limit.baseline()) return false;
+  const double holds = number_of(limit.value());
+  return holds < kBelow * number_of(*limit.baseline()) && holds < kBelow * bound;
 }
 
 bool late(const Tick& t, TaskState& task, const Bounds& bounds) {
@@ -58,15 +60,15 @@ bool late(const Tick& t, TaskState& task, const Bounds& bounds) {
   if (*g.throttled_periods == 0) return false;
   const auto waited = std::chrono::duration<double>(longest_wait_seconds(t.input.now, task.cpu_control));
   if (waited <= t.policy_of(task).max_delay) return false;
-  const bool wished = (task.pin && task.pin->cpu_cores) || task.cpu_unmet;
+  const bool wished = (pin_of(task) && pin_of(task)->cpu_cores) || task.cpu_unmet;
   return !wished && squeezed(task.cpu, bounds.cpu_max) && !memory_is_the_cure(task.cause.now);
 }
 
 bool stalled(const TaskState& task, const Bounds& bounds) {
   if (task.cause.now.inputs.memory_stall_share.value_or(0) < kStallShare) return false;
-  if ((task.pin && task.pin->memory_high) || !squeezed(task.memory, bounds.memory_max)) return false;
+  if ((pin_of(task) && pin_of(task)->memory_high) || !squeezed(task.memory, bounds.memory_max)) return false;
   return static_cast<double>(task.sample->memory_current.value_or(0)) >=
-         kAtTheLimit * number_of(task.memory.holds);
+         kAtTheLimit * number_of(task.memory.limit.value());
 }
 
 void account(double& owed, bool harmed, double interval) {

@@ -1,4 +1,4 @@
-// The administrator's hand on the state.
+// What administrators order: holds, modes, reported loads.
 #include <algorithm>
 #include <cmath>
 
@@ -10,51 +10,74 @@ namespace parts {
 namespace {
 
 TaskState* find_task(Tick& t, const std::string& name) {
-  for (auto& [id, task] : t.state.tasks) {
-    if (task.facts.name == name) return &task;
+  for (const auto& each : t.tasks) {
+    if (each.task->facts.name == name) return each.task;
   }
   return nullptr;
+}
+
+bool says_something(const Hold& hold) {
+  const auto& b = hold.bounds;
+  return hold.pin || hold.suspension || b.cpu_min_cores || b.cpu_max_cores || b.memory_min || b.memory_max;
 }
 
 struct Obey {
   Tick& t;
 
+  // Of a task that is there; a hold outlives it.
+  Hold* hold_for(const std::string& name) const {
+    const auto* task = find_task(t, name);
+    if (!task) return nullptr;
+    ++t.state.holds.revision;
+    Hold& hold = t.state.holds.tasks[name];
+    hold.cgroup = task->facts.cgroup;
+    return &hold;
+  }
+  void lift(const std::string& name, auto&& change) const {
+    const auto found = t.state.holds.tasks.find(name);
+    if (found == t.state.holds.tasks.end()) return;
+    ++t.state.holds.revision;
+    change(found->second);
+    if (!says_something(found->second)) t.state.holds.tasks.erase(found);
+  }
+
   void operator()(const PinCommand& c) const {
-    if (auto* task = find_task(t, c.task)) task->pin = c;
+    if (auto* hold = hold_for(c.task)) hold->pin = c;
   }
   void operator()(const UnpinCommand& c) const {
-    if (auto* task = find_task(t, c.task)) task->pin.reset();
+    lift(c.task, [](Hold& hold) { hold.pin.reset(); });
   }
   void operator()(const SuspendCommand& c) const {
     if (c.task.empty()) {
-      t.state.suspended = true;
-      t.state.suspend_reason = c.reason;
-    } else if (auto* task = find_task(t, c.task)) {
-      task->suspended = true;
-      task->suspend_reason = c.reason;
+      ++t.state.holds.revision;
+      t.state.holds.node = Suspension{c.reason, c.uid};
+    } else if (auto* hold = hold_for(c.task)) {
+      hold->suspension = Suspension{c.reason, c.uid};
     }
   }
   void operator()(const ResumeCommand& c) const {
     if (c.task.empty()) {
-      t.state.suspended = false;
-      t.state.suspend_reason.clear();
-    } else if (auto* task = find_task(t, c.task)) {
-      task->suspended = false;
-      task->suspend_reason.clear();
+      ++t.state.holds.revision;
+      t.state.holds.node.reset();
+      return;
+    }
+    lift(c.task, [](Hold& hold) { hold.suspension.reset(); });
+    if (auto* task = find_task(t, c.task)) {
       task->breaker = {};
       task->yield_until = {};
     }
   }
   void operator()(const SetBoundsCommand& c) const {
-    auto* task = find_task(t, c.task);
-    if (!task) return;
+    auto* hold = hold_for(c.task);
+    if (!hold) return;
     auto take = [](auto& mine, const auto& theirs) {
       if (theirs) mine = theirs;
     };
-    take(task->bounds.cpu_min_cores, c.cpu_min_cores);
-    take(task->bounds.cpu_max_cores, c.cpu_max_cores);
-    take(task->bounds.memory_min, c.memory_min);
-    take(task->bounds.memory_max, c.memory_max);
+    take(hold->bounds.cpu_min_cores, c.cpu_min_cores);
+    take(hold->bounds.cpu_max_cores, c.cpu_max_cores);
+    take(hold->bounds.memory_min, c.memory_min);
+    take(hold->bounds.memory_max, c.memory_max);
+    if (!says_something(*hold)) t.state.holds.tasks.erase(c.task);
   }
   void operator()(const ReportLoadCommand& c) const {
     auto* task = find_task(t, c.task);
@@ -63,11 +86,25 @@ struct Obey {
     task->load_until = c.until;
     task->load_new = true;
   }
-  void operator()(const SetModeCommand& c) const { t.state.mode = c.mode; }
-  void operator()(const RestoreCommand&) const { t.state.mode = config::Mode::observe; }
+  void set_mode(config::Mode mode) const {
+    ++t.state.holds.revision;
+    t.state.holds.mode = mode;
+  }
+  void operator()(const SetModeCommand& c) const { set_mode(c.mode); }
+  void operator()(const RestoreCommand&) const { set_mode(config::Mode::observe); }
   void operator()(const OwnerVanishedCommand& c) const {
-    for (auto& [id, task] : t.state.tasks) {
-      if (task.pin && !c.owner.empty() && task.pin->owner == c.owner) task.pin.reset();
+    if (c.owner.empty()) return;
+    drop_pins(t, [&](const PinCommand& pin) { return pin.owner == c.owner; });
+  }
+
+  static void drop_pins(Tick& t, auto&& over) {
+    auto& tasks = t.state.holds.tasks;
+    for (auto next = tasks.begin(); next != tasks.end();) {
+      const auto each = next++;
+      if (!each->second.pin || !over(*each->second.pin)) continue;
+      ++t.state.holds.revision;
+      each->second.pin.reset();
+      if (!says_something(each->second)) tasks.erase(each);
     }
   }
 };
@@ -76,26 +113,40 @@ struct Obey {
 
 void obey_commands(Tick& t) {
   for (const auto& c : t.input.commands) std::visit(Obey{t}, c);
-  t.mode = t.state.mode.value_or(t.config.node.mode);
+  t.mode = t.state.holds.mode.value_or(t.config.node.mode);
 }
 
-// Leaving dry-run: what it pretended is forgotten, the kernel's own values are taken.
+void expire_holds(Tick& t) {
+  Obey::drop_pins(t, [&](const PinCommand& pin) { return pin.until && t.input.now >= *pin.until; });
+}
+
+void find_holds(Tick& t) {
+  const auto& held = t.state.holds.tasks;
+  for (const auto& each : t.tasks) {
+    each.task->hold = nullptr;
+    if (held.empty()) continue;
+    const auto found = held.find(each.task->facts.name);
+    if (found != held.end()) each.task->hold = &found->second;
+  }
+}
+
+// Leaving dry-run: what it pretended is forgotten.
 void enter_mode(Tick& t) {
   if (t.mode == t.state.mode_before && t.state.ticks > 1) return;
-  const bool told = t.state.ticks > 1;
+  const bool first = t.state.ticks <= 1;
   if (t.state.mode_before == config::Mode::dry_run) {
-    for (auto& [id, task] : t.state.tasks) {
-      task.cpu.rates = task.memory.rates = {};
-      if (!task.sample) continue;
-      if (task.sample->cpu_max) task.cpu.holds = *task.sample->cpu_max;
-      if (task.sample->memory_high) task.memory.holds = *task.sample->memory_high;
+    for (const auto& each : t.tasks) {
+      for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
+        auto& knob = knob_of(*each.task, which);
+        knob.rates = {};
+        knob.limit.forget_pretended();
+      }
     }
   }
   t.state.mode_before = t.mode;
-  if (told) {
-    t.report.notices.push_back({});
-    t.report.notices.back().kind = Notice::Kind::mode_changed;
-  }
+  if (first) return;
+  t.report.notices.push_back({});
+  t.report.notices.back().kind = Notice::Kind::mode_changed;
 }
 
 }  // namespace parts
@@ -196,12 +247,21 @@ struct Check {
 }  // namespace
 
 void config_reloaded(State& state) {
-  state.mode.reset();
+  ++state.holds.revision;
+  state.holds.mode.reset();
+  for (auto& [name, hold] : state.holds.tasks) hold.bounds = {};
+  std::erase_if(state.holds.tasks, [](const auto& each) { return !parts::says_something(each.second); });
   for (auto& [id, task] : state.tasks) {
-    task.bounds = {};
+    task.hold = nullptr;
     task.scheduled = {};
     task.scheduled_at.reset();
   }
+}
+
+std::map<std::string, std::string, std::less<>> owners_of(const Holds& holds) {
+  std::map<std::string, std::string, std::less<>> owners;
+  for (const auto& [name, hold] : holds.tasks) owners.emplace(name, hold.cgroup);
+  return owners;
 }
 
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last) {

@@ -10,9 +10,10 @@ namespace {
 
 TaskMode mode_of(const Tick& t, const TaskState& task) {
   if (t.mode == config::Mode::observe) return TaskMode::observed;
-  if (t.state.suspended || task.suspended) return TaskMode::suspended;
+  if (!task.facts.config_index) return TaskMode::leaving;
+  if (suspended(t, task)) return TaskMode::suspended;
   if (t.input.now < task.yield_until) return TaskMode::yielding;
-  return task.pin ? TaskMode::pinned : TaskMode::governed;
+  return pin_of(task) ? TaskMode::pinned : TaskMode::governed;
 }
 
 void fill_signals(const TaskState& task, TaskReport& r) {
@@ -44,9 +45,8 @@ void fill_signals(const TaskState& task, TaskReport& r) {
 std::optional<MonotonicTime> looks_again(const Tick& t, const TaskState& task, const KnobState& knob,
                                          bool pinned, std::uint32_t budget) {
   const MonotonicTime next = t.input.now + t.config.node.tick;
-  if (!knob.present || t.mode == config::Mode::observe || t.state.suspended || task.suspended)
-    return std::nullopt;
-  if (pinned) return task.pin->until;
+  if (!knob.limit.present() || t.mode == config::Mode::observe || suspended(t, task)) return std::nullopt;
+  if (pinned) return pin_of(task)->until;
   MonotonicTime at = std::max(next, task.yield_until);
   if (task.breaker.state == BreakerState::open) at = std::max(at, task.breaker.retry_at);
   if (knob.writes.size() >= budget) at = std::max(at, knob.writes.front() + kBudgetWindow);
@@ -58,17 +58,24 @@ void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
   r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
   const auto& policy = t.policy_of(task);
   r.cpu_looks_again_at =
-      looks_again(t, task, task.cpu, task.pin && task.pin->cpu_cores, policy.cpu.writes_per_minute);
-  r.memory_looks_again_at =
-      looks_again(t, task, task.memory, task.pin && task.pin->memory_high, policy.memory.writes_per_minute);
+      looks_again(t, task, task.cpu, pin_of(task) && pin_of(task)->cpu_cores, policy.cpu.writes_per_minute);
+  r.memory_looks_again_at = looks_again(t, task, task.memory, pin_of(task) && pin_of(task)->memory_high,
+                                        policy.memory.writes_per_minute);
   if (!r.memory_looks_again_at) return;
   const auto& m = task.memory_control;
   r.memory_probes_again_at =
       std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
 }
 
+template <class Value>
+void fill_limit(const ManagedLimit& limit, Value& value, Value& baseline) {
+  if (!limit.baseline()) return;  // not there, or not read yet
+  value = std::get<Value>(limit.value());
+  baseline = std::get<Value>(*limit.baseline());
+}
+
 void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
-  const auto& spec = t.config.tasks[task.facts.config_index];
+  const auto& spec = rule_of(task.facts, t.config);
   r.id = task.facts.id;
   r.name = task.facts.name;
   r.class_name = spec.class_name;
@@ -78,33 +85,33 @@ void fill_task(const Tick& t, const TaskState& task, const Bounds& bounds, TaskR
   r.breaker_trip = task.breaker.trip;
   r.breaker_cause = task.breaker.cause;
   if (task.breaker.state == BreakerState::open) r.breaker_retry_at = task.breaker.retry_at;
-  if (task.pin) {
-    r.pinned_by = task.pin->owner;
-    r.hold_reason = task.pin->reason;
-  } else if (task.suspended || t.state.suspended) {
-    r.hold_reason = task.suspended ? task.suspend_reason : t.state.suspend_reason;
+  if (const auto* pin = pin_of(task)) {
+    r.pinned_by = pin->owner;
+    r.hold_reason = pin->reason;
+  } else if (task.hold && task.hold->suspension) {
+    r.hold_reason = task.hold->suspension->reason;
+  } else if (t.state.holds.node) {
+    r.hold_reason = t.state.holds.node->reason;
   }
   fill_signals(task, r);
   if (task.load) {
     r.lag = task.load->lag;
     r.backlog_cpu_seconds = task.cpu_control.backlog_cpu_seconds;
   }
-  r.cpu_max = std::get<CpuMax>(task.cpu.holds);
-  r.cpu_baseline = std::get<CpuMax>(task.cpu.baseline);
-  r.memory_high = std::get<MemoryLimit>(task.memory.holds);
-  r.memory_baseline = std::get<MemoryLimit>(task.memory.baseline);
+  fill_limit(task.cpu.limit, r.cpu_max, r.cpu_baseline);
+  fill_limit(task.memory.limit, r.memory_high, r.memory_baseline);
   r.cpu_min_cores = bounds.cpu_min;
   r.cpu_max_cores = bounds.cpu_max;
   r.scheduled = task.scheduled;
-  if (task.bounds.cpu_min_cores) r.scheduled.min.reset();
-  if (task.bounds.cpu_max_cores) r.scheduled.max.reset();
+  if (task.hold && task.hold->bounds.cpu_min_cores) r.scheduled.min.reset();
+  if (task.hold && task.hold->bounds.cpu_max_cores) r.scheduled.max.reset();
   if (task.forecaster) r.forecast = task.forecaster->latest;
   r.memory_min = static_cast<Bytes>(bounds.memory_min);
   r.memory_max = static_cast<Bytes>(bounds.memory_max);
-  r.cpu_reason = task.cpu.reason;
-  r.memory_reason = task.memory.reason;
-  r.cpu_changed_at = task.cpu.changed_at;
-  r.memory_changed_at = task.memory.changed_at;
+  r.cpu_reason = task.cpu.limit.reason();
+  r.memory_reason = task.memory.limit.reason();
+  r.cpu_changed_at = task.cpu.limit.changed_at();
+  r.memory_changed_at = task.memory.limit.changed_at();
   fill_writes(t, task, r);
   r.writes_total = task.writes_total;
   r.drift_total = task.drift_total;
@@ -146,8 +153,14 @@ void fill_report(Tick& t) {
   r.tick = t.state.ticks;
   r.now = t.input.now;
   r.node.mode = t.mode;
-  r.node.suspended = t.state.suspended;
-  r.node.suspend_reason = t.state.suspend_reason;
+  r.node.suspended = t.state.holds.node.has_value();
+  if (t.state.holds.node) r.node.suspend_reason = t.state.holds.node->reason;
+  for (const auto& [name, hold] : t.state.holds.tasks) {
+    if (!hold.pin && !hold.suspension) continue;
+    const auto uid = hold.pin ? hold.pin->uid : hold.suspension->uid;
+    r.holds.push_back(
+        {name, hold.pin.has_value(), hold.suspension.has_value(), uid, hold.pin ? hold.pin->owner : ""});
+  }
   r.node.cpu_capacity_cores = t.input.node.cpu_capacity_cores;
   r.node.memory_capacity = t.input.node.memory_capacity;
   r.node.ticks = t.state.ticks;

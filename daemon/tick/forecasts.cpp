@@ -55,7 +55,8 @@ void keep_profile(Tick& t, TaskState& task) {
 // Once a second: a look is not worth more. What is expected holds until the next.
 void follow_forecast(Tick& t, TaskState& task) {
   const auto& policy = t.policy_of(task);
-  const auto mode = task.cpu.present ? policy.forecast.mode : config::ForecastMode::off;
+  const auto mode =
+      task.cpu.limit.present() && policy.cpu.enabled ? policy.forecast.mode : config::ForecastMode::off;
   if (mode == config::ForecastMode::off) return keep_profile(t, task);
   const WallClock& wall = t.input.wall;
   const auto season = std::chrono::duration_cast<seconds>(policy.forecast.season);

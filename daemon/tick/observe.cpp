@@ -1,108 +1,50 @@
-// What the tick is told of the tasks: which there are, what they do, and whether another hand was on a knob.
+// What the tick learns of the tasks: which there are, what they do, and what their knobs hold.
 #include <algorithm>
 #include <utility>
 
 #include "daemon/decide/schedule.hpp"
 #include "daemon/tick/parts.hpp"
-#include "daemon/values/knob_value.hpp"
 
 namespace sluice::parts {
 namespace {
 
-void adopt_knob(KnobState& knob, bool present, const KnobValue& baseline,
-                const std::optional<KnobValue>& holds) {
-  knob.present = present;
-  knob.baseline = baseline;
-  knob.holds = holds.value_or(baseline);
-}
-
-// A source that does not show the burst leaves it as it is believed to be.
-std::optional<KnobValue> sampled(const Sample& s, Knob knob, const KnobValue& believed) {
-  if (knob == Knob::cpu_max) {
-    if (!s.cpu_max) return std::nullopt;
-    CpuMax found = *s.cpu_max;
-    if (!found.burst) found.burst = std::get<CpuMax>(believed).burst;
-    return found;
+KnobReading reading_of(const Sample& s, Knob which) {
+  KnobReading r;
+  r.read_at = s.read_at;
+  const bool cpu = which == Knob::cpu_max;
+  if (cpu ? s.cpu_max.has_value() : s.memory_high.has_value()) {
+    r.file = KnobReading::File::present;
+    r.value = cpu ? KnobValue(*s.cpu_max) : KnobValue(*s.memory_high);
+  } else if (cpu ? s.cpu_max_absent : s.memory_high_absent) {
+    r.file = KnobReading::File::absent;
   }
-  return s.memory_high ? std::optional<KnobValue>(*s.memory_high) : std::nullopt;
+  return r;
 }
 
-bool same_limit(const KnobValue& a, const KnobValue& b) {
-  const auto *x = std::get_if<CpuMax>(&a), *y = std::get_if<CpuMax>(&b);
-  return x && y ? x->quota == y->quota && x->period == y->period : a == b;
-}
-
-// What another hand left becomes the baseline; but a burst that is still ours is none of its doing.
-KnobValue adopted(const KnobValue& found, const KnobValue& ours, const KnobValue& baseline) {
-  const auto* now = std::get_if<CpuMax>(&found);
-  if (!now || now->burst != std::get<CpuMax>(ours).burst) return found;
-  return with_burst(*now, std::get<CpuMax>(baseline), std::nullopt);
-}
-
-// Another hand on the knob. The baseline come back (systemd's reload does it) is put right at once; any
-// other value is somebody's wish, and is yielded to for a while, unless the config says otherwise.
-void check_drift(Tick& t, TaskState& task, KnobState& knob, Knob which) {
-  if (!knob.present || knob.in_flight || t.mode != config::Mode::enforce) return;
-  const auto found = sampled(*task.sample, which, knob.holds);
-  if (!found || task.sample->read_at <= knob.confirmed_at || *found == knob.holds) return;
-  constexpr auto kYield = std::chrono::seconds(60);
-  constexpr auto kResetWindow = std::chrono::minutes(1);
-  constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
-  // A reset of cpu.max need not touch the burst.
-  const bool reset = knob.touched && (*found == knob.baseline ||
-                                      (same_limit(*found, knob.baseline) && !same_limit(*found, knob.holds)));
-  Notice& notice = t.notice(reset ? Notice::Kind::knob_reset : Notice::Kind::foreign_write, task);
-  notice.expected = knob.holds;
-  notice.found = *found;
-  ++task.drift_total;
-  const bool was_ours = knob.touched;
-  const KnobValue ours = knob.holds;
-  knob.holds = *found;
-  knob.changed_at = t.input.now;
-  if (!was_ours) knob.baseline = *found;  // the loop journals it: an administrator moved the starting point
-  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
-    if (was_ours) {
-      knob.reassert = ours;
-    } else {
-      knob.rates = {};
-    }
-    return;
+void observe_limits(Tick& t, TaskState& task) {
+  for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
+    const auto change = knob_of(task, which).limit.observe(reading_of(*task.sample, which));
+    follow_change(t, task, which, change, nullptr);
   }
-  if (reset) {
-    while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
-    task.resets.push_back(t.input.now);
-    if (task.resets.size() <= kResetsMax) {
-      knob.reassert = ours;
-      return;
-    }
-  }
-  knob.rates = {};  // from another's value every way begins anew
-  if (was_ours && !reset) {
-    knob.baseline = adopted(*found, ours, knob.baseline);
-    knob.touched = !(knob.baseline == *found);
-  }
-  if (was_ours) task.yield_until = t.input.now + kYield;
 }
 
-TaskState newcomer(const Tick& t, const Observation& o) {
-  const auto& policy = t.config.tasks[o.facts.config_index].policy;
-  TaskState task;
-  task.facts = o.facts;
-  auto adopt = [&](KnobState& knob, Knob which, bool present, const KnobValue& baseline) {
-    adopt_knob(knob, present, baseline, o.sample ? sampled(*o.sample, which, baseline) : std::nullopt);
-  };
-  adopt(task.cpu, Knob::cpu_max, o.facts.has_cpu && policy.cpu.enabled, o.facts.cpu_baseline);
-  adopt(task.memory, Knob::memory_high, o.facts.has_memory && policy.memory.enabled, o.facts.memory_baseline);
-  return task;
+bool nothing_of_ours(const TaskState& task) {
+  const auto idle = [](const ManagedLimit& limit) { return !limit.touched() && !limit.in_flight(); };
+  return idle(task.cpu.limit) && idle(task.memory.limit);
 }
 
-void follow_facts(const Tick& t, TaskState& task, const TaskFacts& facts) {
-  const auto& policy = t.config.tasks[facts.config_index].policy;
-  if (!(task.facts == facts)) task.facts = facts;
-  task.cpu.baseline = facts.cpu_baseline;
-  task.memory.baseline = facts.memory_baseline;
-  task.cpu.present = facts.has_cpu && (policy.cpu.enabled || task.cpu.touched);
-  task.memory.present = facts.has_memory && (policy.memory.enabled || task.memory.touched);
+// Of a task that leaves the state: the lease must not go on speaking of it.
+void end_lease(Tick& t, TaskState& task) {
+  for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
+    if (knob_of(task, which).leased) t.lease.push_back({{task.facts.id, which}, std::nullopt});
+  }
+}
+
+void drop(Tick& t, std::map<CgroupId, TaskState>::iterator task) {
+  end_lease(t, task->second);
+  keep_profile(t, task->second);
+  t.notice(Notice::Kind::task_removed, task->second);
+  t.state.tasks.erase(task);
 }
 
 void drop_unlisted(Tick& t) {
@@ -110,9 +52,7 @@ void drop_unlisted(Tick& t) {
   for (auto next = tasks.begin(); next != tasks.end();) {
     const auto task = next++;
     if (task->second.listed_tick == t.state.ticks) continue;
-    keep_profile(t, task->second);
-    t.notice(Notice::Kind::task_removed, task->second);
-    tasks.erase(task);
+    drop(t, task);
   }
 }
 
@@ -127,7 +67,21 @@ void order_by_name(std::map<CgroupId, TaskState>& tasks) {
 
 }  // namespace
 
-// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id.
+// What an earlier process left in the kernel. Whether its cgroups are still there, the registry knows.
+void inherit_limits(Tick& t) {
+  for (const auto& entry : t.input.inherited) {
+    TaskState& task = t.state.tasks[entry.id];
+    task.facts.id = entry.id;
+    task.facts.cgroup = entry.path;
+    auto& knob = knob_of(task, entry.knob);
+    knob.limit = ManagedLimit::inherited(entry.baseline, entry.ours);
+    knob.leased_revision = knob.limit.lease_revision();
+    knob.leased = knob.limit.touched();
+  }
+}
+
+// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that
+// no rule matches stays until nothing of ours is left in it.
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
@@ -135,16 +89,21 @@ void settle_tasks(Tick& t) {
   t.tasks.reserve(t.input.tasks.size());
   for (const auto& o : t.input.tasks) {
     if (next == tasks.end() || next->first != o.facts.id) next = tasks.find(o.facts.id);
-    if (next == tasks.end()) {
-      next = tasks.emplace(o.facts.id, newcomer(t, o)).first;
-      t.notice(Notice::Kind::task_added, next->second);
-      names_changed = true;
-    } else {
-      names_changed |= next->second.facts.name != o.facts.name;
-      follow_facts(t, next->second, o.facts);
+    if (!o.facts.config_index && (next == tasks.end() || nothing_of_ours(next->second))) {
+      t.let_go.push_back(o.facts.id);
+      continue;  // and so it is not listed
     }
-    if (std::exchange(next->second.listed_tick, t.state.ticks) != t.state.ticks)
-      t.tasks.push_back({&next->second, &o});
+    if (next == tasks.end()) next = tasks.emplace(o.facts.id, TaskState{}).first;
+    TaskState& task = next->second;
+    if (task.facts.name.empty()) {
+      task.facts = o.facts;
+      t.notice(Notice::Kind::task_added, task);
+      names_changed = true;
+    } else if (!(task.facts == o.facts)) {
+      names_changed |= task.facts.name != o.facts.name;
+      task.facts = o.facts;
+    }
+    if (std::exchange(task.listed_tick, t.state.ticks) != t.state.ticks) t.tasks.push_back({&task, &o});
     ++next;
   }
   const auto by_id = [](const Listed& a, const Listed& b) { return a.seen->facts.id < b.seen->facts.id; };
@@ -181,13 +140,12 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
     observe_cause(t.input.now, &task.signals, task.flow, task.cause);
   }
   task.sample = seen.sample;
-  check_drift(t, task, task.cpu, Knob::cpu_max);
-  check_drift(t, task, task.memory, Knob::memory_high);
+  observe_limits(t, task);
 }
 
 bool governable(const Tick& t, const TaskState& task) {
-  return t.mode != config::Mode::observe && !t.state.suspended && !task.suspended &&
-         task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
+  return t.mode != config::Mode::observe && !t.input.stopping && task.facts.config_index &&
+         !suspended(t, task) && task.breaker.state != BreakerState::open && t.input.now >= task.yield_until;
 }
 
 }  // namespace sluice::parts

@@ -24,11 +24,13 @@ struct Tick {
   config::Mode mode = config::Mode::enforce;
   std::map<CgroupId, const ThrottleEvent*> events{};  // the first throttle of each cgroup
   std::vector<Listed> tasks{};  // all of the state's, by id: walked often, and a map is slow at that
+  std::vector<LeaseChange> lease{};
+  std::vector<CgroupId> let_go{};
   bool minima_exceed = false;
 
   bool full() const { return input.kind == Input::Kind::full; }
   const config::TaskPolicy& policy_of(const TaskState& task) const {
-    return config.tasks[task.facts.config_index].policy;
+    return rule_of(task.facts, config).policy;
   }
   PlanContext context() const { return {&state, &config, input.node, input.now}; }
   Notice& notice(Notice::Kind kind, const TaskState& task) {
@@ -42,11 +44,32 @@ struct Tick {
   }
 };
 
+void inherit_limits(Tick& t);
 void settle_tasks(Tick& t);
 void list_tasks(Tick& t);
 void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
-void take_receipts(Tick& t);
+void apply_receipts(Tick& t);
+// What a transition of a limit means for its task: whom it yields to, what is written again, what is
+// reported.
+void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change,
+                   const Receipt* receipt);
+void report_adjustment(Tick& t, const TaskState& task, Knob which, const ManagedLimit::Change& change,
+                       const Receipt* receipt);
+// What the lease has to say of the limits that changed.
+void project_lease(Tick& t);
+inline KnobState& knob_of(TaskState& task, Knob which) {
+  return which == Knob::cpu_max ? task.cpu : task.memory;
+}
+inline const KnobState& knob_of(const TaskState& task, Knob which) {
+  return which == Knob::cpu_max ? task.cpu : task.memory;
+}
+inline bool suspended(const Tick& t, const TaskState& task) {
+  return t.state.holds.node || (task.hold && task.hold->suspension);
+}
+inline const PinCommand* pin_of(const TaskState& task) {
+  return task.hold && task.hold->pin ? &*task.hold->pin : nullptr;
+}
 
 // What earlier seasons say.
 void recall_profiles(Tick& t);
@@ -62,6 +85,8 @@ void watch_harm(Tick& t, TaskState& task, const Bounds& bounds);
 void try_again(Tick& t, TaskState& task);
 
 void obey_commands(Tick& t);
+void expire_holds(Tick& t);
+void find_holds(Tick& t);
 void enter_mode(Tick& t);
 // The report's rows, by name. A whole report's is made while the task is at hand, and finished when the plan
 // is.

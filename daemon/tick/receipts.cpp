@@ -1,4 +1,6 @@
-// What came of the last plan: the knobs as they are now, and adjustments to tell.
+// What came of the last orders, and what a change of a limit means for its task.
+#include <cerrno>
+#include <utility>
 
 #include "daemon/tick/parts.hpp"
 #include "daemon/values/knob_value.hpp"
@@ -6,108 +8,221 @@
 namespace sluice::parts {
 namespace {
 
-constexpr auto kReleaseRetry = std::chrono::seconds(10);
+constexpr auto kYield = std::chrono::seconds(60);
+constexpr auto kResetWindow = std::chrono::minutes(1);
+constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
 
-// Before `holds` follows. A value that came back, to ours or to the baseline, is no step on our way, and
-// where another chose the value the way begins anew.
-void note_move(const Tick& t, const TaskState& task, KnobState& knob, const Receipt& r,
-               const KnobValue& now) {
-  const Rule rule = knob.asked_reason.rule;
-  const double before = number_of(knob.holds), after = number_of(now);
+using Event = ManagedLimit::Event;
+
+// A value that came back, to ours or to the baseline, is no step of ours; after one that another writer chose
+// the rate history is cleared.
+void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob,
+               const ManagedLimit::Change& change, const Receipt& r) {
+  const double before = number_of(change.before), after = number_of(change.after);
+  const Rule rule = knob.limit.reason().rule;
   if (after == before || rule == Rule::reasserted) return;
-  if (rule == Rule::pinned || rule == Rule::released || after != number_of(r.asked)) {
+  if (change.event != Event::confirmed || rule == Rule::pinned || after != number_of(r.asked)) {
     knob.rates = {};
     return;
   }
   const auto& policy = t.policy_of(task);
   const auto at = r.finished_at == MonotonicTime{} ? t.input.now : r.finished_at;
-  note_change(r.knob == Knob::cpu_max ? policy.cpu.scaling : policy.memory.scaling, at, before, knob.rates);
+  note_change(which == Knob::cpu_max ? policy.cpu.scaling : policy.memory.scaling, at, before, knob.rates);
 }
 
-void confirmed(Tick& t, TaskState& task, KnobState& knob, const Receipt& r) {
-  const KnobValue now = r.holds.value_or(r.asked);
-  note_move(t, task, knob, r, now);
-  if (!(now == knob.holds)) {
-    Adjustment a;
-    a.id = r.id;
-    a.task = task.facts.name;
-    a.cgroup = task.facts.cgroup;
-    a.knob = r.knob;
-    a.old_value = knob.holds;
-    a.new_value = now;
-    a.reason = knob.asked_reason;
-    a.at = r.finished_at;
-    a.dry_run = r.result == Receipt::Result::dry_run;
-    if (r.caused_at != MonotonicTime{} && r.written_at != MonotonicTime{})
-      a.reaction = r.written_at - r.caused_at;
-    t.report.adjustments.push_back(std::move(a));
-    knob.reason = knob.asked_reason;
-    knob.changed_at = r.finished_at;
+void yield(Tick& t, TaskState& task, KnobState& knob) {
+  knob.rates = {};
+  task.yield_until = t.input.now + kYield;
+}
+
+// The baseline is back, and not by us: systemd's reload does that. Ours is written again, unless it is a
+// fight.
+void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
+  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
+    knob.reassert = ours;
+    return;
   }
-  knob.holds = now;
-  if (knob.asked_reason.rule == Rule::released) {
-    knob.touched = false;
+  while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
+  task.resets.push_back(t.input.now);
+  if (task.resets.size() <= kResetsMax) {
+    knob.reassert = ours;
   } else {
-    close_after_write(t, task);
-  }
-  if (r.result != Receipt::Result::dry_run) {
-    ++task.writes_total;
-    ++t.state.writes_total;
+    yield(t, task, knob);
   }
 }
 
-void take(Tick& t, TaskState& task, const Receipt& r) {
-  KnobState& knob = r.knob == Knob::cpu_max ? task.cpu : task.memory;
-  knob.in_flight = false;
-  knob.confirmed_at = r.finished_at;
-  const bool release = knob.asked_reason.rule == Rule::released;
-  switch (r.result) {
-    case Receipt::Result::written:
-    case Receipt::Result::dry_run:
-      confirmed(t, task, knob, r);
-      return;
-    case Receipt::Result::vanished:
-      knob.touched = false;  // nothing is left to restore; the next full tick drops the task
-      return;
-    case Receipt::Result::differs:
-      ++task.drift_total;
-      confirmed(t, task, knob, r);
-      t.notice(Notice::Kind::foreign_write, task).receipt = r;
-      return;
-    case Receipt::Result::timed_out:
-      // memory.high takes effect before its reclaim is done: the limit stands, and it is too low.
-      t.notice(Notice::Kind::write_failed, task).receipt = r;
-      if (r.knob == Knob::memory_high) {
-        task.memory_write_blocked = true;
-        note_move(t, task, knob, r, r.holds.value_or(r.asked));
-        knob.holds = r.holds.value_or(r.asked);
-      } else {
-        if (r.holds) note_move(t, task, knob, r, *r.holds);
-        if (r.holds) knob.holds = *r.holds;
-        trip_on(t, task, r);
-      }
-      if (release) knob.release_retry_at = t.input.now + kReleaseRetry;
-      return;
-    case Receipt::Result::refused:
-      t.notice(Notice::Kind::write_failed, task).receipt = r;
-      if (r.holds) note_move(t, task, knob, r, *r.holds);
-      if (r.holds) knob.holds = *r.holds;
-      if (release) {
-        knob.release_retry_at = t.input.now + kReleaseRetry;
-      } else {
-        trip_on(t, task, r);
-      }
-      return;
+// An external writer's value is somebody's wish: it is yielded to for a while, unless the configuration says
+// otherwise.
+void follow_external(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
+  if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
+    knob.rates = {};
+    knob.reassert = ours;
+  } else {
+    yield(t, task, knob);
   }
+}
+
+Notice& writer_notice(Tick& t, TaskState& task, Notice::Kind kind, const ManagedLimit::Change& change,
+                      const Receipt* receipt) {
+  ++task.drift_total;
+  Notice& n = t.notice(kind, task);
+  n.expected = change.before;
+  n.found = change.after;
+  if (receipt) n.receipt = *receipt;
+  return n;
+}
+
+// Our own lack of descriptors, and no fault of the task.
+bool is_our_lack(const Receipt& r) {
+  return r.error_number == EMFILE || r.error_number == ENFILE;
+}
+
+// Nothing was written, and the task cannot help it. Reported once while it lasts.
+void lack(Tick& t, TaskState& task, KnobState& knob, const Receipt& r, bool release) {
+  if (!release && !knob.writes.empty()) knob.writes.pop_back();
+  if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
+}
+
+void fail(Tick& t, TaskState& task, const Receipt& r, bool release) {
+  t.notice(Notice::Kind::write_failed, task).receipt = r;
+  if (!release) trip_on(t, task, r);
+}
+
+void apply(Tick& t, TaskState& task, const Receipt& r) {
+  KnobState& knob = knob_of(task, r.knob);
+  const auto order = knob.limit.order();
+  const bool release = order && order->reason.rule == Rule::released;
+  if (r.knob == Knob::memory_high && r.interrupted && r.result == Receipt::Result::written)
+    t.notice(Notice::Kind::write_failed, task).receipt =
+        r;  // the limit holds, and the task has more than that
+  if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out))
+    task.memory_write_blocked = true;
+  const auto change = knob.limit.answer(r);
+  const bool failed = change.event == Event::failed || change.event == Event::undecided;
+  if (change.event == Event::not_tried || (failed && is_our_lack(r))) return lack(t, task, knob, r, release);
+  knob.not_tried = false;
+  switch (change.event) {
+    case Event::confirmed:
+    case Event::released:
+      note_move(t, task, r.knob, knob, change, r);
+      if (change.event == Event::confirmed) close_after_write(t, task);
+      ++task.writes_total;
+      ++t.state.writes_total;
+      break;
+    case Event::external:
+      ++task.writes_total;
+      ++t.state.writes_total;
+      break;
+    case Event::failed:
+      note_move(t, task, r.knob, knob, change, r);
+      fail(t, task, r, release);
+      break;
+    case Event::undecided:
+      fail(t, task, r, release);
+      break;
+    case Event::overdue:  // slow is not failed: the answer is still to come
+      t.notice(Notice::Kind::write_failed, task).receipt = r;
+      break;
+    default:
+      break;
+  }
+  follow_change(t, task, r.knob, change, &r);
 }
 
 }  // namespace
 
-void take_receipts(Tick& t) {
+void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change,
+                   const Receipt* receipt) {
+  KnobState& knob = knob_of(task, which);
+  const bool enforcing = t.mode == config::Mode::enforce;
+  switch (change.event) {
+    case Event::moved:
+      knob.rates = {};
+      if (enforcing) writer_notice(t, task, Notice::Kind::foreign_write, change, receipt);
+      break;
+    case Event::reset:
+      writer_notice(t, task, Notice::Kind::knob_reset, change, receipt);
+      if (enforcing) follow_reset(t, task, knob, change.before);
+      break;
+    case Event::external:
+      writer_notice(t, task, Notice::Kind::foreign_write, change, receipt);
+      follow_external(t, task, knob, change.before);
+      break;
+    case Event::confirmed:
+    case Event::landed:
+    case Event::released:
+      report_adjustment(t, task, which, change, receipt);
+      break;
+    default:
+      break;
+  }
+}
+
+void report_adjustment(Tick& t, const TaskState& task, Knob which, const ManagedLimit::Change& change,
+                       const Receipt* receipt) {
+  if (change.after == change.before) return;
+  const auto& limit = knob_of(task, which).limit;
+  Adjustment a;
+  a.id = task.facts.id;
+  a.task = task.facts.name;
+  a.cgroup = task.facts.cgroup;
+  a.knob = which;
+  a.old_value = change.before;
+  a.new_value = change.after;
+  a.reason = limit.reason();
+  a.at = limit.changed_at().value_or(t.input.now);
+  a.dry_run = limit.pretends();
+  if (receipt && receipt->caused_at != MonotonicTime{} && receipt->written_at != MonotonicTime{})
+    a.reaction = receipt->written_at - receipt->caused_at;
+  t.report.adjustments.push_back(std::move(a));
+}
+
+void apply_receipts(Tick& t) {
   for (const auto& r : t.input.receipts) {
     const auto found = t.state.tasks.find(r.id);
-    if (found != t.state.tasks.end()) take(t, found->second, r);
+    if (found != t.state.tasks.end()) apply(t, found->second, r);
+  }
+}
+
+void project_lease(Tick& t) {
+  for (const auto& each : t.tasks) {
+    TaskState& task = *each.task;
+    for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
+      KnobState& knob = knob_of(task, which);
+      if (knob.leased_revision == knob.limit.lease_revision()) continue;
+      knob.leased_revision = knob.limit.lease_revision();
+      LeaseChange change{{task.facts.id, which}, std::nullopt};
+      knob.leased = knob.limit.touched();
+      if (knob.leased)
+        change.entry =
+            LeaseEntry{task.facts.id, task.facts.cgroup, which, *knob.limit.baseline(), knob.limit.ours()};
+      t.lease.push_back(std::move(change));
+    }
   }
 }
 
 }  // namespace sluice::parts
+
+namespace sluice {
+
+std::vector<LeaseEntry> lease_of(const State& state) {
+  std::vector<LeaseEntry> out;
+  for (const auto& [id, task] : state.tasks) {
+    for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
+      const auto& limit = parts::knob_of(task, which).limit;
+      if (limit.touched()) out.push_back({id, task.facts.cgroup, which, *limit.baseline(), limit.ours()});
+    }
+  }
+  return out;
+}
+
+const config::Task& rule_of(const TaskFacts& facts, const config::Config& config) {
+  static const config::Task none = [] {
+    config::Task rule;
+    rule.policy.cpu.enabled = rule.policy.memory.enabled = false;
+    return rule;
+  }();
+  return facts.config_index ? config.tasks[*facts.config_index] : none;
+}
+
+}  // namespace sluice

@@ -13,8 +13,9 @@
 #include "daemon/decide/forecast.hpp"
 #include "daemon/decide/memory.hpp"
 #include "daemon/decide/ring.hpp"
+#include "daemon/limits/managed_limit.hpp"
 #include "daemon/signal/signal.hpp"
-#include "daemon/values/command.hpp"
+#include "daemon/values/holds.hpp"
 #include "daemon/values/report.hpp"
 
 namespace sluice {
@@ -22,36 +23,29 @@ namespace sluice {
 // A governed cgroup as it was found, apart from its counters.
 struct TaskFacts {
   CgroupId id;
-  std::string name;              // unique on the host
-  std::string cgroup;            // path below the root, raw bytes
-  std::size_t config_index = 0;  // into Config::tasks
-  CpuMax cpu_baseline;           // journalled before the first write
-  MemoryLimit memory_baseline;
-  bool has_cpu = true;     // cpu.max exists
-  bool has_memory = true;  // memory.high exists
+  std::string name;    // unique on the host
+  std::string cgroup;  // path below the root, raw bytes
+  std::optional<std::size_t>
+      config_index;  // into Config::tasks; none: no rule matches, so its limits are released
   bool operator==(const TaskFacts&) const = default;
 };
+
+// The rule that governs a task; without one, a rule that governs neither knob.
+const config::Task& rule_of(const TaskFacts& facts, const config::Config& config);
 
 // The write budget's minute, and a second more: a write is carried out a little after it was planned, and no
 // minute of the kernel's time may see more of them than the budget says.
 inline constexpr MonotonicTime kBudgetWindow = std::chrono::seconds(61);
 
-// One knob of one task.
+// One knob of one task: its limit, and what the controllers' wishes are measured against.
 struct KnobState {
-  bool present = false;  // the file exists and the config governs it
-  KnobValue holds;       // what the kernel is believed to hold (in dry-run: what it would)
-  KnobValue baseline;
-  bool touched = false;    // written for real since the baseline was taken: there is something to restore
-  bool in_flight = false;  // a write is out, its receipt is not in
-  KnobValue asked;         // by that write
-  Reason asked_reason;
-  MonotonicTime confirmed_at{};  // of the last receipt; older samples say nothing about drift
-  MonotonicTime release_retry_at{};
-  std::optional<KnobValue> reassert;  // undone by another hand, to be written again
-  Reason reason;                      // of the last confirmed change
-  std::optional<MonotonicTime> changed_at;
-  Ring<MonotonicTime> writes;  // of the last minute: the budget
-  RateHistory rates;           // empty without rate policies
+  ManagedLimit limit;
+  std::uint32_t leased_revision = 0;  // of the limit, as the lease was last given it
+  bool leased = false;                // the lease was given an entry
+  std::optional<KnobValue> reassert;  // reset by another writer, to be written again
+  bool not_tried = false;             // the last order went nowhere, and that was reported
+  Ring<MonotonicTime> writes;         // of the last minute: the budget
+  RateHistory rates;                  // empty without rate policies
 };
 
 // Whether governing makes a task worse: see breaker.cpp.
@@ -84,11 +78,8 @@ struct TaskState {
   FlowEstimate flow;
   CauseState cause;
 
-  std::optional<PinCommand> pin;
-  bool suspended = false;
-  std::string suspend_reason;
-  SetBoundsCommand bounds;                           // overrides
-  Scheduled scheduled;                               // the bounds that its schedule sets now
+  const Hold* hold = nullptr;  // its own of State::holds, in this tick: set anew at the start of each
+  Scheduled scheduled;         // the bounds that its schedule sets now
   std::optional<std::chrono::seconds> scheduled_at;  // the wall clock's second that this is of
   std::optional<Intent> cpu_unmet;  // wanted and not given for lack of capacity: given when there is some
   std::optional<LoadReport> load;
@@ -99,7 +90,7 @@ struct TaskState {
   Harm harm;
   bool memory_write_blocked = false;
   MonotonicTime yield_until{};  // to a foreign writer
-  Ring<MonotonicTime> resets;   // the baseline came back by another hand
+  Ring<MonotonicTime> resets;   // an external writer brought the baseline back
   std::uint64_t writes_total = 0, drift_total = 0;
   std::optional<Forecaster> forecaster;  // none: its policy wants none
 };
@@ -107,10 +98,9 @@ struct TaskState {
 struct State {
   std::map<CgroupId, TaskState> tasks;
   std::map<std::string, SeasonProfile, std::less<>> profiles;  // of tasks that are not there, by name
-  std::optional<config::Mode> mode;                            // by SetMode; none: the config's
+  Holds holds;
   config::Mode mode_before = config::Mode::enforce;
-  bool suspended = false;
-  std::string suspend_reason;
+  bool stopping = false;                           // the last tick was told to release everything
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
   bool saturated = false;
   MonotonicTime saturated_until{};  // it is over when nothing was missing for a while

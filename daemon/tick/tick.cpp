@@ -22,7 +22,7 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   const auto& policy = t.policy_of(task);
   CpuInput in;
   in.now = t.input.now;
-  const auto& cpu_max = std::get<CpuMax>(task.cpu.holds);
+  const auto& cpu_max = std::get<CpuMax>(task.cpu.limit.value());
   in.quota_cores = cores_of(cpu_max);
   in.max_cores = bounds.cpu_max;
   in.min_cores = bounds.cpu_min;
@@ -55,9 +55,10 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   const auto& policy = t.policy_of(task);
   MemoryInput in;
   in.now = t.input.now;
-  in.high_bytes = number_of(task.memory.holds);
+  in.high_bytes = number_of(task.memory.limit.value());
   in.max_bytes = bounds.memory_max;
-  in.min_bytes = static_cast<double>(task.bounds.memory_min.value_or(policy.memory.min_bytes));
+  const auto ordered = task.hold ? task.hold->bounds.memory_min : std::nullopt;
+  in.min_bytes = static_cast<double>(ordered.value_or(policy.memory.min_bytes));
   in.pressure_target = policy.memory.pressure_target;
   in.tolerance = policy.memory.tolerance;
   in.writes_left = writes_left(task.memory, policy.memory.writes_per_minute);
@@ -83,11 +84,17 @@ void reassert(KnobState& knob, KnobClaim& claim) {
 
 Intent cpu_intent(const Tick& t, const TaskState& task, const CpuInput& in) {
   const auto& policy = t.policy_of(task);
-  if (policy.cpu.initial_cores && !task.cpu.touched && !task.cpu.changed_at && t.full()) {
+  if (policy.cpu.initial_cores && !task.cpu.limit.touched() && !task.cpu.limit.changed_at() && t.full()) {
     Reason r{.rule = Rule::initial, .wanted = *policy.cpu.initial_cores};
     return {*policy.cpu.initial_cores, r};
   }
   return decide_cpu(in, task.cpu_control);
+}
+
+// In dry-run what is still ours is given back before anything is pretended.
+bool writable(const Tick& t, const TaskState& task, const KnobState& knob) {
+  return governable(t, task) && knob.limit.may_send() &&
+         (t.mode == config::Mode::enforce || !knob.limit.touched());
 }
 
 KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, double min, double max,
@@ -100,7 +107,7 @@ KnobClaim claim_of(const Tick& t, const TaskState& task, const KnobState& knob, 
   c.weight = t.policy_of(task).weight;
   c.priority = t.policy_of(task).priority;
   c.tolerance = tolerance;
-  c.movable = governable(t, task) && !knob.in_flight && writes_left(knob, budget) > 0;
+  c.movable = writable(t, task, knob) && writes_left(knob, budget) > 0;
   return c;
 }
 
@@ -137,10 +144,11 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
     const KnobState& state = knob == Knob::cpu_max ? task.cpu : task.memory;
     const KnobValue value =
         knob == Knob::cpu_max
-            ? KnobValue{with_burst(cpu_max_of(g.value, std::get<CpuMax>(state.holds).period),
-                                   std::get<CpuMax>(state.baseline), t.policy_of(task).cpu.burst_ratio)}
+            ? KnobValue{with_burst(cpu_max_of(g.value, std::get<CpuMax>(state.limit.value()).period),
+                                   std::get<CpuMax>(*state.limit.baseline()),
+                                   t.policy_of(task).cpu.burst_ratio)}
             : KnobValue{memory_limit_of(g.value)};
-    if (value == state.holds) continue;
+    if (value == state.limit.value()) continue;
     Write w{task.facts.id, knob, value, g.reason, {}};
     if (knob == Knob::cpu_max) {
       if (const auto e = t.events.find(task.facts.id); e != t.events.end() && !t.full())
@@ -150,16 +158,17 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
   }
 }
 
-// A quota that stays may call for another burst: the configuration changed, or another hand set it. Seldom,
-// so that a kernel with a mind of its own costs no budget.
+// A quota that stays may call for another burst: the configuration changed, or an external writer set it.
+// Seldom, so that a kernel with a mind of its own costs no budget.
 constexpr auto kBurstRetry = std::chrono::seconds(10);
 std::optional<CpuMax> other_burst(const Tick& t, const TaskState& task) {
-  const auto& holds = std::get<CpuMax>(task.cpu.holds);
+  const auto& limit = task.cpu.limit;
+  const auto& holds = std::get<CpuMax>(limit.value());
   if (!holds.quota) return std::nullopt;
-  if (task.cpu.confirmed_at != MonotonicTime{} && t.input.now < task.cpu.confirmed_at + kBurstRetry)
+  if (limit.settled_at() != MonotonicTime{} && t.input.now < limit.settled_at() + kBurstRetry)
     return std::nullopt;
   const CpuMax value =
-      with_burst(holds, std::get<CpuMax>(task.cpu.baseline), t.policy_of(task).cpu.burst_ratio);
+      with_burst(holds, std::get<CpuMax>(*limit.baseline()), t.policy_of(task).cpu.burst_ratio);
   if (!value.burst || value == holds) return std::nullopt;
   return value;
 }
@@ -173,7 +182,7 @@ void plan_bursts(Tick& t, const Lane& lane, const Share& share) {
     t.plan.writes.push_back({task.facts.id,
                              Knob::cpu_max,
                              *other_burst(t, task),
-                             Reason{.rule = Rule::burst, .wanted = number_of(task.cpu.holds)},
+                             Reason{.rule = Rule::burst, .wanted = number_of(task.cpu.limit.value())},
                              {}});
   }
 }
@@ -186,7 +195,7 @@ bool has_cause(const Tick& t) {
 }
 
 void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
-  if (!task.cpu.present) return;
+  if (!task.cpu.limit.present() || !t.policy_of(task).cpu.enabled) return;
   const auto& cpu = t.policy_of(task).cpu;
   KnobClaim c =
       claim_of(t, task, task.cpu, bounds.cpu_min, bounds.cpu_max, cpu.tolerance, cpu.writes_per_minute);
@@ -201,31 +210,33 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   }
   if (has_cause(t)) reassert(task.cpu, c);
   if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
-  if (task.pin && task.pin->cpu_cores) {
-    c.intent = pinned(*task.pin->cpu_cores);
+  const auto* pin = pin_of(task);
+  if (pin && pin->cpu_cores) {
+    c.intent = pinned(*pin->cpu_cores);
     c.exact = true;
-    c.movable = governable(t, task) && !task.cpu.in_flight;  // an administrator does not wait for the budget
+    c.movable = writable(t, task, task.cpu);  // an administrator does not wait for the budget
   }
   c.step = cpu.step_cores;
-  c.min_scheduled = task.scheduled.min && !task.bounds.cpu_min_cores;
-  c.max_scheduled = task.scheduled.max && !task.bounds.cpu_max_cores;
+  c.min_scheduled = task.scheduled.min && !(task.hold && task.hold->bounds.cpu_min_cores);
+  c.max_scheduled = task.scheduled.max && !(task.hold && task.hold->bounds.cpu_max_cores);
   limit_rate(t, cpu.scaling, concerned, task.cpu, c);
   if (t.full() && c.movable && other_burst(t, task)) lane.bursts.push_back(lane.claims.size());
   lane.add(c, task);
 }
 
 void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
-  if (!task.memory.present) return;
+  if (!task.memory.limit.present() || !t.policy_of(task).memory.enabled) return;
   const auto& memory = t.policy_of(task).memory;
   KnobClaim c = claim_of(t, task, task.memory, bounds.memory_min, bounds.memory_max, memory.tolerance,
                          memory.writes_per_minute);
   const MemoryInput in = memory_input(t, task, bounds);
   observe_memory(in, task.memory_control);
   task.memory_write_blocked = false;
-  if (task.pin && task.pin->memory_high) {
-    c.intent = pinned(static_cast<double>(*task.pin->memory_high));
+  const auto* pin = pin_of(task);
+  if (pin && pin->memory_high) {
+    c.intent = pinned(static_cast<double>(*pin->memory_high));
     c.exact = true;
-    c.movable = governable(t, task) && !task.memory.in_flight;
+    c.movable = writable(t, task, task.memory);
   } else if (c.movable) {
     c.intent = decide_memory(in, task.memory_control);
     reassert(task.memory, c);
@@ -257,14 +268,18 @@ void share_memory(Tick& t, const Lane& lane) {
   plan_grants(t, lane, share, Knob::memory_high);
 }
 
-// The baseline, for a task that is not to be governed now. A refused release is tried again, slowly.
-void plan_release(Tick& t, const TaskState& task) {
+// The baseline, for a limit that is not to be governed now: a policy like any other, and the limit knows when
+// it is due.
+void plan_release(Tick& t, TaskState& task) {
   const auto& policy = t.policy_of(task);
-  const bool whole = t.mode != config::Mode::enforce || t.state.suspended || task.suspended ||
-                     task.breaker.state == BreakerState::open;
-  auto release = [&](const KnobState& knob, Knob which, bool enabled) {
-    if (!knob.touched || knob.in_flight || (!whole && enabled) || t.input.now < knob.release_retry_at) return;
-    t.plan.writes.push_back({task.facts.id, which, knob.baseline, Reason{.rule = Rule::released}, {}});
+  const bool whole = t.mode != config::Mode::enforce || t.input.stopping || suspended(t, task) ||
+                     task.breaker.state == BreakerState::open || t.input.now < task.yield_until;
+  auto release = [&](KnobState& knob, Knob which, bool enabled) {
+    if (!whole && enabled) return;
+    if (t.input.stopping && !t.state.stopping) knob.limit.hurry_release();
+    if (!knob.limit.release_due(t.input.now)) return;
+    t.plan.writes.push_back(
+        {task.facts.id, which, *knob.limit.baseline(), Reason{.rule = Rule::released}, {}});
   };
   release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
   release(task.memory, Knob::memory_high, policy.memory.enabled);
@@ -296,32 +311,35 @@ void drop_invalid(Tick& t) {
   t.plan.writes = std::move(good);
 }
 
-// What the plan does to the state: budgets, learned margins, writes under way.
+// What the plan does to the state: orders sent or pretended, budgets, learned margins.
 void commit_plan(Tick& t) {
   const auto context = t.context();
   for (const auto& w : t.plan.writes) {
     TaskState& task = t.state.tasks.at(w.id);
-    KnobState& knob = w.knob == Knob::cpu_max ? task.cpu : task.memory;
-    knob.in_flight = true;
-    knob.asked = w.value;
-    knob.asked_reason = w.reason;
-    if (!t.plan.dry_run) knob.touched = true;
+    KnobState& knob = knob_of(task, w.knob);
+    const KnobValue before = knob.limit.value();
+    if (t.plan.dry_run) {
+      knob.limit.pretend(w.value, w.reason, t.input.now);
+      report_adjustment(t, task, w.knob, {ManagedLimit::Event::confirmed, before, w.value}, nullptr);
+    } else {
+      knob.limit.send(w.value, w.reason, t.input.now);
+    }
     if (w.reason.rule == Rule::released) continue;
     knob.writes.push_back(t.input.now);
     note_undo(task, w.reason.rule, t.input.now);
     const Bounds bounds = bounds_of(task, context);
-    const double from = number_of(knob.holds), to = number_of(w.value);
+    const double from = number_of(before), to = number_of(w.value);
     if (w.knob == Knob::cpu_max) {
       cpu_written(cpu_input(t, task, bounds), from, to, w.reason.rule, task.cpu_control);
     } else {
       memory_written(memory_input(t, task, bounds), from, to, w.reason.rule, task.memory_control);
     }
   }
+  t.state.stopping = t.input.stopping;
 }
 
 void expire(Tick& t, TaskState& task) {
   const auto now = t.input.now;
-  if (task.pin && task.pin->until && now >= *task.pin->until) task.pin.reset();
   if (task.load && now >= task.load_until) task.load.reset();
   try_again(t, task);
   for (KnobState* knob : {&task.cpu, &task.memory}) {
@@ -331,12 +349,12 @@ void expire(Tick& t, TaskState& task) {
 
 // All that concerns one task alone, in one go: many tasks fit into no cache, and so each is fetched once.
 void govern(Tick& t) {
-  const bool enforcing = t.mode == config::Mode::enforce;
+  const bool enforcing = t.mode == config::Mode::enforce && !t.input.stopping;
   if (!enforcing) {
     for (const auto& each : t.tasks) plan_release(t, *each.task);
   }
   // What a mode that writes nothing has still to give back comes first.
-  const bool decides = t.mode != config::Mode::observe && t.plan.writes.empty();
+  const bool decides = t.mode != config::Mode::observe && !t.input.stopping && t.plan.writes.empty();
   t.plan.dry_run = decides && t.mode == config::Mode::dry_run;
   Lane cpu, memory;
   const auto context = t.context();
@@ -365,7 +383,8 @@ void govern(Tick& t) {
 
 Outcome tick(const Input& input, const config::Config& config, State state) {
   Tick t{input, config, std::move(state)};
-  t.mode = t.state.mode.value_or(config.node.mode);
+  if (t.state.ticks == 0) t.state.holds = input.holds;
+  t.mode = t.state.holds.mode.value_or(config.node.mode);
   t.report.whole = t.full() || !input.commands.empty();
   for (const auto& e : input.events) {
     const auto [first, added] = t.events.try_emplace(e.id, &e);
@@ -374,14 +393,17 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   ++t.state.ticks;
   t.state.events_total += input.events.size();
 
-  take_receipts(t);
+  inherit_limits(t);
   recall_profiles(t);
   if (t.full()) {
-    settle_tasks(t);
+    settle_tasks(t);  // first: after a reload the rules that tasks know are of the old configuration
   } else {
     list_tasks(t);
   }
+  apply_receipts(t);
   obey_commands(t);
+  expire_holds(t);
+  find_holds(t);
   enter_mode(t);
   govern(t);
   std::sort(t.plan.writes.begin(), t.plan.writes.end(),
@@ -389,22 +411,11 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   name_causes(t);
   drop_invalid(t);
   commit_plan(t);
+  project_lease(t);
   finish_rows(t);
   fill_report(t);
-  return {std::move(t.state), std::move(t.plan), std::move(t.report)};
-}
-
-Plan restore_plan(const State& state) {
-  Plan plan;
-  for (const auto& [id, task] : state.tasks) {
-    if (task.cpu.touched)
-      plan.writes.push_back({id, Knob::cpu_max, task.cpu.baseline, Reason{.rule = Rule::released}, {}});
-    if (task.memory.touched) {
-      plan.writes.push_back(
-          {id, Knob::memory_high, task.memory.baseline, Reason{.rule = Rule::released}, {}});
-    }
-  }
-  return plan;
+  return {std::move(t.state), std::move(t.plan), std::move(t.report), std::move(t.lease),
+          std::move(t.let_go)};
 }
 
 }  // namespace sluice

@@ -1,6 +1,7 @@
 // What an administrator asks for, as values. D-Bus makes them, the tick obeys them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct PinCommand {
   std::optional<MonotonicTime> until;
   std::string reason;
   std::string owner;
+  std::uint32_t uid = 0;  // whose it is
 };
 struct UnpinCommand {
   std::string task;
@@ -29,6 +31,7 @@ struct UnpinCommand {
 struct SuspendCommand {
   std::string task;
   std::string reason;
+  std::uint32_t uid = 0;  // whose it is
 };
 struct ResumeCommand {
   std::string task;

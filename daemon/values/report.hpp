@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding };
+enum class TaskMode : std::uint8_t { governed, pinned, suspended, observed, yielding, leaving };
 constexpr std::string_view to_string(TaskMode mode) {
   switch (mode) {
     case TaskMode::governed:
@@ -28,7 +28,9 @@ constexpr std::string_view to_string(TaskMode mode) {
     case TaskMode::observed:
       return "observed";
     case TaskMode::yielding:
-      return "yielding";  // to a foreign writer
+      return "yielding";  // to an external writer
+    case TaskMode::leaving:
+      return "leaving";  // no rule matches it any more; its limits are being given back
   }
   return "unknown";
 }
@@ -165,6 +167,14 @@ struct NodeReport {
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 
+// Who holds a task, by its name; it need not be there.
+struct HoldReport {
+  std::string task;
+  bool pinned = false, suspended = false;
+  std::uint32_t uid = 0;  // whose it is: of the pin, if there is one
+  std::string owner;      // the bus connection with which the pin ends; empty: it does not
+};
+
 struct Report {
   std::uint64_t tick = 0;
   MonotonicTime now{};
@@ -173,6 +183,7 @@ struct Report {
   // for, and what was told of the others stands.
   bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
+  std::vector<HoldReport> holds;  // all pins and suspensions of tasks, by name
   std::vector<Adjustment> adjustments;
   std::vector<Notice> notices;
 };

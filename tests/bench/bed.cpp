@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/config.hpp"
 #include "daemon/values/knob_value.hpp"
 #include "tests/bench/worst_minute.hpp"
 

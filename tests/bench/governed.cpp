@@ -28,10 +28,6 @@ void Governed::full_tick() {
   in.wall.since_epoch = std::chrono::floor<std::chrono::seconds>(host_.now());
   for (TaskFacts& facts : facts_) {
     Sample sample = host_.sample(facts.id);
-    if (!known_) {
-      facts.cpu_baseline = sample.cpu_max.value();
-      facts.memory_baseline = sample.memory_high.value();
-    }
     if (visibility_ != Visibility::bytes) sample.flow.reset();
     if (known_ && visibility_ == Visibility::lag) {
       const simhost::Work& work = host_.task(facts.id)->work;

@@ -151,6 +151,7 @@ class Fixture {
     task.mode = TaskMode::pinned;
     task.pinned_by = c.owner;
     task.hold_reason = c.reason;
+    hold({c.task, true, false, c.uid, c.owner});
     if (c.cpu_cores) task.cpu_max = quota(*c.cpu_cores);
     if (c.memory_high) task.memory_high = {*c.memory_high};
     say(fmt::format("pin {} owner={} until={}", c.task, c.owner.empty() ? "-" : "caller",
@@ -164,6 +165,7 @@ class Fixture {
     } else {
       find(c.task)->mode = TaskMode::suspended;
       find(c.task)->hold_reason = c.reason;
+      hold({c.task, false, true, c.uid, {}});
     }
     say(fmt::format("suspend '{}'", c.task));
   }
@@ -192,8 +194,13 @@ class Fixture {
       if (task.pinned_by == c.owner) release(task.name, "lapse");
     }
   }
+  void hold(const HoldReport& hold) {
+    std::erase_if(report_.holds, [&](const auto& h) { return h.task == hold.task; });
+    report_.holds.push_back(hold);
+  }
   void release(const std::string& name, const char* why) {
     auto& task = *find(name);
+    std::erase_if(report_.holds, [&](const auto& h) { return h.task == name; });
     task.mode = TaskMode::governed;
     task.pinned_by.clear();
     task.hold_reason.clear();

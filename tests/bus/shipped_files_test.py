@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -55,10 +56,18 @@ class UnitFile(unittest.TestCase):
         lines = set(self.unit.read_text().splitlines())
         for breaker in ("ProtectControlGroups=yes", "ProcSubset=pid", "ProtectProc=invisible", "PrivateUsers=yes"):
             self.assertNotIn(breaker, lines)
-        for needed in ("Type=notify", "WatchdogSec=30s", "StateDirectory=sluice", "StateDirectoryMode=0700"):
+        for needed in ("Type=notify", "WatchdogSec=30s", "StateDirectory=sluice", "StateDirectoryMode=0700",
+                       "RuntimeDirectory=sluice", "RuntimeDirectoryPreserve=yes"):  # holds and an unfinished lease stay
             self.assertIn(needed, lines)
         filters = [line for line in self.unit.read_text().splitlines() if line.startswith("SystemCallFilter=")]
         self.assertEqual("SystemCallFilter=bpf perf_event_open sched_setscheduler", filters[-1])  # after @privileged took it away
+
+    def test_a_stop_has_longer_than_giving_back_takes(self) -> None:
+        # daemon/run/release.hpp
+        takes = re.search(r"kReleaseTime = std::chrono::seconds\((\d+)\)", (REPO / "daemon/run/release.hpp").read_text())
+        allowed = re.search(r"(?m)^TimeoutStopSec=(\d+)s$", self.unit.read_text())
+        assert takes and allowed
+        self.assertGreater(int(allowed[1]), int(takes[1]))
 
     def test_restore_runs_what_starts(self) -> None:
         commands = dict(line.split("=", 1) for line in self.unit.read_text().splitlines() if line.startswith("Exec"))

@@ -32,11 +32,12 @@ eventually() { # NAME COMMAND… : within 30 s
   verdict 1 "$name" "not within 30 s; $(tail -n 3 /tmp/sluiced.log 2>/dev/null | tr '\n' ' ')"
 }
 
-# The state lives where it does on a host; an image's own folders may be missing.
+# What forecasts learn lives where it does on a host; an image's own folders may be missing.
 mkdir -p /var/lib
 root=/sys/fs/cgroup
 clicks=$root/system.slice/clicks.service orders=$root/system.slice/orders.service
 quota() { cut -d' ' -f1 "$1/cpu.max"; }
+lease=/run/sluice/lease
 limited() { [ "$(quota "$clicks")" != max ] && [ "$(quota "$orders")" != max ]; }
 baseline() {
   [ "$(cat "$clicks/cpu.max")" = "max 100000" ] && [ "$(cat "$orders/cpu.max")" = "max 100000" ] &&
@@ -71,6 +72,7 @@ eventually "it is on the bus" busctl get-property org.sluice.Governor1 /org/slui
 holds "busctl tree shows it" sh -c 'busctl tree --list org.sluice.Governor1 | grep -qx /org/sluice/Governor1/task/orders'
 is "its own mounts are the simulated host's and no cgroup filesystem of the kernel" \
   "$(grep -oE ' - (fuse\.)?cgroup2? ' "/proc/$daemon/mountinfo" | sort -u)" " - fuse.cgroup2 "
+holds "the lease is in the runtime directory" grep -q clicks "$lease"
 seen=
 distinct() {
   seen="$seen $(quota "$clicks")"
@@ -91,8 +93,10 @@ verdict $? "after kill -9 the limits are still there" "cpu.max is $(quota "$clic
 holds "sluiced --restore runs" sluiced --any-filesystem --proc-root /simproc --log stderr --bus none --restore
 baseline
 verdict $? "and gives every baseline back" "$(head -n 1 "$clicks"/{cpu.max,memory.high} "$orders"/{cpu.max,memory.high} | tr '\n' ' ')"
+holds "and removes the lease" test ! -e "$lease"
 govern
 eventually "it starts again and governs" limited
+eventually "the pin still holds" pinned
 kill -TERM "$daemon"
 wait "$daemon"
 is "it stops with status 0" "$?" 0

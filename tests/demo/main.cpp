@@ -114,13 +114,13 @@ class Stage {
     return {};
   }
 
-  tl::expected<void, std::string> start_daemon(const Sandbox& sandbox) {
+  tl::expected<void, std::string> start_daemon(const Sandbox& sandbox, const std::string& programs) {
     const auto& folder = sandbox.folder();
     log_ = options_.log.empty() ? folder + "/sluiced.log" : options_.log;
     auto daemon = Child::start(
-        {folder_of_this_program() + "/sluiced", "--config", options_.config, "--cgroup-root",
-         sandbox.mountpoint(), "--any-filesystem", "--proc-root", folder + "/proc", "--state-dir",
-         folder + "/state", "--runtime-dir", folder + "/run", "--bus", bus_->address, "--log", "stderr"},
+        {programs + "/sluiced", "--config", options_.config, "--cgroup-root", sandbox.mountpoint(),
+         "--any-filesystem", "--proc-root", folder + "/proc", "--state-dir", folder + "/state",
+         "--runtime-dir", folder + "/run", "--bus", bus_->address, "--log", "stderr"},
         log_);
     if (!daemon) return tl::unexpected(daemon.error());
     daemon_.emplace(std::move(*daemon));
@@ -287,11 +287,13 @@ int demonstrate(const Options& options) {
                 "there is no /dev/fuse, which the simulated host needs. Load it with: modprobe fuse. In a "
                 "container, start it with: --device /dev/fuse --cap-add SYS_ADMIN");
   }
+  // In a chroot the kernel tells it from the outer root once the sandbox has mounts of its own.
+  const std::string programs = folder_of_this_program();
   auto sandbox = Sandbox::enter();
   if (!sandbox) return fail(kHostLacks, sandbox.error());
   Stage stage(options);
   if (auto ready = stage.set_up(*sandbox); !ready) return fail(kHostLacks, ready.error());
-  if (auto ready = stage.start_daemon(*sandbox); !ready) return fail(kFailed, ready.error());
+  if (auto ready = stage.start_daemon(*sandbox, programs); !ready) return fail(kFailed, ready.error());
 
   if (options.plain) {
     const char* lag = options.no_lag ? "No task reports its lag: the kernel's signals are all there is."

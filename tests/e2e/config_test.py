@@ -33,7 +33,7 @@ class Config(Stage):
         log = self.start(config=BAD).ends(2)
         self.names_every_mistake(log)
         self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
-        self.assertFalse((self.folder / "state").exists(), "not even a lease was opened")
+        self.assertFalse((self.folder / "run").exists(), "not even a lease was opened")
 
     def test_a_bad_reload_keeps_the_old_configuration_in_force(self) -> None:
         daemon = self.start()
@@ -66,7 +66,7 @@ class Config(Stage):
         eventually(lambda: self.host.read(A, "cpu.max") == "350000 100000", "cpu.max is restored", PATIENCE_S)
         eventually(lambda: self.host.read(A, "memory.high") == str(2 << 30), "memory.high is restored", PATIENCE_S)
         eventually(lambda: self.task_names() == {"b"}, "a has left the bus", PATIENCE_S)
-        eventually(lambda: all(A not in line for line in self.lease()), "a has left the lease", PATIENCE_S)
+        eventually(lambda: all(entry.path != A for entry in self.lease()), "a has left the lease", PATIENCE_S)
         self.stays_governed(B)
         self.assertEqual("350000 100000", self.host.read(A, "cpu.max"))
         daemon.stop()

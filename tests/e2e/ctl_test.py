@@ -23,9 +23,6 @@ class Ctl(Stage):
         self.governs(A)
         self.governs(B)
 
-    def holds(self, cgroup: str, file: str, value: str) -> None:
-        eventually(lambda: self.host.read(cgroup, file) == value, f"{file} of {cgroup} becomes {value}", PATIENCE_S)
-
     def test_what_it_shows_is_what_the_kernel_holds(self) -> None:
         self.ctl("pin", "a", "cpu=2.5", "memory=1G", "--for=1h", "--reason=release 7")
         self.holds(A, "cpu.max", "250000 100000")

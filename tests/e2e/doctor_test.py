@@ -37,7 +37,7 @@ class Doctor(Stage):
         before = {(c, f): self.host.read(c, f) for c in (A, B) for f in ("cpu.max", "memory.high")}
         verdict = self.ask()
         for name in ("procfs", "cgroup v2", "cpu controller", "memory controller", "pressure (PSI)", "cpu.max.burst",
-                     "memory.reclaim", "bus", "state directory"):
+                     "memory.reclaim", "bus", "runtime directory"):
             self.says(name, "ok")
         for name in PROGRAMS:
             self.says(name, "missing", "cgroup v2")
@@ -61,11 +61,11 @@ class Doctor(Stage):
         self.stays_governed(A)
         daemon.kill()
         eventually(lambda: not self.bus.has_name(), "its name is free", PATIENCE_S)
-        left = (self.folder / "state" / "lease").read_bytes()
+        left = (self.lease_file).read_bytes()
         self.ask()
         self.says("lease", "ok", "4 baselines left over")
         self.assertIn("--restore", self.text)
-        self.assertEqual(left, (self.folder / "state" / "lease").read_bytes())
+        self.assertEqual(left, (self.lease_file).read_bytes())
         self.start("--restore", bus="none").ends(0)
         self.ask()
         self.says("lease", "ok", "nothing to give back")
@@ -93,34 +93,34 @@ class Doctor(Stage):
         self.ask(status=3, proc_root=self.folder / "nowhere")
         self.says("procfs", "missing", "nowhere")
 
-    def test_a_state_directory_that_will_not_do(self) -> None:
-        state = self.folder / "state"
-        state.mkdir()
-        state.chmod(0o777)
+    def test_a_runtime_directory_that_will_not_do(self) -> None:
+        folder = self.folder / "run"
+        folder.mkdir()
+        folder.chmod(0o777)
         self.assertIn("others can write", self.ask(status=3))
-        state.chmod(0o700)
-        (state / "lease").write_text("lease1 garbage\n")
+        folder.chmod(0o755)
+        self.lease_file.write_text("lease2 garbage\n")
         self.ask()
         self.assertIn("1 line of it cannot be read", self.text)
-        self.assertFalse((state / "lease.corrupt").exists(), "mending is the daemon's")
-        shutil.rmtree(state)
-        state.write_text("a file")
+        self.assertFalse((folder / "lease.corrupt").exists(), "mending is the daemon's")
+        shutil.rmtree(folder)
+        folder.write_text("a file")
         self.assertIn("ENOTDIR", self.ask(status=3))
 
     def test_a_stranger_is_told_what_could_not_be_seen(self) -> None:
         uids = pathlib.Path("/proc/self/uid_map").read_text().split()
         if int(uids[2]) <= 65534:
             self.skipTest("this user namespace has no uid but one, so there is no stranger")
-        (self.folder / "state").mkdir(mode=0o700)
+        (self.folder / "run").mkdir(mode=0o700)
         self.folder.chmod(0o755)
         home = self.folder / "sluiced"  # a build folder may be closed to strangers
         shutil.copy(binary("sluiced"), home)
         done = subprocess.run(
             ["setpriv", "--reuid=65534", "--clear-groups", home, "--doctor", "--cgroup-root", self.host.mount, "--any-filesystem",
-             "--state-dir", self.folder / "state", "--bus", self.bus.address],
+             "--runtime-dir", self.folder / "run", "--bus", self.bus.address],
             capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
-        for name, fact in (("BPF privileges", "CAP_BPF"), ("state directory", "EACCES"), ("lease", "ask as root")):
+        for name, fact in (("BPF privileges", "CAP_BPF"), ("runtime directory", "EACCES"), ("lease", "ask as root")):
             self.assertRegex(done.stdout, rf"(?m)^{name} +unknown +.*{fact}")
         self.assertRegex(done.stdout, r"not seen: \d+\.\n$")
 

@@ -22,12 +22,17 @@ class Lease(Stage):
         eventually(lambda: all(value != BASELINES[key] for key, value in self.held().items()), "all limits moved", 60)
         self.assertEqual(4, len(self.lease()))
 
+    def killed_with_all_touched(self) -> None:
+        daemon = self.start()
+        self.all_touched()
+        self.killed(daemon)
+
     def test_stop_gives_every_baseline_back(self) -> None:
         daemon = self.start()
         self.all_touched()
-        self.assertIn("4 baseline(s) restored, 0 failed", daemon.stop())
+        self.assertIn("4 baseline(s) restored, 0 failed.", daemon.stop())
         self.assertEqual(BASELINES, self.held())
-        self.assertEqual([], self.lease())
+        self.assertFalse(self.lease_file.exists())
 
     def test_an_administrators_burst_is_in_nobodys_way_and_comes_back(self) -> None:
         self.host.write(A, "cpu.max.burst", "310000")
@@ -51,7 +56,7 @@ class Lease(Stage):
                    "the burst is half of the quota", 60)
         daemon.kill()
         self.assertNotEqual("0", self.host.read(A, "cpu.max.burst"))
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual(BASELINES, self.held())
         self.assertEqual("0", self.host.read(A, "cpu.max.burst"))
 
@@ -61,38 +66,75 @@ class Lease(Stage):
         daemon.kill()
         self.assertNotEqual(BASELINES, self.held(), "nobody has restored yet")
         self.assertEqual(4, len(self.lease()))
-        log = self.start("--restore", bus="none").ends(0)
-        self.assertIn("4 restored, 0 failed", log)
+        log = self.restored()
+        self.assertIn("4 baseline(s) restored, 0 failed.", log)
         self.assertEqual(BASELINES, self.held())
-        self.assertEqual([], self.lease())
+        self.assertFalse(self.lease_file.exists())
 
-    def test_the_next_start_after_kill_9_restores_first(self) -> None:
+    def test_the_next_start_after_kill_9_governs_on_from_what_is_in_force(self) -> None:
         daemon = self.start()
         self.all_touched()
-        daemon.kill()
-        # It only observes, so what it restores stays to be seen.
-        again = self.start("--mode", "observe")
-        again.said("An earlier run did not give its limits back")
-        again.said("4 restored, 0 failed")
+        self.killed(daemon)
+        left = self.host.read(A, "cpu.max").split()[0]
+        self.host.load(A, 50)
+        again = self.start()
+        again.said(r"An earlier run left 4 limit\(s\) in force; they are governed on, or given back\.")
+        self.governed_on_bus("a", "b")
+        eventually(lambda: self.host.cores(A) < 0.6, "it follows the load again", PATIENCE_S)
+        # From what the killed one left: the baseline was not in force in between, and is no baseline made anew.
+        first = next(row for row in self.ask("a", "History", "tu", "0", "0") if row[1] == "cpu.max")
+        self.assertEqual(int(left) * 10, first[2])
+        self.assertEqual(3_200_000, self.task("a", "CPUBaselineQuotaPerSecUSec"))
+        again.stop()
         self.assertEqual(BASELINES, self.held())
+        self.assertFalse(self.lease_file.exists())
+
+    def test_the_next_start_after_kill_9_gives_back_what_the_mode_does_not_govern(self) -> None:
+        self.killed_with_all_touched()
+        again = self.start("--mode", "observe")
+        again.said(r"An earlier run left 4 limit\(s\) in force")
+        eventually(lambda: self.held() == BASELINES, "every baseline is back", PATIENCE_S)
+        eventually(lambda: not self.lease(), "nothing is left in the lease", PATIENCE_S)
+        again.stop()
+        self.assertEqual(BASELINES, self.held())
+
+    def test_the_next_start_after_kill_9_gives_back_what_no_rule_matches_any_more(self) -> None:
+        self.killed_with_all_touched()
+        again = self.start(config=CONFIG.replace("a.service", "other.service"))
+        for knob in ("cpu.max", "memory.high"):
+            eventually(lambda k=knob: self.host.read(A, k) == BASELINES[A, k], f"{knob} is given back", PATIENCE_S)
+        eventually(lambda: not any(entry.path == A for entry in self.lease()), "a has left the lease", PATIENCE_S)
+        self.governed_on_bus("b")
+        eventually(lambda: self.task_names() == {"b"}, "a has left the bus", PATIENCE_S)
         again.stop()
         self.assertEqual(BASELINES, self.held())
 
     def test_the_next_start_after_kill_9_keeps_the_first_baselines(self) -> None:
-        daemon = self.start()
-        self.all_touched()
-        daemon.kill()
+        for _ in range(2):
+            self.killed_with_all_touched()
         again = self.start()
-        again.said("An earlier run did not give its limits back")
-        self.all_touched()
+        self.governed_on_bus("a", "b")  # before that a signal would end it, or find it still at the first tick
+        self.stays_governed(A)
+        for entry in self.lease():
+            self.assertEqual(BASELINES[entry.path, entry.knob], entry.baseline)
         again.stop()
         self.assertEqual(BASELINES, self.held())
+
+    def test_a_torn_last_line_and_a_damaged_one_cost_themselves_only(self) -> None:
+        self.killed_with_all_touched()
+        text = self.lease_file.read_text()
+        self.lease_file.write_text(text + "lease2 00000000 damaged\n" + text.splitlines()[-1][:40])
+        log = self.restored()
+        self.assertIn("1 damaged line ignored", log)
+        self.assertIn("4 baseline(s) restored, 0 failed.", log)
+        self.assertEqual(BASELINES, self.held())
+        self.assertTrue((self.folder / "run" / "lease.corrupt").exists(), "it is kept for who wants to know")
 
     def test_kill_9_before_anything_was_written_leaves_nothing_to_do(self) -> None:
         daemon = self.start("--mode", "observe")
         self.governed_on_bus("a", "b")
         daemon.kill()
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual(BASELINES, self.held())
 
     def test_a_second_daemon_refuses_to_start(self) -> None:
@@ -115,9 +157,9 @@ class Lease(Stage):
         self.all_touched()
         daemon.kill()
         self.host.tell(f"rm {A}")
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual("max 100000", self.host.read(B, "cpu.max"))
-        self.assertEqual([], self.lease())
+        self.assertFalse(self.lease_file.exists())
 
     def test_a_cgroup_made_anew_under_the_same_name_is_not_given_the_old_ones_baseline(self) -> None:
         daemon = self.start()
@@ -125,7 +167,7 @@ class Lease(Stage):
         daemon.kill()
         self.host.tell(f"rm {A}")
         self.host.tell(f"mkdir {A}")
-        self.start("--restore", bus="none").ends(0)
+        self.restored()
         self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
 
 

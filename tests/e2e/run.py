@@ -1,4 +1,5 @@
-"""Runs every *_test.py of this folder, four tests at a time, and closes with one line that counts checks."""
+"""Runs every *_test.py of this folder, four tests at a time, and closes with one line that counts checks. -k WORD: those
+whose names have it. --soak KILLS: soak_kill.py instead."""
 
 from __future__ import annotations
 
@@ -38,6 +39,9 @@ def main() -> int:
         print(f"CANNOT RUN: {' and '.join(missing)} not found; tests/support/deps.sh demo installs them")
         return 77
     sys.path[:0] = [str(HERE), str(HERE.parent / "bus")]  # the private bus is the bus lane's
+    if "--soak" in sys.argv:
+        import soak_kill
+        return soak_kill.main(int(sys.argv[sys.argv.index("--soak") + 1]))
     loader = unittest.TestLoader()
     if "-k" in sys.argv:
         loader.testNamePatterns = [f"*{sys.argv[sys.argv.index('-k') + 1]}*"]

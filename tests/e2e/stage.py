@@ -13,6 +13,7 @@ import tempfile
 import unittest
 from typing import Any
 
+import lease_file
 from private_bus import MANAGER, ROOT, TASK, CallFailed, PrivateBus, binary, eventually
 
 # Long, because machines that test are busy; no test waits that long unless it fails.
@@ -55,7 +56,12 @@ class SimHost:
              "--proc", self.proc, "--control", self.socket],
             stdout=subprocess.DEVNULL,
         )
-        eventually(self.socket.exists, "the simulated host is mounted", PATIENCE_S)
+        eventually(self.listens, "the simulated host is mounted", PATIENCE_S)
+
+    def listens(self) -> bool:
+        """Its socket is there a moment before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
 
     def tell(self, command: str) -> str:
         """One command of the control socket; a refusal fails the test."""
@@ -135,8 +141,18 @@ class Daemon:
         self.process.kill()
         self.process.wait()
 
-    def reload(self) -> None:
+    def reload(self, config: str | None = None) -> None:
+        """Asked for; in force when the log says so once more."""
+        if config is not None:
+            self.config.write_text(config)
         self.process.send_signal(signal.SIGHUP)
+
+    def reloads(self, config: str) -> None:
+        """In force when this returns."""
+        said = "Configuration reloaded"
+        before = self.log().count(said)
+        self.reload(config)
+        eventually(lambda: self.log().count(said) > before, "the configuration is reloaded", PATIENCE_S)
 
 
 class Stage(unittest.TestCase):
@@ -162,6 +178,9 @@ class Stage(unittest.TestCase):
     def governs(self, cgroup: str, below: float = 4) -> None:
         eventually(lambda: self.host.cores(cgroup) < below, f"cpu.max of {cgroup} is governed", PATIENCE_S)
 
+    def holds(self, cgroup: str, file: str, value: str) -> None:
+        eventually(lambda: self.host.read(cgroup, file) == value, f"{file} of {cgroup} becomes {value}", PATIENCE_S)
+
     def follows(self, cgroup: str, records_per_s: int, least_cores: float, most_cores: float) -> None:
         """The load changes, and the quota goes where the load went."""
         self.host.load(cgroup, records_per_s)
@@ -171,6 +190,15 @@ class Stage(unittest.TestCase):
     def stays_governed(self, cgroup: str) -> None:
         self.follows(cgroup, 50, 0.01, 0.6)
         self.follows(cgroup, 750, 1.2, 4)
+
+    def killed(self, daemon: Daemon) -> None:
+        """With kill -9, and off the bus."""
+        daemon.kill()
+        eventually(lambda: not self.bus.has_name(), "its name is free", PATIENCE_S)
+
+    def restored(self) -> str:
+        """As ExecStopPost does it; the log."""
+        return self.start("--restore", bus="none").ends(0)
 
     def on_bus(self) -> None:
         eventually(self.bus.has_name, "sluiced is on the bus", PATIENCE_S)
@@ -184,6 +212,12 @@ class Stage(unittest.TestCase):
         eventually(lambda: set(names) <= self.task_names(), f"{names} are on the bus", PATIENCE_S)
 
     # --- D-Bus, with busctl
+    def pin(self, name: str, cores: float, reason: str = "a test", **more: str) -> None:
+        """For an hour; `more`: other limits, as D-Bus names them."""
+        limits = {"CPUQuotaPerSecUSec": str(round(cores * 1e6)), **more}
+        words = [word for key, value in limits.items() for word in (key, "t", value)]
+        self.ask(name, "Pin", "a{sv}ts", str(len(limits)), *words, str(3600 * 10**6), reason)
+
     def task(self, name: str, prop: str) -> Any:
         return self.bus.get(f"{ROOT}/task/{name}", TASK, prop)
 
@@ -201,11 +235,17 @@ class Stage(unittest.TestCase):
         until = self.manager("TicksTotal") + count
         eventually(lambda: self.manager("TicksTotal") >= until, f"{count} ticks", PATIENCE_S)
 
-    def lease(self) -> list[str]:
-        file = self.folder / "state" / "lease"
-        return [line for line in file.read_text().splitlines() if not line.startswith("#")] if file.exists() else []
+    # --- what is on file
+    @property
+    def lease_file(self) -> pathlib.Path:
+        return self.folder / "run" / "lease"
 
+    def lease(self) -> list[lease_file.Entry]:
+        """What a process after this one would give back."""
+        return list(lease_file.entries(self.lease_file).values())
 
+    def lease_entry(self, cgroup: str, knob: str) -> lease_file.Entry | None:
+        return next((entry for entry in self.lease() if (entry.path, entry.knob) == (cgroup, knob)), None)
 
 
 __all__ = ["A", "B", "CONFIG", "LOAD", "PATIENCE_S", "CallFailed", "Daemon", "SimHost", "Stage", "eventually"]

@@ -16,9 +16,6 @@ class Steer(Stage):
         self.governs(A)
         self.governs(B)
 
-    def holds(self, cgroup: str, file: str, value: str) -> None:
-        eventually(lambda: self.host.read(cgroup, file) == value, f"{file} of {cgroup} becomes {value}", PATIENCE_S)
-
     def test_pin_holds_both_limits_against_the_load_and_unpin_lets_go(self) -> None:
         self.ask("a", "Pin", "a{sv}ts", "2", "CPUQuotaPerSecUSec", "t", "2500000", "MemoryHigh", "t", str(1 << 30),
                  HOUR_USEC, "release 7")

@@ -1,5 +1,4 @@
-// Any bytes as a lease journal: each line is obeyed whole or reported, and what is obeyed survives being
-// written.
+// Any bytes as a lease: each line is obeyed whole or reported, and what is obeyed survives being written.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -17,17 +16,29 @@ void require(bool promise) {
 }
 
 void check(std::string_view text) {
-  const auto parsed = sluice::actuate::parse_lease(text, kBoot);
-  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+  using namespace sluice;
+  const auto parsed = actuate::parse_lease(text, kBoot);
+  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  require(parsed.entries.size() + parsed.other_boots + parsed.superseded + parsed.bad.size() <= 2 * lines);
   require(parsed.entries.size() + parsed.other_boots + parsed.bad.size() <= lines);
   for (const auto& bad : parsed.bad) require(bad.number >= 1 && bad.number <= lines && !bad.why.empty());
+  require(parsed.whole <= text.size() && text.find('\n', parsed.whole) == std::string_view::npos);
   for (const auto& entry : parsed.entries) {
-    require(entry.path.starts_with('/'));
-    require(std::holds_alternative<sluice::CpuMax>(entry.baseline) == (entry.knob == sluice::Knob::cpu_max));
+    const auto fits = [&](const KnobValue& v) {
+      return std::holds_alternative<CpuMax>(v) == (entry.knob == Knob::cpu_max);
+    };
+    require(entry.path.starts_with('/') && !entry.ours.empty() && fits(entry.baseline));
+    require(std::all_of(entry.ours.begin(), entry.ours.end(), fits));
   }
-  const auto again =
-      sluice::actuate::parse_lease(sluice::actuate::format_lease(parsed.entries, kBoot), kBoot);
-  require(again.entries == parsed.entries && again.bad.empty());
+  // Written anew, appended to, torn: the entries stay.
+  const auto again = actuate::format_lease(parsed.entries, kBoot);
+  require(actuate::parse_lease(again, kBoot).entries == parsed.entries);
+  require(actuate::parse_lease(again + "lease2 torn", kBoot).entries == parsed.entries);
+  std::string removed = again;
+  for (const auto& e : parsed.entries)
+    removed += actuate::format_lease_change({{e.id, e.knob}, std::nullopt}, kBoot);
+  const auto none = actuate::parse_lease(removed, kBoot);
+  require(none.entries.empty() && none.bad.empty() && none.whole == removed.size());
 }
 
 }  // namespace

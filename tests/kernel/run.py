@@ -33,6 +33,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bin", type=pathlib.Path, action="append", default=[], metavar="DIR",
                         help="build folder; its programs go to /payload/bin")  # fmt: skip
     parser.add_argument("--traces", type=pathlib.Path, metavar="DIR", help="goes to /payload/traces")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="in the checks' environment")
+    parser.add_argument("--limit", type=float, metavar="S", help="limit of each check, seconds, instead of its own")
     parser.add_argument("--exec", metavar="CMD", help="run this in the guest with bash instead of the checks")
     parser.add_argument("--add", type=pathlib.Path, action="append", default=[], metavar="FILE",
                         help="file or folder for /payload/add, where --exec starts")  # fmt: skip
@@ -93,6 +95,7 @@ def assemble(args: argparse.Namespace, scripts: list[pathlib.Path]) -> pathlib.P
         payload.add_programs(programs, folder / "bin")
     if args.traces:
         payload.add(args.traces, folder / "traces")
+    payload.write(folder, "environment", args.set)
     for extra in args.add:
         payload.add(extra, folder / "add" / extra.resolve().name)
     if args.exec is not None:
@@ -128,7 +131,11 @@ def execute(args: argparse.Namespace, disk: pathlib.Path, kernel: vm.Kernel, fol
     return ends[0]["code"] if ends[0]["code"] >= 0 else 124 if "limit" in ends[0]["status"] else 128 - ends[0]["code"]
 
 
-def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scripts: list[pathlib.Path]) -> dict:
+def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scripts: list[pathlib.Path],
+               limit: float | None) -> dict:  # fmt: skip
+    def limit_of(path: pathlib.Path) -> float:
+        return limit or limit_s(path)
+
     if elsewhere := [path.stem for path in scripts if not meant_for(path, kernel.line)]:
         say(f"{kernel.line}: {' '.join(elsewhere)}: for another kernel")
     scripts = [path for path in scripts if meant_for(path, kernel.line)]
@@ -148,8 +155,8 @@ def run_checks(disk: pathlib.Path, kernel: vm.Kernel, folder: pathlib.Path, scri
     total_s = 0.0
     for attempt in range(1, BOOTS + 1):
         left = [path for path in scripts if path.stem not in ran_in]
-        payload.write(folder, "plan", [f"{path.name}\t{limit_s(path)}" for path in left])
-        deadline_s = vm.BOOT_LIMIT_S + sum(limit_s(path) + 30 for path in left)
+        payload.write(folder, "plan", [f"{path.name}\t{limit_of(path)}" for path in left])
+        deadline_s = vm.BOOT_LIMIT_S + sum(limit_of(path) + 30 for path in left)
         say(f"{kernel.line}: booting (at most {deadline_s:.0f} s; log {logs}/boot-{attempt}/console.log)")
         log = logs / f"boot-{attempt}"
         result = vm.boot(disk, kernel, payload_disk(folder, kernel), log, deadline_s, take, lambda line: None)
@@ -197,7 +204,7 @@ def main() -> int:
         started = time.monotonic()
         reports = []
         for kernel in kernels:
-            reports.append(run_checks(disk, kernel, folder, scripts))
+            reports.append(run_checks(disk, kernel, folder, scripts, args.limit))
             args.report.parent.mkdir(parents=True, exist_ok=True)
             args.report.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     statuses = [report.status(check) for entry in reports for check in entry["checks"]]

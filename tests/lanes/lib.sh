@@ -28,7 +28,8 @@ cannot_run() { # WHY: `./test` counts this as a failure, or as skipped under --a
 }
 
 needs() { # PURPOSE… of tests/support/deps.sh
-  stream "$scratch/deps.log" tests/support/deps.sh "$@" || cannot_run "packages could not be installed (deps.sh $*)"
+  stream "$scratch/deps.log" tests/support/deps.sh "$@" ||
+    cannot_run "packages could not be installed (deps.sh $*): $(sed -n 's/^deps\.sh: //p' "$scratch/deps.log" | tail -n 1)"
 }
 
 # checked NAME COMMAND… : one verdict, from the exit status; the output is shown only when it fails.

@@ -23,7 +23,9 @@ lane scenario <<<'closing'                             # ran nothing
 lane bus <<<'pass one; exit 3'                         # no closing line
 lane fake <<<'pass one; closing; exit 4'               # a status that its closing line does not explain
 lane container <<<'cannot_run "there is no engine"'
+lane bare <<<'cannot_run "there is no mirror"'
 lane fuzz <<<'sleep 300 & counted script bash -c "sleep 300 & echo 2 passed, 0 failed, 1 skipped"; closing'
+lane soak <<<'pass long; closing'
 lane kernel <<<'checked quiet true; checked loud sh -c "echo reason; exit 9"; counted mute true; closing'
 
 passed=0 failed=0
@@ -54,9 +56,10 @@ expect 'an allowed missing lane' 0 '0 passed, 0 failed, 1 skipped' container --a
 expect 'allowed, but it failed' 1 '1 passed, 1 failed, 0 skipped' unit --allow-missing unit
 expect 'what stays behind hangs nothing' 0 '2 passed, 0 failed, 1 skipped' fuzz -- 'left processes behind'
 expect 'commands of a lane' 1 '1 passed, 2 failed, 0 skipped' kernel -- 'FAIL  loud: exit status 9' 'reason' 'FAIL  mute: ended without'
-expect 'all lanes' 1 '9 passed, 6 failed, 2 skipped' --allow-missing container -- 'lint             4       0        0'
-expect 'an unknown lane' 2 "test: there is no lane 'nope'; the lanes are: lint unit scenario bus fake container fuzz kernel" nope
-expect 'an unknown lane is missing' 2 "test: there is no lane 'nope'; the lanes are: lint unit scenario bus fake container fuzz kernel" --allow-missing nope
+expect 'all lanes' 1 '9 passed, 6 failed, 3 skipped' --allow-missing container --allow-missing bare -- 'lint             4       0        0'
+expect 'a lane by name only' 0 '1 passed, 0 failed, 0 skipped' soak
+expect 'an unknown lane' 2 "test: there is no lane 'nope'; the lanes are: lint unit scenario bus fake container bare fuzz kernel, and by name only: soak" nope
+expect 'an unknown lane is missing' 2 "test: there is no lane 'nope'; the lanes are: lint unit scenario bus fake container bare fuzz kernel, and by name only: soak" --allow-missing nope
 expect 'an unknown option' 2 "test: '--fats' is not known; ./test --help tells what is" --fats
 export CMAKE_STATUS=1
 expect 'a failing build' 1 '0 passed, 2 failed, 0 skipped' lint container --allow-missing container -- 'the build failed'

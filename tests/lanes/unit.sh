@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 needs build test
 
-rooms=(cgroups config bpf policy sample actuate publish doctor examine ctl)
+rooms=(cgroups config bpf process policy sample actuate publish doctor examine ctl)
 threaded=(actuate publish)
 
 # The binaries that ctest knows as unit tests in this build folder.

@@ -14,9 +14,9 @@ MOST_LINES, MANY_LINES = 450, 400
 NOT_PROSE_OR_CODE = ("LICENSE", "*.json", "*.csv", "*.svg", "tests/fuzz/corpus/*", "*/testdata/*")
 # Homes and workspaces of people and build machines.
 PERSONAL = re.compile(r"(?<![\w./$}-])/(?:home|Users|work|workspace|builds|github)/[\w.-]+")
-ROOMS = """cgroups bpf bpf/programs bpf/wire bpf/loader config daemon daemon/values daemon/signal daemon/decide daemon/arbitrate
-  daemon/tick daemon/run daemon/record daemon/sample daemon/actuate daemon/publish daemon/publish/bus daemon/publish/journal
-  daemon/publish/words daemon/doctor daemon/ctl systemd tests""".split()
+ROOMS = """cgroups bpf bpf/programs bpf/wire bpf/loader config daemon daemon/values daemon/signal daemon/decide daemon/arbitrate daemon/limits
+  daemon/tick daemon/run daemon/files daemon/record daemon/sample daemon/actuate daemon/publish daemon/publish/bus daemon/publish/journal
+  daemon/publish/words daemon/doctor daemon/ctl daemon/process systemd tests""".split()
 
 
 class Verdicts:

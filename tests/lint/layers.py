@@ -59,7 +59,7 @@ ROOMS = {
     # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
     "values": room("cgroups/types.hpp bpf/wire/record.h bpf/wire/counters.h config/config.hpp daemon/values/*"
                    " daemon/sample/snapshot.hpp daemon/signal/signal.hpp daemon/signal/flow_model.hpp daemon/arbitrate/plan.hpp"
-                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/decide/season.hpp"
+                   " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/decide/season.hpp daemon/limits/lease_entry.hpp"
                    " daemon/version.hpp*", pure=True),
     # What the programs and the loader both read.
     "bpf-wire": room("bpf/wire/*", pure=True),
@@ -71,22 +71,24 @@ ROOMS = {
     "bus-names": room("daemon/publish/bus/bus_names.hpp daemon/publish/bus/bus_compat.hpp", families="sdbus"),
     "config": room("config/*", "spelling", "outside system expected toml fmt"),
     "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/limits/* daemon/tick/*", families="expected", pure=True),
+    "process": room("daemon/process/*", families="outside system"),
+    "files": room("daemon/files/*", "cgroups", "outside system expected"),
     "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
-    "actuate": room("daemon/actuate/*", "cgroups", "outside system expected sdbus"),
-    "record": room("daemon/record/*", "policy", "outside system expected"),
+    "actuate": room("daemon/actuate/*", "cgroups files", "outside system expected sdbus"),
+    "record": room("daemon/record/*", "policy files", "outside system expected"),
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
-    "publish": room("daemon/publish/*", "spelling bus-names", "outside system expected sdbus systemd spdlog fmt asio"),
+    "publish": room("daemon/publish/*", "spelling bus-names process", "outside system expected sdbus systemd spdlog fmt asio"),
     "ctl-shell": room("daemon/ctl/main.cpp daemon/ctl/commands.* daemon/ctl/client.* daemon/ctl/doctor.cpp",
-                      "ctl spelling bus-names", "outside system expected sdbus fmt cli"),
+                      "ctl spelling bus-names process", "outside system expected sdbus fmt cli"),
     "ctl": room("daemon/ctl/*", "spelling", "expected fmt json", pure=True),
     "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
     "examine": room("daemon/doctor/*", "doctor cgroups bpf sample actuate", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
     "wiring": room("daemon/run/*",
-                   "cgroups bpf config policy record sample actuate publish doctor examine spelling",
+                   "cgroups bpf config policy files record sample actuate publish doctor examine spelling process",
                    "outside system expected asio boost cli fmt spdlog systemd"),
-    "tests": room("tests/*", "cgroups bpf config policy record sample actuate publish doctor examine wiring bpf-programs"
-                  " bpf-wire spelling bus-names ctl",
+    "tests": room("tests/*", "cgroups bpf config policy files record sample actuate publish doctor examine wiring bpf-programs"
+                  " bpf-wire spelling bus-names ctl process",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 
@@ -168,6 +170,8 @@ GOOD = {
     "bpf/programs/walk.bpf.c": '#include "bpf/wire/record.h"\n#include <bpf/bpf_helpers.h>\n',
     "bpf/loader/source.cpp": '#include "bpf/wire/record.h"\n#include "bpf/walk.skel.h"\n#include <bpf/libbpf.h>\n',
     "daemon/sample/snapshot.hpp": '#include "cgroups/types.hpp"\n#include <vector>\n',
+    "daemon/files/files.hpp": '#include "cgroups/read.hpp"\n#include <unistd.h>\n',
+    "daemon/actuate/lease.hpp": '#include "daemon/files/files.hpp"\n',
     "daemon/signal/signal.cpp": '#include "daemon/sample/snapshot.hpp"\n#include <cmath>\n#include <chrono>\n',
     "daemon/tick/tick.hpp": '#include "bpf/wire/record.h"\n#include <map>\n',
     "daemon/publish/bus/bus.cpp": '#include <sdbus-c++/sdbus-c++.h>\n#include <thread>\n',
@@ -208,6 +212,8 @@ PLANTED = [
     ("daemon/ctl/client.cpp", '#include "daemon/publish/bus/bus.cpp"\n', "ctl-shell may not use publish"),
     ("daemon/ctl/text.cpp", "#include <sdbus-c++/sdbus-c++.h>\n", "ctl may not use sdbus"),
     ("daemon/run/loop.cpp", "#include <curl/curl.hpp>\n", "is of no library"),
+    ("daemon/tick/tick.cpp", '#include "daemon/files/files.hpp"\n', "policy may not use files"),
+    ("daemon/files/files.hpp", '#include "daemon/tick/tick.hpp"\n', "files may not use policy"),
     ("daemon/limits/limit.cpp", "#include <unistd.h>\n", "policy may not use system"),
     ("daemon/values/bounds.hpp", '#include "daemon/tick/tick.hpp"\n', "values may not use policy"),
     ("bpf/wire/walk.h", "#include <linux/types.h>\n", "bpf-wire may not use system"),

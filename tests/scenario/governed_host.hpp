@@ -38,9 +38,6 @@ class GovernedHost {
     facts.cgroup = spec.cgroup;
     facts.name = spec.cgroup;
     facts.config_index = config.tasks.size() - 1;
-    const Sample s = host.sample(id);
-    facts.cpu_baseline = s.cpu_max.value();
-    facts.memory_baseline = s.memory_high.value();
     facts_.push_back(facts);
     return id;
   }
@@ -50,9 +47,6 @@ class GovernedHost {
     v.burst = burst;
     host.set_cpu_max(*host.find(id), static_cast<std::uint64_t>(v.quota->count()) * 1000, 100'000'000);
     host.set_cpu_burst(*host.find(id), static_cast<std::uint64_t>(burst.count()));
-    for (auto& f : facts_) {
-      if (f.id == id) f.cpu_baseline = v;
-    }
   }
 
   // Kernel events reach the governor within a millisecond, as they do on a real host.
@@ -69,8 +63,8 @@ class GovernedHost {
     }
   }
 
-  double quota(CgroupId id) const { return number_of(state.tasks.at(id).cpu.holds); }
-  double high(CgroupId id) const { return number_of(state.tasks.at(id).memory.holds); }
+  double quota(CgroupId id) const { return number_of(state.tasks.at(id).cpu.limit.value()); }
+  double high(CgroupId id) const { return number_of(state.tasks.at(id).memory.limit.value()); }
   MonotonicTime now() const { return host.now(); }
 
   simhost::Host host;
@@ -79,6 +73,7 @@ class GovernedHost {
   Report report;
   std::vector<Command> commands;
   std::vector<NamedProfile> profiles;
+  bool stopping = false;
   std::chrono::seconds wall_at_start{};            // since the epoch, in UTC
   std::function<Receipt(const Write&)> intercept;  // faults
   std::function<void(Observation&)> distort;       // what the governor is told of a task
@@ -98,6 +93,7 @@ class GovernedHost {
     in.receipts = std::exchange(receipts_, {});
     in.commands = std::exchange(commands, {});
     in.profiles = std::exchange(profiles, {});
+    in.stopping = stopping;
     if (kind == Input::Kind::full) {
       for (const auto& f : facts_) {
         in.tasks.push_back({f, host.sample(f.id)});
@@ -110,6 +106,7 @@ class GovernedHost {
     if (on_tick) on_tick(in, out.plan);
     for (const auto& n : report.notices) violations += n.kind == Notice::Kind::plan_violation ? 1 : 0;
     check_capacity();
+    if (out.plan.dry_run) return;
     for (const auto& w : out.plan.writes) carry_out(w);
   }
 
@@ -134,10 +131,11 @@ class GovernedHost {
     double sum = 0;
     bool governed = true;
     for (const auto& [id, t] : state.tasks) {
-      const double cores = number_of(t.cpu.holds);
+      const double cores = number_of(t.cpu.limit.value());
       // While a cut is under way, or was refused, its room may be promised already: the plan is what is
       // judged then, by validate_plan.
-      governed = governed && t.cpu.touched && !t.cpu.in_flight && t.breaker.state == BreakerState::closed;
+      governed = governed && t.cpu.limit.touched() && !t.cpu.limit.in_flight() &&
+                 t.breaker.state == BreakerState::closed;
       if (!std::isinf(cores)) sum += cores;
     }
     // What cannot be taken back now: minima are guaranteed, and a task whose write budget is spent stands
@@ -145,8 +143,8 @@ class GovernedHost {
     // saturated.
     double held = 0;
     for (const auto& [id, t] : state.tasks) {
-      const auto& cpu = config.tasks[t.facts.config_index].policy.cpu;
-      const double holds = number_of(t.cpu.holds);
+      const auto& cpu = rule_of(t.facts, config).policy.cpu;
+      const double holds = number_of(t.cpu.limit.value());
       const double least = cpu.least_cores(cpu.min_cores, host.spec().cpus);
       held += t.cpu.writes.size() >= cpu.writes_per_minute ? holds : std::min(holds, least);
     }
@@ -154,13 +152,13 @@ class GovernedHost {
     EXPECT_LE(sum, host.spec().cpus * 1.01) << "at " << host.now().count() << " us" << [&] {
       std::string s;
       for (const auto& [id, t] : state.tasks) {
-        s += "\n" + t.facts.name + " holds " + std::to_string(number_of(t.cpu.holds)) +
-             (t.cpu.in_flight ? ", asked " + std::to_string(number_of(t.cpu.asked)) : "") + ", by " +
-             std::string(to_string(t.cpu.asked_reason.rule)) + ", breaker " +
+        s += "\n" + t.facts.name + " holds " + std::to_string(number_of(t.cpu.limit.value())) +
+             (t.cpu.limit.order() ? ", asked " + std::to_string(number_of(t.cpu.limit.order()->value)) : "") +
+             ", by " + std::string(to_string(t.cpu.limit.reason().rule)) + ", breaker " +
              std::string(to_string(t.breaker.state)) + ", min " +
-             std::to_string(config.tasks[t.facts.config_index].policy.cpu.min_cores) + ", writes " +
+             std::to_string(rule_of(t.facts, config).policy.cpu.min_cores) + ", writes " +
              std::to_string(t.cpu.writes.size()) + " of " +
-             std::to_string(config.tasks[t.facts.config_index].policy.cpu.writes_per_minute);
+             std::to_string(rule_of(t.facts, config).policy.cpu.writes_per_minute);
       }
       return s;
     }();

@@ -110,7 +110,7 @@ class SpoiledHost {
   void check(const Input& input, const Write& w) {
     const auto& task = host.state.tasks.at(w.id);
     const bool cpu = w.knob == Knob::cpu_max;
-    const double holds = number_of(cpu ? task.cpu.holds : task.memory.holds);
+    const double holds = number_of(cpu ? task.cpu.limit.value() : task.memory.limit.value());
     if (!by_a_controller(w.reason.rule) || number_of(w.value) >= holds) return;
     ++shrinks;
     const Known& k = known[w.id];
@@ -163,8 +163,8 @@ TEST_P(AlwaysMissing, TheKnobThatNeedsItStaysUp) {
   g.run(60s, [&] {
     for (const auto& [id, t] : g.state.tasks) {
       // The first move into the bounds is the configuration's, not a conclusion.
-      EXPECT_GE(number_of(t.cpu.holds), cpu ? 4.0 : 0.0);
-      EXPECT_GE(number_of(t.memory.holds), memory ? 560.0 * kMiB : 0.0);
+      EXPECT_GE(number_of(t.cpu.limit.value()), cpu ? 4.0 : 0.0);
+      EXPECT_GE(number_of(t.memory.limit.value()), memory ? 560.0 * kMiB : 0.0);
     }
   });
 }

@@ -15,10 +15,11 @@ class RateWatch {
   // For GovernedHost::on_tick.
   void operator()(const Input& in, const Plan& plan) {
     for (const auto& o : in.tasks) {
-      seen_.try_emplace({o.facts.id, Knob::cpu_max},
-                        Seen{{{in.now, cores_of(o.facts.cpu_baseline)}}, true, {}, {}});
-      seen_.try_emplace({o.facts.id, Knob::memory_high},
-                        Seen{{{in.now, bytes_of(o.facts.memory_baseline)}}, true, {}, {}});
+      const auto begin = [&](Knob knob, double value) {
+        seen_.try_emplace({o.facts.id, knob}, Seen{{{in.now, value}}, true, {}, {}});
+      };
+      if (o.sample && o.sample->cpu_max) begin(Knob::cpu_max, cores_of(*o.sample->cpu_max));
+      if (o.sample && o.sample->memory_high) begin(Knob::memory_high, bytes_of(*o.sample->memory_high));
     }
     for (const auto& r : in.receipts) follow(r);
     for (const auto& n : g_.report.notices) {
@@ -76,7 +77,7 @@ class RateWatch {
     const bool release = w.reason.rule == Rule::released;
     anothers_[key] = release;
     if (release) return;
-    const auto& policy = g_.config.tasks[g_.state.tasks.at(w.id).facts.config_index].policy;
+    const auto& policy = rule_of(g_.state.tasks.at(w.id).facts, g_.config).policy;
     const bool cpu = w.knob == Knob::cpu_max;
     const auto& scaling = cpu ? policy.cpu.scaling : policy.memory.scaling;
     Seen& seen = seen_[key];
@@ -118,7 +119,8 @@ class RateWatch {
     double sum = 0;
     for (const auto& [id, t] : g_.state.tasks) {
       const KnobState& k = knob == Knob::cpu_max ? t.cpu : t.memory;
-      double v = std::max(number_of(k.holds), k.in_flight ? number_of(k.asked) : 0.0);
+      double v =
+          std::max(number_of(k.limit.value()), k.limit.order() ? number_of(k.limit.order()->value) : 0.0);
       for (const auto& w : plan.writes) {
         if (w.id == id && w.knob == knob) v = number_of(w.value);
       }

@@ -294,6 +294,28 @@ TEST_F(Faults, ABlockedWriteHoldsAtOnceAndASignalEndsIt) {
   EXPECT_LT(seconds_since(start), 10);
 }
 
+TEST_F(Faults, AHangingWriteIsCarriedOutBeforeOrAfterAndNoSignalEndsIt) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &action, nullptr);
+  for (const std::string when : {"hang_after", "hang_before"}) {
+    EXPECT_EQ(write("cpu.max", "50000 100000"), 0);
+    control("fault " + model_path() + " cpu.max " + when + " 1");
+    std::atomic<int> result{-1};
+    std::thread writer([&] { result = write("cpu.max", "70000 100000"); });
+    const bool at_once = when == "hang_after";
+    for (int i = 0; i < 20 && (!at_once || read("cpu.max") != "70000 100000\n"); ++i) rest(0.02);
+    EXPECT_EQ(read("cpu.max"), at_once ? "70000 100000\n" : "50000 100000\n");
+    pthread_kill(writer.native_handle(), SIGUSR1);
+    rest(0.1);
+    EXPECT_EQ(result, -1) << when;
+    control("fault " + model_path() + " cpu.max " + when + " 0");
+    writer.join();
+    EXPECT_EQ(result, 0);
+    EXPECT_EQ(read("cpu.max"), "70000 100000\n");
+  }
+}
+
 TEST_F(Faults, ReclaimOfALargeCacheBlocksTheWriter) {
   const Load load(cgroup, {.anon_mib = 1, .cache_mib = 512});
   const auto start = Clock::now();

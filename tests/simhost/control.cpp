@@ -114,9 +114,10 @@ std::string set_task(Host& host, Cgroup& cgroup, const Words& words) {
   return "ok";
 }
 
-// "fault PATH FILE errno|read_errno|block_ms N"
+// "fault PATH FILE KIND N"
 std::string set_fault(FuseFs& fs, Cgroup& cgroup, const Words& words) {
-  if (words.size() != 5) return error("usage: fault PATH FILE write_errno|read_errno|block_ms NUMBER");
+  if (words.size() != 5)
+    return error("usage: fault PATH FILE write_errno|read_errno|block_ms|hang_after|hang_before NUMBER");
   const auto file = find_file(cgroup, words[2]);
   if (!file) return error("'" + words[1] + "' has no file '" + words[2] + "'");
   Faults faults;
@@ -129,8 +130,12 @@ std::string set_fault(FuseFs& fs, Cgroup& cgroup, const Words& words) {
     faults.read_errno = number;
   else if (words[3] == "block_ms")
     faults.block_ms = number;
+  else if (words[3] == "hang_after")
+    faults.hang_after = number != 0;
+  else if (words[3] == "hang_before")
+    faults.hang_before = number != 0;
   else
-    return error("the fault must be write_errno, read_errno or block_ms");
+    return error("the fault must be write_errno, read_errno, block_ms, hang_after or hang_before");
   fs.set_fault(cgroup, *file, faults);
   return "ok";
 }

@@ -108,27 +108,37 @@ void FuseFs::Impl::catch_up() {
 }
 
 void FuseFs::Impl::answer_writes() {
-  const auto now = std::chrono::steady_clock::now();
-  std::erase_if(pending, [&](const PendingWrite& write) {
-    if (write.interrupted) {
-      if (write.reclaim) host.cancel_reclaim(*write.reclaim);
-      if (write.error_on_signal != 0) {
-        fuse_reply_err(write.request, write.error_on_signal);
-      } else {
-        fuse_reply_write(write.request, write.size);
-      }
-      return true;
-    }
-    if (now < write.not_before) return false;
-    const std::optional<int> result = write.reclaim ? host.reclaim_result(*write.reclaim) : std::optional(0);
-    if (!result) return false;
-    if (*result != 0) {
-      fuse_reply_err(write.request, *result);
+  std::erase_if(pending, [&](PendingWrite& write) { return answer(write); });
+}
+
+bool FuseFs::Impl::answer(PendingWrite& write) {
+  const auto reply = [&](int error) {
+    if (error != 0) {
+      fuse_reply_err(write.request, error);
     } else {
       fuse_reply_write(write.request, write.size);
     }
     return true;
-  });
+  };
+  if (write.hangs) {
+    const Faults now = fault(*write.hangs);
+    Cgroup* cgroup = host.find(write.hangs->cgroup);
+    if (cgroup == nullptr) return reply(ENODEV);
+    if (now.hang_after || now.hang_before) return false;
+    if (write.to_do) {
+      const WriteResult result = write_file(host, *cgroup, *write.hangs->file, *write.to_do);
+      if (result.error != 0 || !result.reclaim) return reply(result.error);
+      write.reclaim = result.reclaim;
+    }
+    write.hangs.reset();
+  }
+  if (write.interrupted) {
+    if (write.reclaim) host.cancel_reclaim(*write.reclaim);
+    return reply(write.error_on_signal);
+  }
+  if (std::chrono::steady_clock::now() < write.not_before) return false;
+  const std::optional<int> result = write.reclaim ? host.reclaim_result(*write.reclaim) : std::optional(0);
+  return result && reply(*result);
 }
 
 void FuseFs::Impl::wake_all(CgroupId id) {

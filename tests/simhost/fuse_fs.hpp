@@ -22,6 +22,9 @@ struct Faults {
   int write_errno = 0;
   int read_errno = 0;
   int block_ms = 0;  // a write is carried out, then answered so much later (sooner on a signal)
+  // A write waits until the fault ends, signals or not, as in the kernel's uninterruptible sleep.
+  bool hang_after = false;   // carried out at once, and answered then
+  bool hang_before = false;  // carried out then
 };
 
 class FuseFs {

@@ -49,6 +49,8 @@ struct PendingWrite {
   std::chrono::steady_clock::time_point not_before{};
   int error_on_signal = 0;  // memory.reclaim says EINTR; a limit is set all the same
   bool interrupted = false;
+  std::optional<Node> hangs{};         // as long as this file's fault lasts
+  std::optional<std::string> to_do{};  // carried out when it ends
 };
 
 class FuseFs::Impl {
@@ -64,6 +66,7 @@ class FuseFs::Impl {
   void fill_attr(const Node& node, const Cgroup* cgroup, struct stat& out);
   Faults fault(const Node& node) const;
   void answer_writes();
+  bool answer(PendingWrite& write);  // true: it is done with
 
   std::mutex mutex;
   Host& host;

@@ -195,9 +195,16 @@ Started start_write(Impl& fs, OpenFile& open, std::string_view data) {
     open.trigger = *trigger;
     return {};
   }
+  PendingWrite later{.id = fs.next_pending++, .size = data.size()};
+  if (faults.hang_after || faults.hang_before) later.hangs = open.node;
+  if (faults.hang_before) {
+    later.to_do = data;
+    return {0, later};
+  }
   const WriteResult result = write_file(fs.host, *cgroup, file, data);
-  if (result.error != 0 || (!result.reclaim && faults.block_ms == 0)) return {result.error, {}};
-  PendingWrite later{.id = fs.next_pending++, .size = data.size(), .reclaim = result.reclaim};
+  if (result.error != 0 || (!result.reclaim && faults.block_ms == 0 && !later.hangs))
+    return {result.error, {}};
+  later.reclaim = result.reclaim;
   later.not_before = std::chrono::steady_clock::now() + std::chrono::milliseconds(faults.block_ms);
   later.error_on_signal = file == File::memory_reclaim ? EINTR : 0;
   return {0, later};

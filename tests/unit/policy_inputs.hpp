@@ -44,9 +44,7 @@ class Bench {
 
   Sample& add(std::uint64_t id, CpuMax cpu = {}, MemoryLimit memory = {}, std::size_t config_index = 0) {
     Observation o;
-    o.facts = {
-        CgroupId{id}, "t" + std::to_string(id), "/t" + std::to_string(id), config_index, cpu, memory, true,
-        true};
+    o.facts = {CgroupId{id}, "t" + std::to_string(id), "/t" + std::to_string(id), config_index};
     Sample s;
     s.id = CgroupId{id};
     s.read_at = now;
@@ -84,24 +82,72 @@ class Bench {
     return step(Input::Kind::event);
   }
 
-  double quota(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).cpu.holds); }
-  double high(std::uint64_t id = 1) const { return number_of(state.tasks.at(CgroupId{id}).memory.holds); }
+  double quota(std::uint64_t id = 1) const {
+    return number_of(state.tasks.at(CgroupId{id}).cpu.limit.value());
+  }
+  double high(std::uint64_t id = 1) const {
+    return number_of(state.tasks.at(CgroupId{id}).memory.limit.value());
+  }
   const TaskState& task(std::uint64_t id = 1) const { return state.tasks.at(CgroupId{id}); }
+
+  const Hold* hold_of(std::uint64_t id = 1) const {
+    const auto found = state.holds.tasks.find(task(id).facts.name);
+    return found == state.holds.tasks.end() ? nullptr : &found->second;
+  }
+  bool pinned(std::uint64_t id = 1) const { return hold_of(id) && hold_of(id)->pin; }
 
   // The kernel takes what is written, and says so in the next samples and receipts.
   void obey(const Plan& plan) {
+    if (plan.dry_run) return;
     for (const auto& w : plan.writes) {
-      Receipt r{w.id, w.knob, w.value, w.value, Receipt::Result::written, 0, "/x", now, now, w.caused_at};
-      if (plan.dry_run) {
-        r.result = Receipt::Result::dry_run;
-        r.holds.reset();
-      } else if (w.knob == Knob::cpu_max) {
+      receipts.push_back(written(w.id, w.knob, w.value, now));
+      receipts.back().caused_at = w.caused_at;
+      if (w.knob == Knob::cpu_max) {
         tasks.at(w.id).sample->cpu_max = std::get<CpuMax>(w.value);
       } else {
         tasks.at(w.id).sample->memory_high = std::get<MemoryLimit>(w.value);
       }
-      receipts.push_back(r);
     }
+  }
+
+  static Receipt written(CgroupId id, Knob knob, const KnobValue& value, MonotonicTime at) {
+    Receipt r;
+    r.id = id;
+    r.knob = knob;
+    r.asked = value;
+    r.holds = value;
+    r.path = "/x";
+    r.started_at = r.written_at = r.finished_at = at;
+    return r;
+  }
+  static Receipt failed(const Write& w, Receipt::Result result, int error, MonotonicTime at) {
+    Receipt r = written(w.id, w.knob, w.value, at);
+    r.result = result;
+    r.error_number = error;
+    r.holds.reset();
+    r.written_at = {};
+    return r;
+  }
+  // The knob holds a value of ours, as after an order that was carried out.
+  void hold(KnobState& knob, Knob which, const KnobValue& value, const Reason& reason = {}) {
+    if (!knob.limit.baseline()) knob.limit.observe({KnobReading::File::present, unlimited(which), now - 1ms});
+    if (const auto order = knob.limit.order()) knob.limit.answer(written({}, which, order->value, now));
+    receipts.clear();
+    knob.limit.send(value, reason, now);
+    knob.limit.answer(written({}, which, value, now));
+  }
+  // The orders of a tick that is told to give everything back.
+  Plan stop_plan() const {
+    Input in;
+    in.kind = Input::Kind::event;
+    in.now = now;
+    in.node = node;
+    in.receipts = receipts;
+    in.stopping = true;
+    return tick(in, config, state).plan;
+  }
+  static KnobValue unlimited(Knob which) {
+    return which == Knob::cpu_max ? KnobValue{CpuMax{}} : KnobValue{MemoryLimit{}};
   }
 
  private:
@@ -127,6 +173,11 @@ class Bench {
     return last;
   }
 };
+
+// Of the order under way, or of what is held.
+inline Rule rule_of(const KnobState& knob) {
+  return knob.limit.order() ? knob.limit.order()->reason.rule : knob.limit.reason().rule;
+}
 
 inline const Write* write_to(const Plan& plan, Knob knob, std::uint64_t id = 1) {
   for (const auto& w : plan.writes) {

@@ -15,7 +15,6 @@ namespace sluice::publish {
 namespace {
 
 constexpr std::uint64_t kDayUsec = 86'400'000'000;
-constexpr std::uint64_t kYearUsec = 366 * kDayUsec;
 
 sdbus::Error bad(const std::string& message) {
   return compat::error(error_name::invalid_args, message);
@@ -99,11 +98,11 @@ PinCommand pin_command(const std::string& task, const Options& limits, std::uint
   if (ttl_usec == 0) {
     command.owner = sender;
   } else if (ttl_usec != kInfinity) {
-    if (ttl_usec > kYearUsec) {
+    if (ttl_usec > kLongestPinUsec) {
       throw bad(
           fmt::format("ttl_usec is {}; it must be 0 (while the caller stays on the bus), 1 .. {} (a year), "
                       "or {} (until unpinned)",
-                      ttl_usec, kYearUsec, kInfinity));
+                      ttl_usec, kLongestPinUsec, kInfinity));
     }
     command.until = after(now, ttl_usec);
   }

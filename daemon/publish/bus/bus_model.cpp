@@ -61,7 +61,6 @@ BusModel::Delta BusModel::update(std::shared_ptr<const Report> report, std::uint
     if (!change.dry_run) view.changed_usec = change.at_usec;
     delta.changes.emplace_back(task->first, change);
   }
-  forget_lapsed_holds();
   return delta;
 }
 
@@ -79,44 +78,19 @@ const TaskView* BusModel::find_shown(std::string_view shown) const {
   return nullptr;
 }
 
-void BusModel::hold(const std::string& task, Hold hold) {
-  hold.accepted_tick = report_->tick;
-  holds_[task] = std::move(hold);
-}
-
-const Hold* BusModel::held(const std::string& task) const {
-  const auto found = holds_.find(task);
-  return found == holds_.end() ? nullptr : &found->second;
-}
-
-bool BusModel::owns_holds(const std::string& bus_name) const {
-  return std::any_of(holds_.begin(), holds_.end(),
-                     [&](const auto& hold) { return hold.second.owner == bus_name; });
-}
-
-void BusModel::release_owned_by(const std::string& bus_name) {
-  std::erase_if(holds_, [&](const auto& hold) { return hold.second.owner == bus_name; });
+const HoldReport* BusModel::held(std::string_view task) const {
+  const auto& holds = report_->holds;
+  const auto found =
+      std::find_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.task == task; });
+  return found == holds.end() ? nullptr : &*found;
 }
 
 std::vector<std::string> BusModel::owners() const {
   std::set<std::string> owners;
-  for (const auto& [task, hold] : holds_) {
+  for (const auto& hold : report_->holds) {
     if (!hold.owner.empty()) owners.insert(hold.owner);
   }
   return {owners.begin(), owners.end()};
-}
-
-// A hold ends by its time, by its task, or by a command that did not come over the bus: the report knows.
-// One that was accepted a moment ago may not be in a report yet.
-void BusModel::forget_lapsed_holds() {
-  constexpr std::uint64_t kTicksToTakeEffect = 2;
-  std::erase_if(holds_, [&](const auto& entry) {
-    const auto& [task, hold] = entry;
-    const auto* view = find(task);
-    if (view == nullptr) return true;
-    if (report_->tick <= hold.accepted_tick + kTicksToTakeEffect) return false;
-    return view->report->mode != (hold.suspension ? TaskMode::suspended : TaskMode::pinned);
-  });
 }
 
 }  // namespace sluice::publish

@@ -1,8 +1,6 @@
-// What the bus shows, apart from any bus: the last report, each task's recent changes, who holds what. It
+// What the bus shows, apart from any bus: the last report, each task's recent changes. It
 // outlives connections, so that a bus that comes back shows the same history.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <deque>
@@ -32,14 +30,6 @@ struct TaskView {
   std::uint64_t generation = 0;              // of the last whole report, which listed it
 };
 
-// A pin or a suspension that came over the bus.
-struct Hold {
-  std::string owner;  // unique bus name, if it lapses with the connection
-  uid_t uid = 0;
-  std::uint64_t accepted_tick = 0;
-  bool suspension = false;
-};
-
 class BusModel {
  public:
   struct Delta {
@@ -56,20 +46,15 @@ class BusModel {
   // By the name as the bus shows it (escaped), which is what a caller has; nullptr: no such task.
   [[nodiscard]] const TaskView* find_shown(std::string_view shown) const;
 
-  // Holds, for the limit of 64, for NotOwner, and for the pins that lapse when a bus goes away.
-  void hold(const std::string& task, Hold hold);
-  void release(const std::string& task) { holds_.erase(task); }
-  [[nodiscard]] const Hold* held(const std::string& task) const;
-  [[nodiscard]] std::size_t holds() const { return holds_.size(); }
-  [[nodiscard]] bool owns_holds(const std::string& bus_name) const;
-  void release_owned_by(const std::string& bus_name);
-  [[nodiscard]] std::vector<std::string> owners() const;
+  // Pins and suspensions, as the last report has them: for the limit on their number, for NotOwner, and for
+  // the pins that end with a connection.
+  [[nodiscard]] const HoldReport* held(std::string_view task) const;
+  [[nodiscard]] std::size_t holds() const { return report_->holds.size(); }
+  [[nodiscard]] std::vector<std::string> owners() const;  // each once
 
  private:
-  void forget_lapsed_holds();
   std::shared_ptr<const Report> report_ = std::make_shared<Report>();
   std::map<std::string, TaskView, std::less<>> tasks_;
-  std::map<std::string, Hold> holds_;
   std::uint64_t generation_ = 0;
 };
 

@@ -1,13 +1,19 @@
 // The names of the D-Bus interface, for those who offer it and those who call it.
 #pragma once
 
+#include <cstdint>
+
 namespace sluice::publish {
 
+inline constexpr const char* kBusName = "org.freedesktop.DBus";  // of the bus itself
 inline constexpr const char* kServiceName = "org.sluice.Governor1";
 inline constexpr const char* kRootPath = "/org/sluice/Governor1";
 inline constexpr const char* kTaskPath = "/org/sluice/Governor1/task";
 inline constexpr const char* kManagerInterface = "org.sluice.Governor1.Manager";
 inline constexpr const char* kTaskInterface = "org.sluice.Governor1.Task";
+
+// The longest time that a pin may be given, but for 18446744073709551615: until it is unpinned.
+inline constexpr std::uint64_t kLongestPinUsec = 366ULL * 86'400 * 1'000'000;
 
 namespace error_name {
 inline constexpr const char* no_such_task = "org.sluice.Governor1.Error.NoSuchTask";

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "daemon/publish/bus/bus_compat.hpp"
@@ -61,6 +62,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   void publish(std::shared_ptr<const Report> report) {
     const auto delta = model_.update(std::move(report), wall_now_usec());
     guarded([&] { session_->apply(delta); });
+    ask_for_owners();
     changes_soon();
   }
 
@@ -128,6 +130,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
     if (retrying_) return;
     session_.reset();
     const bool was_named = std::exchange(named_, false);
+    owners_asked_.clear();
     for (const auto& owner : model_.owners()) owner_vanished(owner);
     if (gave_up_) return;
     if (was_named || cause != last_cause_) {  // each cause once, not each attempt
@@ -154,9 +157,18 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void owner_vanished(const std::string& name) {
-    if (!model_.owns_holds(name)) return;
-    model_.release_owned_by(name);
+    const auto owners = model_.owners();
+    if (std::find(owners.begin(), owners.end(), name) == owners.end()) return;
     static_cast<void>(hooks_.submit(OwnerVanishedCommand{name}));
+  }
+
+  // A pin that ends with its owner may be older than this process, or its owner may have left a moment ago:
+  // each owner is asked for once a connection, and after that the bus says when it goes.
+  void ask_for_owners() {
+    if (!named_ || !session_) return;
+    for (const auto& owner : model_.owners()) {
+      if (owners_asked_.insert(owner).second) guarded([&] { session_->ask_for_owner(owner); });
+    }
   }
 
   // PropertiesChanged: at once when the last was a second ago, else when it will have been.
@@ -192,6 +204,7 @@ class BusService::Impl : public std::enable_shared_from_this<Impl> {
   std::chrono::steady_clock::time_point changes_at_{};
   bool named_ = false, retrying_ = false, gave_up_ = false, changes_pending_ = false;
   std::string last_cause_;  // that was logged
+  std::set<std::string> owners_asked_;
   std::minstd_rand random_{std::random_device{}()};
 };
 

@@ -35,6 +35,15 @@ BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks
   pump_->start();
 }
 
+void BusSession::ask_for_owner(const std::string& bus_name) {
+  compat::call_async<bool>(
+      *bus_proxy_, "NameHasOwner", kBusName, std::chrono::seconds(5),
+      [this, bus_name](const std::optional<std::string>& error, bool is_there) {
+        if (!error && !is_there) events_.vanished(bus_name);
+      },
+      bus_name);
+}
+
 BusSession::~BusSession() {
   pump_->stop();
 }

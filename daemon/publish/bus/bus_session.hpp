@@ -29,8 +29,9 @@ class BusSession {
   BusSession(const BusSession&) = delete;
   BusSession& operator=(const BusSession&) = delete;
 
-  void apply(const BusModel::Delta& delta);  // after the model took a report in
-  void emit_changes();                       // at most once a second: the service's affair
+  void apply(const BusModel::Delta& delta);         // after the model took a report in
+  void emit_changes();                              // at most once a second: the service's affair
+  void ask_for_owner(const std::string& bus_name);  // one that is not on the bus is reported as vanished
   void flush() { pump_->kick(); }
 
  private:

@@ -11,7 +11,6 @@
 namespace sluice::publish {
 
 namespace {
-constexpr const char* kBusName = "org.freedesktop.DBus";
 constexpr std::size_t kMaxKnownCallers = 1024;
 }  // namespace
 

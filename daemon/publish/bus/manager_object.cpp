@@ -54,7 +54,7 @@ void ManagerObject::export_methods(ManagerExport& interface) {
                      gated(std::move(result), [this, &context, process, reason](const Caller& caller) {
                        check_text("process", process);
                        check_text("reason", reason);
-                       if (process == "all") return context.submit(SuspendCommand{{}, reason});
+                       if (process == "all") return context.submit(SuspendCommand{{}, reason, caller.uid});
                        context.suspend(task_of(process), reason, caller);
                      });
                    });

@@ -35,12 +35,12 @@ void visit_manager_properties(Visit&& visit) {
   visit("Version", Emits::yes, [](C c) { return c.facts.version; });
   visit("Mode", Emits::yes, [](C c) { return string(mode_name(node(c).mode)); });
   visit("State", Emits::yes, [](C c) { return state_name(c); });
-  visit("SuspendReason", Emits::yes, [](C c) { return c_escape(node(c).suspend_reason); });
+  visit("SuspendReason", Emits::yes, [](C c) { return printable_line(node(c).suspend_reason); });
   visit("Capabilities", Emits::yes, [](C c) { return c.facts.capabilities; });
   visit("Tasks", Emits::yes, [](C c) { return task_paths(c.model); });
   visit("SamplingMode", Emits::yes, [](C c) { return string(source_name(c.facts.sampling)); });
-  visit("SamplingReason", Emits::yes, [](C c) { return c_escape(c.facts.sampling_reason); });
-  visit("LastError", Emits::yes, [](C c) { return c_escape(c.facts.last_error); });
+  visit("SamplingReason", Emits::yes, [](C c) { return printable_line(c.facts.sampling_reason); });
+  visit("LastError", Emits::yes, [](C c) { return printable_line(c.facts.last_error); });
   visit("CPUCapacityUSecPerSec", Emits::yes, [](C c) { return usec_value(node(c).cpu_capacity_cores); });
   visit("MemoryCapacity", Emits::yes, [](C c) { return u64{node(c).memory_capacity}; });
   visit("Saturated", Emits::yes, [](C c) { return node(c).saturated; });

@@ -40,7 +40,7 @@ void ObjectContext::check_room(const std::string& task) const {
 }
 
 void ObjectContext::check_owner(const std::string& task, const Caller& caller) const {
-  const Hold* hold = model.held(task);
+  const auto* hold = model.held(task);
   if (hold == nullptr || caller.uid == 0 || caller.uid == hold->uid) return;
   throw compat::error(error_name::not_owner, fmt::format("'{}' is held by uid {}, and you are uid {}",
                                                          c_escape(task), hold->uid, caller.uid));
@@ -49,29 +49,24 @@ void ObjectContext::check_owner(const std::string& task, const Caller& caller) c
 void ObjectContext::pin(PinCommand command, const Caller& caller) const {
   check_room(command.task);
   check_owner(command.task, caller);
-  const std::string task = command.task;
-  Hold hold{.owner = command.owner, .uid = caller.uid};
+  command.uid = caller.uid;
   submit(std::move(command));
-  model.hold(task, std::move(hold));
 }
 
 void ObjectContext::unpin(const std::string& task, const Caller& caller) const {
   check_owner(task, caller);
   submit(UnpinCommand{task});
-  model.release(task);
 }
 
 void ObjectContext::suspend(const std::string& task, const std::string& reason, const Caller& caller) const {
   check_room(task);
   check_owner(task, caller);
-  submit(SuspendCommand{task, reason});
-  model.hold(task, {.owner = {}, .uid = caller.uid, .suspension = true});
+  submit(SuspendCommand{task, reason, caller.uid});
 }
 
 void ObjectContext::resume(const std::string& task, const Caller& caller) const {
   check_owner(task, caller);
   submit(ResumeCommand{task});
-  model.release(task);
 }
 
 }  // namespace sluice::publish

@@ -154,7 +154,7 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
   Entries e;
   e.add("Text", explanation(task, now));
   e.add("Mode", string(to_string(task.mode)));
-  e.add("HoldReason", c_escape(task.hold_reason));
+  e.add("HoldReason", printable_line(task.hold_reason));
   e.add("BreakerState", string(to_string(task.breaker)));
   e.add("BreakerTrip", string(to_string(task.breaker_trip)));
   e.add("BreakerCause", c_escape(task.breaker_cause));

@@ -16,8 +16,8 @@ namespace sluice::publish {
 
 inline std::string pinned_by(const ObjectContext& context, const TaskReport& task) {
   if (!task.pinned_by.empty()) return c_escape(task.pinned_by);
-  const Hold* hold = context.model.held(task.name);
-  if (hold == nullptr || hold->suspension || task.mode != TaskMode::pinned) return {};
+  const auto* hold = context.model.held(task.name);
+  if (hold == nullptr || !hold->pinned) return {};
   return fmt::format("uid {}", hold->uid);
 }
 
@@ -49,7 +49,7 @@ void visit_task_properties(Visit&& visit) {
   });
   visit("Cause", Emits::yes, [](C, V t) { return string(to_string(t.report->diagnosis.cause)); });
   visit("PinnedBy", Emits::yes, [](C c, V t) { return pinned_by(c, *t.report); });
-  visit("HoldReason", Emits::yes, [](C, V t) { return c_escape(t.report->hold_reason); });
+  visit("HoldReason", Emits::yes, [](C, V t) { return printable_line(t.report->hold_reason); });
 
   visit("CPUQuotaPerSecUSec", Emits::yes, [](C, V t) { return quota_value(t.report->cpu_max); });
   visit("CPUBaselineQuotaPerSecUSec", Emits::yes, [](C, V t) { return quota_value(t.report->cpu_baseline); });

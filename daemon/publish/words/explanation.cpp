@@ -92,7 +92,7 @@ string explanation(const TaskReport& t, MonotonicTime now) {
   };
   string text = fmt::format("{} is {}", c_escape(t.name), to_string(t.mode));
   if (!t.pinned_by.empty()) text += " by " + c_escape(t.pinned_by);
-  if (!t.hold_reason.empty()) text += fmt::format(" ({})", c_escape(t.hold_reason));
+  if (!t.hold_reason.empty()) text += fmt::format(" ({})", printable_line(t.hold_reason));
   text +=
       fmt::format(".\ncpu.max is {}{}: {}. Bounds {} to {}, baseline {}.", value_words(t.cpu_max),
                   ago(t.cpu_changed_at), reason_words(Knob::cpu_max, t.cpu_reason),

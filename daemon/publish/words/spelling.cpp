@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 namespace sluice::publish {
 
@@ -66,6 +67,83 @@ std::string c_escape(std::string_view raw) {
     }
   }
   return out;
+}
+
+namespace {
+
+// The code point at the front and its length; nothing: it is malformed, or nothing that D-Bus takes.
+struct Character {
+  char32_t code;
+  std::size_t length;
+};
+std::optional<Character> decode(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return Character{lead, 1};
+  const std::size_t length = lead >= 0xc2 && lead < 0xe0   ? 2
+                             : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                           : 0;
+  if (length == 0 || text.size() < length) return std::nullopt;
+  char32_t code = lead & (0xffU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return std::nullopt;
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  const bool overlong = code < (length == 3 ? 0x800U : length == 4 ? 0x10000U : 0x80U);
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  const bool no_character = code > 0x10ffff || (code >= 0xfdd0 && code < 0xfdf0) || (code & 0xfffe) == 0xfffe;
+  if (overlong || surrogate || no_character) return std::nullopt;
+  return Character{code, length};
+}
+
+// U+0080 .. U+009F are controls as well: some terminals obey them.
+bool is_control(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+string printable(std::string_view text, bool keep_line_feeds) {
+  string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto character = decode(text);
+    const bool shown =
+        character && (!is_control(character->code) || (keep_line_feeds && text.front() == '\n'));
+    const std::size_t length = shown ? character->length : 1;
+    if (shown) {
+      out += text.substr(0, length);
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(text.front()));
+    }
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
+}  // namespace
+
+string printable(std::string_view text) {
+  return printable(text, true);
+}
+string printable_line(std::string_view text) {
+  return printable(text, false);
+}
+
+bool is_text(std::string_view text) {
+  while (!text.empty()) {
+    const auto character = decode(text);
+    if (!character || character->code == 0) return false;
+    text.remove_prefix(character->length);
+  }
+  return true;
+}
+
+string shortened(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return string(text);
+  const auto inside = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0) == 0x80; };
+  std::size_t end = most;
+  while (end > 0 && most - end < 4 && inside(end)) --end;
+  return string(text.substr(0, end)) + "…";
 }
 
 }  // namespace sluice::publish

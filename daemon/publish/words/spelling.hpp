@@ -20,4 +20,14 @@ std::string bytes_in(double bytes, int digits);
 // and a D-Bus string or a terminal must not.
 std::string c_escape(std::string_view raw);
 
+// Text as it was written, without what a terminal would act upon: control characters and bytes that are no
+// UTF-8 become "\x1b". What D-Bus takes for a string. `printable` keeps line feeds, `printable_line` does
+// not.
+std::string printable(std::string_view text);
+std::string printable_line(std::string_view text);
+bool is_text(std::string_view text);  // UTF-8 that D-Bus takes, whatever it holds
+
+// At most so many bytes of a text that somebody else sent, cut between characters, then "…".
+std::string shortened(std::string_view text, std::size_t most = 100);
+
 }  // namespace sluice::publish

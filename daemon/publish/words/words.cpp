@@ -246,6 +246,10 @@ string sentence(const Receipt& r) {
                             r.path.empty() ? string(file_name(r.knob)) : c_escape(r.path));
   switch (r.result) {
     case Receipt::Result::written:
+      if (r.interrupted)
+        return fmt::format("{} still blocked after {} and was interrupted; it holds {}", what,
+                           duration_words(r.finished_at - r.started_at),
+                           value_words(r.holds.value_or(r.asked)));
       return fmt::format("{}: done{}", what,
                          r.holds && *r.holds != r.asked ? ", it holds " + value_words(*r.holds) : "");
     case Receipt::Result::refused:
@@ -253,13 +257,16 @@ string sentence(const Receipt& r) {
     case Receipt::Result::vanished:
       return fmt::format("{}: the cgroup is gone", what);
     case Receipt::Result::timed_out:
-      return fmt::format("{} still blocked after {} and was interrupted", what,
-                         duration_words(r.finished_at - r.started_at));
+      return fmt::format(
+          "{} still blocked after {}{}", what, duration_words(r.finished_at - r.started_at),
+          r.may_land ? "; it has not returned, and may still take effect" : " and was interrupted");
     case Receipt::Result::differs:
       return fmt::format("{} was accepted, but it holds {}", what,
                          r.holds ? value_words(*r.holds) : "something else");
-    case Receipt::Result::dry_run:
-      return fmt::format("{} was left out: dry run", what);
+    case Receipt::Result::not_tried:
+      return fmt::format("{} was not tried: {}", what,
+                         r.error_number == EBUSY ? "every writer waits for a write that has not returned"
+                                                 : error_words(r.error_number));
   }
   return what;
 }

@@ -145,7 +145,7 @@ def doctor(*prefix: str) -> tuple[int, dict[str, tuple[str, str]], str]:
 
 
 def doctor_beside_the_daemon() -> None:
-    pid, lease = sluice.daemon_pid(), sluice.LEASE.read_text()
+    pid = sluice.daemon_pid()
     loaded = set(sluice.bus_get(sluice.MANAGER, "Capabilities"))
     status, rows, text = doctor()
     seen = {name for name, (is_, fact) in rows.items() if name.startswith("bpf-") and is_ == "ok" and "loaded" in fact}
@@ -153,7 +153,7 @@ def doctor_beside_the_daemon() -> None:
     check("service.doctor-programs", status == 0 and seen == loaded and "instructions verified" in rows["bpf-iterator"][1],
           f"exit status {status}, {rows.get('bpf-iterator')}; only one of them has {sorted(seen ^ loaded)}")  # fmt: skip
     wanted = ("cgroup v2", "cpu controller", "memory controller", "pressure (PSI)", "BTF", "bus", "cpu.max.burst",
-              "memory.reclaim", "state directory", "real-time")  # fmt: skip
+              "memory.reclaim", "runtime directory", "real-time")  # fmt: skip
     wrong = [f"{name}: {rows.get(name)}" for name in wanted if rows.get(name, ("",))[0] != "ok"]
     check("service.doctor-host", not wrong and rows["swap"][0] == "missing", "; ".join(wrong))
     told = [rows[name][1] for name in ("sluiced", sluice.NAME, "lease")]
@@ -164,11 +164,11 @@ def doctor_beside_the_daemon() -> None:
 
     status, rows, text = doctor("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
     print(text)
-    blind = [name for name in ("BPF privileges", "bpf-iterator", "bpf-flow", "state directory", "lease", "real-time")
+    blind = [name for name in ("BPF privileges", "bpf-iterator", "bpf-flow", "runtime directory", "lease", "real-time")
              if rows.get(name, ("",))[0] != "unknown"]  # fmt: skip
     check("service.doctor-as-a-stranger", status == 0 and not blind and "CAP_BPF" in rows["BPF privileges"][1],
           f"exit status {status}, not unknown: {blind}")  # fmt: skip
-    check("service.doctor-harms-nobody", sluice.daemon_pid() == pid and sluice.LEASE.read_text() == lease
+    check("service.doctor-harms-nobody", sluice.daemon_pid() == pid and len(sluice.lease()) == 1
           and sluice.has_task("worker"))  # fmt: skip
 
 

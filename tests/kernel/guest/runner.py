@@ -91,8 +91,9 @@ class Runner:
             self.emit("note", script=script, detail=f"{CHECK_GROUP}: {error}")
         home = OWN_GROUP / script
         home.mkdir(exist_ok=True)
+        given = (PAYLOAD / "environment").read_text().splitlines() if (PAYLOAD / "environment").exists() else []
         environment = {
-            **os.environ, "PAYLOAD": str(PAYLOAD), "SCRATCH": str(scratch), "CHECK_RESULTS": str(results),
+            **os.environ, **dict(line.split("=", 1) for line in given), "PAYLOAD": str(PAYLOAD), "SCRATCH": str(scratch), "CHECK_RESULTS": str(results),
             "CHECK_CGROUP": str(CHECK_GROUP), "CHECK_SCRIPT": script, "HOME": "/root", "LC_ALL": "C.UTF-8",
             "PATH": "/payload/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         }  # fmt: skip

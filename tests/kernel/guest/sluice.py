@@ -20,7 +20,8 @@ MANAGER, TASK = f"{NAME}.Manager", f"{NAME}.Task"
 CONFIG = pathlib.Path("/etc/sluice/sluice.toml")
 UNITS = pathlib.Path("/run/systemd/system")
 SLICE = pathlib.Path("/sys/fs/cgroup/system.slice")
-LEASE = pathlib.Path("/var/lib/sluice/lease")
+RUNTIME = pathlib.Path("/run/sluice")
+LEASE = RUNTIME / "lease"
 SCRATCH = pathlib.Path(os.environ["SCRATCH"])
 BIN = pathlib.Path(os.environ["PAYLOAD"]) / "bin"
 INFINITY = 2**64 - 1
@@ -124,6 +125,19 @@ def adjustments(since: float) -> list[dict]:
     """The journal's records of changes to the tasks' limits."""
     lines = run("journalctl", "--no-pager", "-q", "-o", "json", f"MESSAGE_ID={ADJUSTMENT}", f"--since=@{since:.6f}").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def lease() -> dict[tuple[str, str], str]:
+    """What the file says that has to be given back: by cgroup id and knob, the path. Its last word on each counts."""
+    kept: dict[tuple[str, str], str] = {}
+    for line in LEASE.read_text().splitlines() if LEASE.exists() else ():
+        if line.startswith("#"):
+            continue
+        number, knob, baseline, ours, path = line.split(" ")[3:]
+        kept.pop((number, knob), None)
+        if (baseline, ours) != ("-", "-"):
+            kept[number, knob] = path
+    return kept
 
 
 def history(task: str) -> list[tuple[float, str, int, int]]:
@@ -240,9 +254,8 @@ def own_traces() -> list[str]:
         found.append("something is pinned in /sys/fs/bpf")
     for folder in ("/run/systemd/system.control", "/etc/systemd/system.control"):
         found += [str(p) for p in pathlib.Path(folder).glob("**/*") if p.is_file()]
-    if LEASE.exists() and any(line and not line.startswith("#") for line in LEASE.read_text().splitlines()):
-        found.append(f"{LEASE} holds: {LEASE.read_text()!r}")
-    found += [str(p) for p in pathlib.Path("/run/sluice").glob("*")]
+    # The lock's file stays, held by nobody; a lease is removed by a stop that left nothing, holds by who made them.
+    found += [str(p) for p in RUNTIME.glob("*") if p.name != "lock"]
     if pids := run("pgrep", "-x", "sluiced", check=False).split():
         found.append(f"processes {pids}")
     if programs := [line for line in run("bpftool", "prog", "list").splitlines() if "pids sluiced" in line or " sluice" in line]:

@@ -184,10 +184,30 @@ TEST_F(ActuatorTest, AnEventsWriteGoesFirst) {
   EXPECT_EQ(applied[1].value, quota(3));
 }
 
-TEST_F(ActuatorTest, ASignalEndsAWriteAtItsDeadline) {
+TEST_F(ActuatorTest, ALateSuccessIsASuccess) {
   const auto w = writer([](const Order& o) {
-    Receipt receipt = test::written(o);  // as the kernel: the limit is set, reclaim is cut short
-    if (o.write.knob == Knob::memory_high) receipt.error_number = test::block_until_signal();
+    (void)test::block_until_signal();  // as memory.high: the limit is set, its reclaim is cut short
+    return test::written(o);
+  });
+  ActuatorOptions options = kHasty;
+  options.grace = kForever;
+  Actuator actuator(w, options);
+  actuator.submit(order("/a", memory(8192)));
+  const auto receipts = collect(actuator, 1);
+  ASSERT_THAT(receipts, SizeIs(1));
+  EXPECT_EQ(receipts[0].result, Result::written);
+  EXPECT_TRUE(receipts[0].interrupted);
+  EXPECT_FALSE(receipts[0].may_land);
+  EXPECT_EQ(receipts[0].holds, memory(8192));
+  EXPECT_EQ(actuator.overdue(), 0u);
+}
+
+TEST_F(ActuatorTest, ASignalEndsAWriteAtItsDeadline) {
+  const auto w = writer([](const Order&) {
+    Receipt receipt;
+    receipt.result = Result::refused;
+    receipt.error_number = test::block_until_signal();
+    receipt.holds = memory(4096);
     return receipt;
   });
   ActuatorOptions options = kHasty;
@@ -198,8 +218,10 @@ TEST_F(ActuatorTest, ASignalEndsAWriteAtItsDeadline) {
   ASSERT_THAT(receipts, SizeIs(1));
   EXPECT_EQ(receipts[0].result, Result::timed_out);
   EXPECT_EQ(receipts[0].error_number, EINTR);
-  EXPECT_EQ(receipts[0].holds, memory(8192));
-  EXPECT_EQ(actuator.abandoned(), 0u);
+  EXPECT_TRUE(receipts[0].interrupted);
+  EXPECT_FALSE(receipts[0].may_land) << "it has returned";
+  EXPECT_EQ(receipts[0].holds, memory(4096));
+  EXPECT_EQ(actuator.overdue(), 0u);
 }
 
 TEST_F(ActuatorTest, SignalsReachItsThreadsEvenWhenTheLoopBlocksThem) {
@@ -216,12 +238,12 @@ TEST_F(ActuatorTest, SignalsReachItsThreadsEvenWhenTheLoopBlocksThem) {
                       }),
                       options);
     actuator.submit(order("/a", quota(5)));
-    EXPECT_EQ(collect(actuator, 1).at(0).result, Result::timed_out);
+    EXPECT_TRUE(collect(actuator, 1).at(0).interrupted);
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-TEST_F(ActuatorTest, AWriteThatIgnoresSignalsIsGivenUpAndOthersGoOn) {
+TEST_F(ActuatorTest, AStuckWriteIsAnsweredNowAndAgainWhenItReturns) {
   Gate gate;
   const auto stuck_id = open("/a")->id();
   std::atomic<bool> stick = true;
@@ -232,31 +254,44 @@ TEST_F(ActuatorTest, AWriteThatIgnoresSignalsIsGivenUpAndOthersGoOn) {
   ActuatorOptions options = kHasty;
   options.memory_threads = 1;
   Actuator actuator(w, options);
-  actuator.submit(order("/a", memory(4096)));
+  actuator.submit(order("/a", memory(4096), 7ns));
   wait_for_blocked(actuator, *w, 1);
   actuator.submit({order("/a", memory(8192)), order("/b", memory(4096))});
   const auto receipts = collect(actuator, 3);
   ASSERT_THAT(receipts, SizeIs(3));
   EXPECT_EQ(receipts[0].result, Result::timed_out);
+  EXPECT_TRUE(receipts[0].may_land);
   EXPECT_EQ(receipts[0].error_number, ETIMEDOUT);
   EXPECT_EQ(receipts[0].asked, memory(4096));
   EXPECT_EQ(receipts[0].holds, std::nullopt) << "nobody could look";
-  EXPECT_EQ(receipts[1].result, Result::timed_out);
+  EXPECT_EQ(receipts[1].result, Result::not_tried);
   EXPECT_EQ(receipts[1].error_number, EBUSY);
   EXPECT_EQ(receipts[1].asked, memory(8192));
   EXPECT_EQ(receipts[2].result, Result::written) << "by the thread that took its place";
-  EXPECT_EQ(actuator.abandoned(), 1u);
+  EXPECT_EQ(actuator.overdue(), 1u);
 
   actuator.submit(order("/a", memory(12288)));
-  EXPECT_EQ(collect(actuator, 1).at(0).error_number, EBUSY);
+  const auto meanwhile = collect(actuator, 1).at(0);
+  EXPECT_EQ(meanwhile.result, Result::not_tried);
+  EXPECT_EQ(meanwhile.error_number, EBUSY);
+  EXPECT_FALSE(meanwhile.may_land);
 
   stick = false;
   gate.open();
-  while (actuator.abandoned() > 0) std::this_thread::yield();
+  const auto late = collect(actuator, 1).at(0);
+  EXPECT_EQ(late.asked, memory(4096));
+  EXPECT_EQ(late.result, Result::written) << "it was in force all the same";
+  EXPECT_EQ(late.holds, memory(4096));
+  EXPECT_TRUE(late.interrupted);
+  EXPECT_FALSE(late.may_land) << "the last word on it";
+  EXPECT_EQ(late.started_at, receipts[0].started_at);
+  EXPECT_EQ(late.caused_at, 7ns);
+  EXPECT_EQ(actuator.overdue(), 0u);
   actuator.submit(order("/a", memory(16384)));
   const auto after = collect(actuator, 1);
   EXPECT_EQ(after.at(0).result, Result::written);
   EXPECT_EQ(after.at(0).asked, memory(16384));
+  EXPECT_THAT(w->applied(), SizeIs(3));
 }
 
 TEST_F(ActuatorTest, WithoutThreadsLeftItSaysSoAtOnce) {
@@ -267,7 +302,7 @@ TEST_F(ActuatorTest, WithoutThreadsLeftItSaysSoAtOnce) {
   });
   ActuatorOptions options = kHasty;
   options.memory_threads = 1;
-  options.max_abandoned = 0;
+  options.max_overdue = 0;
   Actuator actuator(w, options);
   actuator.submit(order("/a", memory(4096)));
   wait_for_blocked(actuator, *w, 1);
@@ -275,10 +310,47 @@ TEST_F(ActuatorTest, WithoutThreadsLeftItSaysSoAtOnce) {
   const auto receipts = collect(actuator, 2);
   EXPECT_EQ(receipts.at(0).error_number, ETIMEDOUT);
   EXPECT_EQ(receipts.at(1).error_number, EBUSY);
+  EXPECT_EQ(receipts.at(1).result, Result::not_tried);
   actuator.submit(order("/c", memory(4096)));
   EXPECT_EQ(collect(actuator, 1).at(0).error_number, EBUSY);
   gate.open();
-  while (actuator.abandoned() > 0) std::this_thread::yield();
+  EXPECT_EQ(collect(actuator, 1).at(0).result, Result::written);
+}
+
+TEST_F(ActuatorTest, AfterMoreStuckWritesThanThreadsTheLaneWorksAgain) {
+  Gate gate;
+  const auto w = writer([&](const Order& o) {
+    if (o.write.knob == Knob::memory_high) gate.wait();
+    return test::written(o);
+  });
+  ActuatorOptions options{
+      .memory_threads = 2, .cpu_deadline = kForever, .memory_deadline = 1ms, .grace = 2ms};
+  const auto all = options.max_overdue + options.memory_threads;
+  Actuator actuator(w, options);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < all + 3; ++i) {
+    names.push_back("m" + std::to_string(i));
+    tree.make_cgroup(names.back());
+    actuator.submit(order("/" + names.back(), memory(4096)));
+  }
+  std::size_t stuck = 0, untried = 0;
+  for (const auto& r : collect(actuator, all + 3)) (r.may_land ? stuck : untried) += 1;
+  EXPECT_EQ(stuck, actuator.overdue());
+  EXPECT_GT(stuck, options.max_overdue);
+  EXPECT_EQ(untried, all + 3 - stuck);
+  actuator.submit(order("/a", quota(10)));
+  EXPECT_EQ(collect(actuator, 1).at(0).result, Result::written) << "cpu.max has a thread of its own";
+  actuator.submit(order("/a", memory(4096)));
+  EXPECT_EQ(collect(actuator, 1).at(0).result, Result::not_tried);
+
+  gate.open();
+  for (const auto& r : collect(actuator, stuck)) EXPECT_EQ(r.result, Result::written);
+  EXPECT_EQ(actuator.overdue(), 0u);
+  for (const auto& name : names) actuator.submit(order("/" + name, memory(8192)));
+  for (const auto& r : collect(actuator, names.size())) {
+    EXPECT_EQ(r.result, Result::written);
+    EXPECT_EQ(r.asked, memory(8192));
+  }
 }
 
 TEST_F(ActuatorTest, StopsAtOnceWithWritesWaitingBlockedAndStuck) {
@@ -305,7 +377,7 @@ TEST_F(ActuatorTest, StopsAtOnceWithWritesWaitingBlockedAndStuck) {
 
 TEST_F(ActuatorTest, StopsWhenThereWasNothingToDo) {
   const Actuator actuator(writer());
-  EXPECT_EQ(actuator.abandoned(), 0u);
+  EXPECT_EQ(actuator.overdue(), 0u);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "tests/unit/cgroups/plain_tree.hpp"
 
@@ -60,14 +61,14 @@ TEST_F(KnobWriters, TellsAVanishedCgroupFromAMissingKnob) {
   EXPECT_EQ(missing.error_number, ENOENT);
   tree.remove("a");
   EXPECT_EQ(writer.apply(cpu()).result, Result::vanished);
-  EXPECT_EQ(DryRunWriter().apply(cpu()).result, Result::vanished);
 }
 
-TEST_F(KnobWriters, DryRunOnlyLooks) {
-  const auto receipt = DryRunWriter().apply(cpu());
-  EXPECT_EQ(receipt.result, Result::dry_run);
-  EXPECT_EQ(receipt.holds, KnobValue(CpuMax{}));
-  EXPECT_EQ(tree.get("a/cpu.max"), "max 100000\n");
+TEST_F(KnobWriters, SaysWhenTheKernelTookTheValue) {
+  const auto before = std::chrono::steady_clock::now().time_since_epoch();
+  const auto taken = writer.apply(cpu());
+  EXPECT_GE(taken.written_at, before);
+  tree.remove("a/cpu.max");
+  EXPECT_EQ(writer.apply(cpu()).written_at, MonotonicTime{}) << "it did not";
 }
 
 }  // namespace

@@ -55,17 +55,44 @@ RC_GTEST_PROP(Limits, NoTextIsTakenForWhatTheBusCallsInfinity, (const std::strin
   }
 }
 
+constexpr std::uint64_t kYear = 366ULL * 86'400'000'000;
+
 TEST(Hold, IsADurationOrInfinity) {
-  EXPECT_EQ(parse_hold("2h"), 7'200'000'000U);
-  EXPECT_EQ(parse_hold("1h30m"), 5'400'000'000U);
-  EXPECT_EQ(parse_hold("1.5s"), 1'500'000U);
-  EXPECT_EQ(parse_hold("infinity"), kInfinity);
+  EXPECT_EQ(parse_hold("2h", kYear), 7'200'000'000U);
+  EXPECT_EQ(parse_hold("1h30m", kYear), 5'400'000'000U);
+  EXPECT_EQ(parse_hold("1.5s", kYear), 1'500'000U);
+  EXPECT_EQ(parse_hold("infinity", kYear), kInfinity);
   // 0 would be as long as the connection, and that ends with the command.
   for (const char* bad : {"", "0", "0s", "-1h", "2", "2 fortnights", "0.1us", "soon"}) {
-    const auto parsed = parse_hold(bad);
+    const auto parsed = parse_hold(bad, kYear);
     ASSERT_FALSE(parsed) << bad;
     EXPECT_NE(parsed.error().find("say --for"), std::string::npos);
   }
+}
+
+TEST(Hold, OneThatIsTooLongIsRefusedInTheWordsItWasTypedIn) {
+  EXPECT_EQ(parse_hold("366d", kYear), kYear);
+  const auto error = parse_hold("400d", kYear).error();
+  EXPECT_NE(error.find("'--for 400d' is too long; say --for 366d or less"), std::string::npos) << error;
+  EXPECT_EQ(error.find("usec"), std::string::npos);
+  EXPECT_NE(parse_hold("99999999999999999d", kYear).error().find("too long"), std::string::npos);
+}
+
+TEST(Reason, IsWhatTheBusTakes) {
+  EXPECT_EQ(parse_reason("sch\xc3\xb6n"), "sch\xc3\xb6n");
+  EXPECT_NE(parse_reason("bad\xff").error().find("no UTF-8"), std::string::npos);
+}
+
+TEST(UnknownCommand, IsNamedWithThoseThatThereAre) {
+  const std::vector<std::string> commands{"list", "suspend", "resume"};
+  const auto near = unknown_command("suspnd", commands);
+  EXPECT_EQ(
+      near,
+      "'suspnd' is no command; did you mean 'suspend'? The commands are list, suspend and resume; sluicectl "
+      "--help says what each does");
+  EXPECT_EQ(unknown_command("frobnicate", commands).find("'frobnicate' is no command. The commands are list"),
+            0U);
+  EXPECT_EQ(unknown_command("", commands).find("a command is missing. The commands are"), 0U);
 }
 
 std::vector<Dictionary> named(std::initializer_list<std::string> names) {

@@ -24,6 +24,7 @@ TEST(Complaint, SaysHowToStartADaemonThatIsAway) {
 TEST(Complaint, HasACureForEachWayToFail) {
   EXPECT_THAT(said(kNoBus), HasSubstr("cannot be reached: its words"));
   EXPECT_THAT(said(kNoBus), HasSubstr("--bus=ADDRESS"));
+  EXPECT_THAT(said(kMuteBus), HasSubstr("the bus 'system' did not answer within 7 s"));
   EXPECT_THAT(said("org.freedesktop.DBus.Error.Timeout"), HasSubstr("within 7 s"));
   EXPECT_THAT(said("org.freedesktop.DBus.Error.Timeout"), HasSubstr("journalctl -u sluiced"));
   EXPECT_THAT(said("org.freedesktop.DBus.Error.NoReply"), HasSubstr("ended before it answered"));

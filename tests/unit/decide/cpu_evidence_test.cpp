@@ -69,7 +69,7 @@ TEST(CpuEvidence, AQuotaThatIsUsedToTheLastBitIsTooSmallWhateverRestSays) {
     b.full();
   }
   EXPECT_GT(b.quota(), 0.35);
-  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_throttled);
+  EXPECT_EQ(rule_of(b.task().cpu), Rule::cpu_throttled);
 }
 
 TEST(CpuEvidence, AFloodLikeTheLastOnesIsMetByWhatSufficedThen) {

@@ -112,7 +112,7 @@ TEST(Cpu, AnUnlimitedTaskGetsItsFirstQuotaOnceItHasBeenSeen) {
   EXPECT_LE(t, 3s);
   EXPECT_GT(b.quota(), 0.5);
   EXPECT_LT(b.quota(), 0.8);
-  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_unlimited);
+  EXPECT_EQ(rule_of(b.task().cpu), Rule::cpu_unlimited);
 }
 
 TEST(Cpu, AnUnlimitedTaskGetsNoQuotaWhileItsBandwidthIsNotKnown) {
@@ -125,7 +125,7 @@ TEST(Cpu, AnUnlimitedTaskGetsNoQuotaWhileItsBandwidthIsNotKnown) {
     b.sample().bandwidth = counters;
   }
   EXPECT_LT(until_change(b, 0.5, false, 0, 5s), 5s) << "the counters are back";
-  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_unlimited);
+  EXPECT_EQ(rule_of(b.task().cpu), Rule::cpu_unlimited);
 }
 
 TEST(Cpu, ASurplusIsGivenBackAndIdlenessGoesToTheMinimum) {
@@ -160,7 +160,7 @@ TEST(Cpu, ACutThatProvesWrongIsUndone) {
   ASSERT_LT(b.quota(), 0.8);
   const double cut = b.quota();
   until_change(b, cut, true, 0.2, 3s);
-  EXPECT_EQ(b.task().cpu.asked_reason.rule, Rule::cpu_undo);
+  EXPECT_EQ(rule_of(b.task().cpu), Rule::cpu_undo);
   EXPECT_DOUBLE_EQ(b.quota(), 1);
   EXPECT_GT(b.task().cpu_control.margin, 0.1) << "and the margin is wider";
 }

@@ -47,7 +47,7 @@ TEST(Memory, PressureRaisesWithinASecondAndHoldsProbing) {
     t += 100ms;
   }
   EXPECT_LE(t, 1s);
-  EXPECT_EQ(b.task().memory.asked_reason.rule, Rule::memory_pressure);
+  EXPECT_EQ(rule_of(b.task().memory), Rule::memory_pressure);
   const double raised = b.high();
   for (int i = 0; i < 50; ++i) b.full();
   EXPECT_GE(b.high(), raised) << "no probe right after a raise";
@@ -184,7 +184,7 @@ TEST(Memory, RefaultsRaiseEvenWithoutPressure) {
     b.full();
   }
   EXPECT_GT(b.high(), before);
-  EXPECT_EQ(b.task().memory.asked_reason.rule, Rule::memory_refault);
+  EXPECT_EQ(rule_of(b.task().memory), Rule::memory_refault);
 }
 
 TEST(Memory, FutileReclaimLiftsTheLimitWithinASecond) {
@@ -202,7 +202,7 @@ TEST(Memory, FutileReclaimLiftsTheLimitWithinASecond) {
     t += 100ms;
   }
   EXPECT_LE(t, 1s);
-  EXPECT_EQ(b.task().memory.asked_reason.rule, Rule::memory_futile);
+  EXPECT_EQ(rule_of(b.task().memory), Rule::memory_futile);
 }
 
 TEST(Memory, AWriteThatBlocksCountsAsFutile) {
@@ -213,8 +213,8 @@ TEST(Memory, AWriteThatBlocksCountsAsFutile) {
   for (int i = 0; i < 60 && b.last.plan.writes.empty(); ++i) b.full();
   const Write* w = write_to(b.last.plan, Knob::memory_high);
   ASSERT_NE(w, nullptr);
-  b.receipts.push_back(
-      {w->id, w->knob, w->value, w->value, Receipt::Result::timed_out, EINTR, "/x", b.now, b.now, {}});
+  b.receipts.push_back(Bench::failed(*w, Receipt::Result::timed_out, EINTR, b.now));
+  b.receipts.back().holds = w->value;
   const auto& out = b.full();
   const Write* lift = write_to(out.plan, Knob::memory_high);
   ASSERT_NE(lift, nullptr);
@@ -232,7 +232,7 @@ TEST(Memory, NeverBelowAnonAndRaisedAtOnceWhenAnonGrowsPastIt) {
   b.sample().memory_current = 299 * kMiB;
   b.full();
   b.full();
-  EXPECT_EQ(b.task().memory.asked_reason.rule, Rule::memory_floor);
+  EXPECT_EQ(rule_of(b.task().memory), Rule::memory_floor);
   EXPECT_GE(b.high(), 1.1 * 294 * kMiB - 4096);
 }
 

@@ -42,7 +42,7 @@ HostFacts good_host() {
   f.swap_bytes = 1u << 30;
   f.bus = {Saw::there, "the system's"};
   f.bus_name = {Saw::absent, {}};
-  f.state.path = "/var/lib/sluice";
+  f.state.path = "/run/sluice";
   f.state.directory = {Saw::there, {}};
   f.state.lease = {Saw::absent, {}};
   f.open_files = 524288;
@@ -182,7 +182,7 @@ const Gap kGaps[] = {
        f.state.unusable = true;
        f.state.directory.detail = "others can write to it";
      },
-     "state directory", "others can write", "lease", true},
+     "runtime directory", "others can write", "lease", true},
     {"few_files", [](HostFacts& f) { f.open_files = 1024; }, "open files", "74 task(s)", "LimitNOFILE="},
     {"hardly_any_files", [](HostFacts& f) { f.open_files = 64; }, "open files", "for 0 task(s)",
      "LimitNOFILE="},
@@ -215,7 +215,7 @@ TEST(Diagnose, WhatAStrangerMayNotSeeIsUnknownAndNoGap) {
   const auto d = diagnose(facts);
   EXPECT_EQ(d.gaps, 0u);
   for (const char* name :
-       {"BPF privileges", "bpf-iterator", "bpf-throttle", "state directory", "lease", "real-time"}) {
+       {"BPF privileges", "bpf-iterator", "bpf-throttle", "runtime directory", "lease", "real-time"}) {
     EXPECT_EQ(row(d, name).status, Status::unknown) << name;
     EXPECT_FALSE(row(d, name).fact.empty()) << name;
   }

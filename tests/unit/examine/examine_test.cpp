@@ -41,15 +41,15 @@ Places places_in(const PlainTree& tree) {
   return {.cgroup_root = tree / "cgroup",
           .any_filesystem = true,
           .proc_root = tree / "proc",
-          .state_dir = tree / "state",
           .runtime_dir = tree / "run",
           .bus = "none",
           .bus_name = "org.sluice.Governor1"};
 }
 
 std::string lease_of(std::size_t baselines, const std::string& boot) {
-  std::vector<actuate::LeaseEntry> entries(baselines);
-  for (std::size_t i = 0; i < baselines; ++i) entries[i] = {CgroupId{i + 1}, "/a", Knob::cpu_max, CpuMax{}};
+  std::vector<LeaseEntry> entries(baselines);
+  for (std::size_t i = 0; i < baselines; ++i)
+    entries[i] = {CgroupId{i + 1}, "/a", Knob::cpu_max, CpuMax{}, {CpuMax{Usec{50'000}}}};
   return actuate::format_lease(entries, boot);
 }
 
@@ -77,8 +77,7 @@ TEST(Examine, SeesAPlainTreeAndLeavesItAsItWas) {
   EXPECT_FALSE(f.running.has_value());
   for (const Programs& p : f.programs)
     EXPECT_TRUE(p.loaded.empty()) << "a simulated host has no kernel programs";
-  EXPECT_FALSE(tree.exists("state")) << "it was only looked for";
-  EXPECT_FALSE(tree.exists("run"));
+  EXPECT_FALSE(tree.exists("run")) << "it was only looked for";
 }
 
 TEST(Examine, WithoutAnythingItStillAnswers) {
@@ -142,15 +141,15 @@ TEST(Examine, TheKernelTellsOfARealLock) {
 
 TEST(ExamineState, CountsALeaseByBootAndDamage) {
   const PlainTree tree;
-  tree.put("state/lease", lease_of(3, kBoot) + lease_of(2, "another") + "lease1 torn\n");
-  const StateFacts f = examine_state(tree / "state", kBoot);
+  tree.put("run/lease", lease_of(3, kBoot) + lease_of(2, "another") + "lease2 damaged\n");
+  const StateFacts f = examine_state(tree / "run", kBoot);
   EXPECT_EQ(f.directory.saw, Saw::there);
   EXPECT_EQ(f.lease.saw, Saw::there);
   EXPECT_EQ(f.baselines, 3u);
   EXPECT_EQ(f.of_other_boots, 2u);
   EXPECT_EQ(f.damaged_lines, 1u);
-  EXPECT_TRUE(tree.exists("state/lease"));
-  EXPECT_FALSE(tree.exists("state/lease.corrupt")) << "mending is the daemon's";
+  EXPECT_TRUE(tree.exists("run/lease"));
+  EXPECT_FALSE(tree.exists("run/lease.corrupt")) << "mending is the daemon's";
 }
 
 TEST(ExamineState, SaysWhyItCannotBeUsed) {

@@ -134,7 +134,7 @@ TEST_F(Damage, ATickNeedsAConfigurationThatHasItsRule) {
   TickEntry tick;
   EXPECT_THAT(found(without_newline(out.line(tick))), HasSubstr("before any configuration"));
   ASSERT_EQ(found(without_newline(out.line(ConfigEntry{}))), "nothing");
-  tick.input.tasks.emplace_back();
+  tick.input.tasks.emplace_back().facts.config_index = 0;
   EXPECT_THAT(found(without_newline(out.line(tick))),
               HasSubstr("a rule that the configuration does not have"));
 }
@@ -150,6 +150,20 @@ TEST_F(Damage, ValuesThatWouldCrashATickAreRefused) {
   tick.plan.writes.push_back(
       {.id = {}, .knob = Knob::cpu_max, .value = CpuMax{Usec{5}, Usec{0}}, .reason = {}});
   EXPECT_THAT(found(without_newline(out.line(tick))), HasSubstr("another knob's value"));
+  const LeaseEntry good{
+      .id = {}, .path = "/", .knob = Knob::memory_high, .baseline = MemoryLimit{}, .ours = {MemoryLimit{}}};
+  tick = {};
+  tick.input.inherited = {good};
+  EXPECT_EQ(found(without_newline(out.line(tick))), "nothing");
+  for (const auto& spoil : std::initializer_list<void (*)(LeaseEntry&)>{
+           [](LeaseEntry& l) { l.baseline = CpuMax{}; }, [](LeaseEntry& l) { l.ours.clear(); },
+           [](LeaseEntry& l) { l.ours.push_back(CpuMax{}); },
+           [](LeaseEntry& l) { l.knob = Knob::cpu_max; }}) {
+    tick.input.inherited = {good};
+    spoil(tick.input.inherited[0]);
+    EXPECT_THAT(found(without_newline(out.line(tick))),
+                HasSubstr("an inherited limit with another knob's value"));
+  }
 }
 
 TEST_F(Damage, ForgedLinesAreErrorsAndNoMore) {
@@ -163,7 +177,7 @@ TEST_F(Damage, ForgedLinesAreErrorsAndNoMore) {
   EXPECT_THAT(found(forged("tick 8 0 0 0 0 1 0 0 0 1 77 0 0")),
               HasSubstr("a kind of value that does not exist"));
   EXPECT_THAT(found(forged("tick 9 300 0 0 0 1 0 0 0 0 0 0")), HasSubstr("out of its range"));
-  EXPECT_THAT(found(forged("tick 10 0 0 0 0 1 0 0 0 0 0 1 5 1 0 0 0")),
+  EXPECT_THAT(found(forged("tick 10 0 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 1 5 1 0 0 0")),
               HasSubstr("no earlier line describes"));
   EXPECT_THAT(found(forged("tick 11 0 0 0 0 x 0 0 0 0 0 0 0 0")), HasSubstr("where a real number belongs"));
   EXPECT_THAT(found(""), HasSubstr("no checksum"));

@@ -45,6 +45,13 @@ class Filler {
     } else if constexpr (traits::is_vector<T>) {
       v.clear();
       for (auto n = dice(4); n > 0; --n) fill(v.emplace_back());
+    } else if constexpr (traits::is_map<T>) {
+      v.clear();
+      for (auto n = dice(4); n > 0; --n) {
+        typename T::key_type key{};
+        fill(key);
+        fill(v[std::move(key)]);
+      }
     } else if constexpr (traits::is_array<T>) {
       for (auto& each : v) fill(each);
     } else if constexpr (traits::is_variant<T>) {
@@ -83,7 +90,8 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
   };
   record::TickEntry e;
   Input& in = e.input;
-  filler(in.kind, in.now, in.wall, in.node, in.events, in.receipts, in.commands, in.profiles);
+  filler(in.kind, in.now, in.wall, in.node, in.events, in.receipts, in.commands, in.stopping, in.profiles,
+         in.inherited, in.holds);
   filler.fill(e.plan);
   for (std::uint64_t id = 1; id <= tasks; ++id) {
     if (filler.dice(5) == 0) continue;
@@ -91,7 +99,6 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
     filler(o.facts, o.sample);
     o.facts.id = CgroupId{id};
     o.facts.config_index = 0;
-    o.facts.cpu_baseline.period = Usec{100'000};
     if (o.sample && o.sample->cpu_max) o.sample->cpu_max->period = Usec{100'000};
     e.input.tasks.push_back(o);
   }
@@ -100,6 +107,12 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
     if (r.holds) r.holds = r.asked;
     period(r.asked);
     if (r.holds) period(*r.holds);
+  }
+  for (auto& l : e.input.inherited) {
+    l.knob = std::holds_alternative<CpuMax>(l.baseline) ? Knob::cpu_max : Knob::memory_high;
+    l.ours.assign(1 + filler.dice(3), l.baseline);
+    period(l.baseline);
+    for (auto& v : l.ours) period(v);
   }
   for (auto& w : e.plan.writes) {
     w.knob = std::holds_alternative<CpuMax>(w.value) ? Knob::cpu_max : Knob::memory_high;
@@ -117,9 +130,12 @@ std::string bytes_of(const T&... values) {
   return bytes;
 }
 inline std::string bytes_of_tick(const record::TickEntry& e) {
-  std::string bytes = bytes_of(e.input.kind, e.input.now, e.input.wall, e.input.node, e.input.events,
-                               e.input.receipts, e.input.commands, e.input.profiles, e.plan);
-  for (const auto& o : e.input.tasks) bytes += bytes_of(o.facts, o.sample);
+  // All of an input: a field that is added to it does not compile here.
+  const auto& [kind, now, wall, node, tasks, events, receipts, commands, stopping, profiles, inherited,
+               holds] = e.input;
+  std::string bytes = bytes_of(kind, now, wall, node, events, receipts, commands, stopping, profiles,
+                               inherited, holds, e.plan);
+  for (const auto& o : tasks) bytes += bytes_of(o.facts, o.sample);
   return bytes;
 }
 

@@ -198,12 +198,12 @@ TEST_F(Recording, ADamagedByteIsNamedWithItsPlace) {
 
 TEST_F(Recording, AnotherVersionSaysWhatToUse) {
   LineWriter out;
-  put(out.header({.version = 7}));
+  put(out.header({.version = 99}));
   const auto got = read();
   ASSERT_TRUE(got.problem);
   EXPECT_THAT(
       describe(*got.problem),
-      HasSubstr("it has format version 7, and this sluice-replay reads version " +
+      HasSubstr("it has format version 99, and this sluice-replay reads version " +
                 std::to_string(kFormatVersion) + ". Use the sluice-replay of the release that recorded it."));
 }
 

@@ -21,8 +21,7 @@ Bench squeezed(double held_cores = 0.5, double baseline_cores = 3) {
   b.add(1, cores(baseline_cores));
   b.full();
   KnobState& cpu = b.state.tasks.at(kTask).cpu;
-  cpu.holds = b.sample().cpu_max.emplace(cores(held_cores));
-  cpu.touched = true;
+  b.hold(cpu, Knob::cpu_max, b.sample().cpu_max.emplace(cores(held_cores)));
   return b;
 }
 
@@ -99,7 +98,9 @@ TEST(Breaker, WhatIsNotOurDoingIsNotHeldAgainstUs) {
   run(above_baseline, 30s, true);
   EXPECT_EQ(state_of(above_baseline), BreakerState::closed) << "without us it would have less";
   Bench untouched = squeezed();
-  untouched.state.tasks.at(kTask).cpu.touched = false;
+  untouched.state.tasks.at(kTask).cpu.limit = {};
+  untouched.sample().cpu_max = cores(0.5);
+  untouched.full();
   run(untouched, 30s, true);
   EXPECT_EQ(state_of(untouched), BreakerState::closed);
   Bench pinned = squeezed();
@@ -135,8 +136,7 @@ TEST(Breaker, AfterHarmAMinuteWithoutItClosesAndHarmInThatMinuteWaitsTwiceAsLong
   run(b, 31s, false);
   ASSERT_EQ(state_of(b), BreakerState::half_open);
 
-  b.state.tasks.at(kTask).cpu.holds = b.sample().cpu_max.emplace(cores(0.5));
-  b.state.tasks.at(kTask).cpu.touched = true;
+  b.hold(b.state.tasks.at(kTask).cpu, Knob::cpu_max, b.sample().cpu_max.emplace(cores(0.5)));
   run(b, 12s, true);
   ASSERT_EQ(state_of(b), BreakerState::open);
   EXPECT_GT(b.task().breaker.retry_at - b.now, 55s);
@@ -154,8 +154,7 @@ TEST(Breaker, StallingUnderOurMemoryHighIsReleased) {
   b.add(1, {}, mib(1000));
   b.full();
   KnobState& memory = b.state.tasks.at(kTask).memory;
-  memory.holds = b.sample().memory_high.emplace(mib(256));
-  memory.touched = true;
+  b.hold(memory, Knob::memory_high, b.sample().memory_high.emplace(mib(256)));
   auto stall = [&](int ticks) {
     for (int i = 0; i < ticks; ++i) {
       repeat(b.now, 60, b.state.tasks.at(kTask).memory.writes);
@@ -177,8 +176,7 @@ TEST(Breaker, AStallFarBelowMemoryHighIsNotOurs) {
   b.add(1, {}, mib(1000));
   b.full();
   KnobState& memory = b.state.tasks.at(kTask).memory;
-  memory.holds = b.sample().memory_high.emplace(mib(900));
-  memory.touched = true;
+  b.hold(memory, Knob::memory_high, b.sample().memory_high.emplace(mib(900)));
   for (int i = 0; i < 300; ++i) {
     repeat(b.now, 60, b.state.tasks.at(kTask).memory.writes);
     b.sample().memory_pressure->some += 50ms;

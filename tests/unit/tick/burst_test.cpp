@@ -19,7 +19,7 @@ config::Config with_ratio(std::optional<double> ratio) {
   return c;
 }
 const CpuMax& holds(const Bench& b) {
-  return std::get<CpuMax>(b.task().cpu.holds);
+  return std::get<CpuMax>(b.task().cpu.limit.value());
 }
 bool noticed(const Outcome& o, Notice::Kind kind) {
   return std::any_of(o.report.notices.begin(), o.report.notices.end(),
@@ -52,7 +52,7 @@ void settle(Bench& b, int ticks = 120) {
 TEST(Burst, TheTasksOwnIsKeptAsFarAsTheQuotaAllowsAndComesBack) {
   Bench b = governed(std::nullopt, 250ms);
   EXPECT_EQ(holds(b).burst, holds(b).quota);
-  EXPECT_EQ(write_to(restore_plan(b.state), Knob::cpu_max)->value, KnobValue{bursting(3, 250ms)});
+  EXPECT_EQ(write_to(b.stop_plan(), Knob::cpu_max)->value, KnobValue{bursting(3, 250ms)});
   Bench small = governed(std::nullopt, 10ms);
   EXPECT_EQ(holds(small).burst, 10ms);
 }
@@ -60,7 +60,7 @@ TEST(Burst, TheTasksOwnIsKeptAsFarAsTheQuotaAllowsAndComesBack) {
 TEST(Burst, ARatioMakesItFollowTheQuota) {
   Bench b = governed(0.5, 0us);
   EXPECT_EQ(holds(b).burst->count(), holds(b).quota->count() / 2);
-  EXPECT_EQ(write_to(restore_plan(b.state), Knob::cpu_max)->value, KnobValue{bursting(3, 0us)});
+  EXPECT_EQ(write_to(b.stop_plan(), Knob::cpu_max)->value, KnobValue{bursting(3, 0us)});
 }
 
 TEST(Burst, AKernelWithoutItIsAskedForNone) {
@@ -76,7 +76,7 @@ TEST(Burst, AnUnlimitedTaskGetsItWithItsFirstQuota) {
   settle(b, 40);
   ASSERT_TRUE(holds(b).quota);
   EXPECT_EQ(holds(b).burst, holds(b).quota);
-  EXPECT_EQ(write_to(restore_plan(b.state), Knob::cpu_max)->value, KnobValue{unlimited});
+  EXPECT_EQ(write_to(b.stop_plan(), Knob::cpu_max)->value, KnobValue{unlimited});
 }
 
 TEST(Burst, AReloadChangesItWithoutTheQuotaAndOnce) {
@@ -115,7 +115,7 @@ TEST(Burst, AnotherHandsBurstIsNoticedAndYieldedTo) {
   b.sample().cpu_max->burst = 1ms;
   EXPECT_TRUE(noticed(b.full(), Notice::Kind::foreign_write));
   EXPECT_EQ(holds(b).burst, 1ms);
-  EXPECT_EQ(std::get<CpuMax>(b.task().cpu.baseline).burst, 1ms);
+  EXPECT_EQ(std::get<CpuMax>(*b.task().cpu.limit.baseline()).burst, 1ms);
   settle(b, 50);
   EXPECT_EQ(holds(b).burst, 1ms);
 }
@@ -136,9 +136,8 @@ TEST(Burst, OursDoesNotOutliveAQuotaOfSomebodyElse) {
   settle(b, 5);
   b.sample().cpu_max->quota = cores(1.7).quota;
   EXPECT_TRUE(noticed(b.full(), Notice::Kind::foreign_write));
-  EXPECT_EQ(b.task().cpu.baseline, KnobValue{bursting(1.7, 0us)});
-  const Plan restored = restore_plan(b.state);
-  const Write* back = write_to(restored, Knob::cpu_max);
+  EXPECT_EQ(*b.task().cpu.limit.baseline(), KnobValue{bursting(1.7, 0us)});
+  const Write* back = write_to(b.last.plan, Knob::cpu_max);
   ASSERT_NE(back, nullptr) << "the burst is still ours to take away";
   EXPECT_EQ(back->value, KnobValue{bursting(1.7, 0us)});
 }

@@ -48,7 +48,7 @@ TEST(RateGovernor, ARaiseTakesAsLongAsItsPolicySays) {
   b.full();
   auto quotas = starve(b, 8);
   EXPECT_EQ(quotas.back(), 1);
-  EXPECT_TRUE(b.task().cpu.reason.clamped_rate);
+  EXPECT_TRUE(b.task().cpu.limit.reason().clamped_rate);
   const auto later = starve(b, 40);
   quotas.insert(quotas.end(), later.begin(), later.end());
   EXPECT_EQ(quotas.back(), 4);
@@ -65,8 +65,8 @@ TEST(RateGovernor, ACutTooAndTheReasonSaysSo) {
   b.add(1, cores(4));
   for (int i = 0; i < 50; ++i, b.run_cpu(1, 100ms, 0.2, false)) b.full();
   EXPECT_DOUBLE_EQ(b.quota(), 3);
-  EXPECT_TRUE(b.task().cpu.reason.clamped_rate);
-  EXPECT_LT(b.task().cpu.reason.wanted, 1);
+  EXPECT_TRUE(b.task().cpu.limit.reason().clamped_rate);
+  EXPECT_LT(b.task().cpu.limit.reason().wanted, 1);
 }
 
 TEST(RateGovernor, AStabilizedCutWaitsForItsWindow) {

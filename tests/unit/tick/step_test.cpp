@@ -45,9 +45,9 @@ TEST(Step, TheMinimumIsAStepAndToldAsSuch) {
 
 TEST(Step, ACutIsToTheNextStepAboveWhatIsNeeded) {
   Bench b = at_two();
-  EXPECT_EQ(b.task().cpu.reason.rule, Rule::cpu_surplus);
-  EXPECT_TRUE(b.task().cpu.reason.clamped_step);
-  EXPECT_LT(b.task().cpu.reason.wanted, 2);
+  EXPECT_EQ(b.task().cpu.limit.reason().rule, Rule::cpu_surplus);
+  EXPECT_TRUE(b.task().cpu.limit.reason().clamped_step);
+  EXPECT_LT(b.task().cpu.limit.reason().wanted, 2);
 }
 
 TEST(Step, WhatNoStepCouldSparePaysForNoWrite) {

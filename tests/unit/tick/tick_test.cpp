@@ -119,25 +119,16 @@ TEST(Governor, ARefusedKnobOpensTheBreakerForThatTaskOnlyAndGivesTheBaselineBack
   ASSERT_EQ(plan.writes.size(), 2U);
   b.obey({{plan.writes[1]}, false});
   const Write& w = plan.writes[0];
-  b.receipts.push_back({w.id,
-                        w.knob,
-                        w.value,
-                        std::nullopt,
-                        Receipt::Result::refused,
-                        EINVAL,
-                        "/t1/cpu.max",
-                        b.now,
-                        b.now,
-                        {}});
+  b.receipts.push_back(Bench::failed(w, Receipt::Result::refused, EINVAL, b.now));
+  b.receipts.back().path = "/t1/cpu.max";
   const auto& out = b.full();
   EXPECT_TRUE(noticed(out, Notice::Kind::breaker_opened));
   EXPECT_EQ(b.task(1).breaker.state, BreakerState::open);
   EXPECT_NE(b.task(1).breaker.cause.find("/t1/cpu.max"), std::string::npos);
   EXPECT_EQ(b.task(2).breaker.state, BreakerState::closed);
-  const Write* release = write_to(out.plan, Knob::cpu_max, 1);
-  ASSERT_NE(release, nullptr);
-  EXPECT_EQ(release->reason.rule, Rule::released);
-  EXPECT_EQ(release->value, KnobValue{cores(0.1)});
+  EXPECT_FALSE(b.task(1).cpu.limit.touched()) << "it was never ours: there is nothing to give back";
+  EXPECT_EQ(write_to(out.plan, Knob::cpu_max, 1), nullptr);
+  EXPECT_TRUE(b.task(2).cpu.limit.touched());
 }
 
 TEST(Governor, TheBreakerTriesAgainLaterAndWaitsLongerEachTime) {
@@ -161,8 +152,7 @@ TEST(Governor, TheBreakerTriesAgainLaterAndWaitsLongerEachTime) {
     }
     ASSERT_NE(w, nullptr);
     waits.push_back(b.now - from);
-    b.receipts.push_back(
-        {w->id, w->knob, w->value, std::nullopt, Receipt::Result::refused, EACCES, "/x", b.now, b.now, {}});
+    b.receipts.push_back(Bench::failed(*w, Receipt::Result::refused, EACCES, b.now));
   }
   EXPECT_LT(waits[0], 1s);
   EXPECT_GE(waits[1], 29s);
@@ -248,13 +238,13 @@ TEST(Governor, APinOfAVanishedOwnerLapses) {
   pin.owner = ":1.5";
   b.commands.push_back(pin);
   b.full();
-  EXPECT_TRUE(b.task().pin);
+  EXPECT_TRUE(b.pinned());
   b.commands.push_back(OwnerVanishedCommand{":1.6"});
   b.full();
-  EXPECT_TRUE(b.task().pin);
+  EXPECT_TRUE(b.pinned());
   b.commands.push_back(OwnerVanishedCommand{":1.5"});
   b.full();
-  EXPECT_FALSE(b.task().pin);
+  EXPECT_FALSE(b.pinned());
 }
 
 TEST(Governor, AForeignValueIsYieldedToAndBecomesTheBaseline) {
@@ -263,8 +253,8 @@ TEST(Governor, AForeignValueIsYieldedToAndBecomesTheBaseline) {
   const auto& out = b.full();
   EXPECT_TRUE(noticed(out, Notice::Kind::foreign_write));
   EXPECT_EQ(write_to(out.plan, Knob::cpu_max), nullptr);
-  EXPECT_EQ(b.task().cpu.baseline, KnobValue{cores(1.7)});
-  EXPECT_EQ(write_to(restore_plan(b.state), Knob::cpu_max), nullptr) << "it is not ours to take back";
+  EXPECT_EQ(*b.task().cpu.limit.baseline(), KnobValue{cores(1.7)});
+  EXPECT_EQ(write_to(b.stop_plan(), Knob::cpu_max), nullptr) << "it is not ours to take back";
   EXPECT_EQ(out.report.tasks[0].mode, TaskMode::yielding);
 }
 
@@ -303,7 +293,7 @@ TEST(Governor, OverrideWritesOursAgain) {
   const Write* again = write_to(b.full().plan, Knob::cpu_max);
   ASSERT_NE(again, nullptr);
   EXPECT_NEAR(number_of(again->value), ours, 0.1 * ours);
-  EXPECT_EQ(b.task().cpu.baseline, KnobValue{cores(3)}) << "the baseline stays the one that was found";
+  EXPECT_EQ(*b.task().cpu.limit.baseline(), KnobValue{cores(1.7)}) << "at the end it gets what it chose last";
 }
 
 TEST(Governor, DryRunWritesNothingAndTellsWhatItWould) {
@@ -322,7 +312,7 @@ TEST(Governor, DryRunWritesNothingAndTellsWhatItWould) {
   EXPECT_EQ(b.sample().cpu_max, cores(3));
   EXPECT_GE(told, 1U);
   EXPECT_LE(told, 6U);
-  EXPECT_TRUE(restore_plan(b.state).writes.empty());
+  EXPECT_TRUE(b.stop_plan().writes.empty());
 }
 
 TEST(Governor, LeavingEnforceRestoresForReal) {
@@ -368,7 +358,7 @@ TEST(Governor, SetBoundsMovesAValueThatIsOutside) {
   b.full();
   EXPECT_DOUBLE_EQ(b.quota(), 1.5);
   config_reloaded(b.state);
-  EXPECT_FALSE(b.task().bounds.cpu_min_cores) << "the config's word again after a reload";
+  EXPECT_EQ(b.hold_of(), nullptr) << "the config's word again after a reload";
 }
 
 TEST(Governor, SaturationIsToldOnceWithWhatIsMissing) {

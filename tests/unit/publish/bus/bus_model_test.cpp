@@ -108,33 +108,21 @@ TEST(BusModel, FindsByTheNameThatIsShown) {
   EXPECT_EQ(model.find_shown("bad\xff"), nullptr);
 }
 
-TEST(BusModel, AHoldEndsWhenTheReportSaysSo) {
+TEST(BusModel, HoldsAreWhatTheReportSays) {
   BusModel model;
-  model.update(report_of({"a", "b"}, 10), kWall);
-  model.hold("a", {.owner = ":1.7"});
-  model.hold("b", {.owner = {}, .suspension = true});
-  model.update(report_of({"a", "b"}, 12), kWall);
-  EXPECT_EQ(model.holds(), 2u) << "accepted a moment ago: not in a report yet";
   auto report = report_of({"a", "b"}, 13);
-  report->tasks[0].mode = TaskMode::pinned;
+  report->holds = {
+      {"a", true, false, 1000, ":1.7"}, {"b", false, true, 0, ""}, {"gone", true, false, 1000, ":1.7"}};
   model.update(report, kWall);
-  EXPECT_NE(model.held("a"), nullptr);
-  EXPECT_EQ(model.held("b"), nullptr);
-  EXPECT_TRUE(model.owns_holds(":1.7"));
+  ASSERT_NE(model.held("a"), nullptr);
+  EXPECT_EQ(model.held("a")->uid, 1000U);
+  EXPECT_TRUE(model.held("b")->suspended);
+  EXPECT_EQ(model.holds(), 3U) << "one of a task that is not there counts";
   EXPECT_THAT(model.owners(), ElementsAre(":1.7"));
-  model.update(report_of({"b"}, 14), kWall);
-  EXPECT_EQ(model.holds(), 0u) << "its task is gone";
-}
-
-TEST(BusModel, AnOwnersHoldsGoTogether) {
-  BusModel model;
-  model.update(report_of({"a", "b", "c"}), kWall);
-  model.hold("a", {.owner = ":1.7"});
-  model.hold("b", {.owner = ":1.7"});
-  model.hold("c", {.owner = ":1.8"});
-  model.release_owned_by(":1.7");
-  EXPECT_EQ(model.holds(), 1u);
-  EXPECT_FALSE(model.owns_holds(":1.7"));
+  model.update(report_of({"a", "b"}, 14), kWall);
+  EXPECT_EQ(model.held("a"), nullptr);
+  EXPECT_EQ(model.holds(), 0U);
+  EXPECT_TRUE(model.owners().empty());
 }
 
 TEST(RateLimit, TwentyAtOnceThenTwentyASecond) {

@@ -1,0 +1,36 @@
+// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier
+// versions.
+#include "daemon/limits/managed_limit.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "tests/unit/histories.hpp"
+#include "tests/unit/limits/knob_model.hpp"
+
+namespace sluice::testing {
+namespace {
+
+using Op = KnobModel::Op;
+
+const Histories histories_to_run("max_success=80000 max_size=60", "max_success=5000 max_size=60");
+
+rc::Gen<std::vector<Op>> histories() {
+  std::vector<Op> all;
+  for (int n = 0; n < static_cast<int>(Op::count); ++n) all.push_back(static_cast<Op>(n));
+  return rc::gen::container<std::vector<Op>>(
+      rc::gen::elementOf(all));  // inRange would leave out the last ones
+}
+
+RC_GTEST_PROP(ManagedLimit, EveryLimitGoesBackToWhatItWas, ()) {
+  const auto history = *histories();
+  KnobModel model(*rc::gen::arbitrary<bool>() ? Knob::cpu_max : Knob::memory_high);
+  for (const auto op : history) {
+    model.apply(op);
+    RC_ASSERT(model.check() == std::string());
+  }
+  RC_ASSERT(model.finish() == std::string());
+}
+
+}  // namespace
+}  // namespace sluice::testing
