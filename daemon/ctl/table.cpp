@@ -110,6 +110,7 @@ class Layout {
 string table(const std::vector<Column>& columns, const Rows& rows, std::optional<std::size_t> width) {
   const Layout layout(columns, rows, width);
   std::vector<string> heads;
+  heads.reserve(columns.size());
   for (const auto& column : columns) heads.push_back(column.head);
   string out;
   layout.append_line(out, heads);

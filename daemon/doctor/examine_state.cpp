@@ -13,6 +13,7 @@
 #include "daemon/actuate/lease.hpp"
 #include "daemon/doctor/examine.hpp"
 #include "daemon/doctor/read_text.hpp"
+#include "daemon/files/files.hpp"
 
 namespace sluice::doctor {
 namespace {
@@ -41,19 +42,17 @@ void not_made_yet(const std::string& path, StateFacts& facts) {
 }
 
 void read_lease(int dir, const std::string& path, const std::string& boot_id, StateFacts& facts) {
-  const cgroups::Fd file(::openat(dir, "lease", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file) {
+  auto& files = files::posix_files();
+  const auto failed = [&](const cgroups::Error& e) {
     facts.lease =
-        errno == ENOENT ? Look{Saw::absent, {}} : failed_look(errno, "open the lease", path + "/lease");
-    if (errno != ENOENT && errno != EACCES && errno != EPERM) facts.unusable = true;
-    return;
-  }
-  const auto text = read_text(file.get(), kLeaseMax);
-  if (!text) {
-    facts.lease = failed_look(text.error(), "read the lease", path + "/lease");
-    facts.unusable = true;
-    return;
-  }
+        e.errno_value == ENOENT ? Look{Saw::absent, {}} : failed_look(e.errno_value, e.what, path + "/lease");
+    facts.unusable = e.errno_value != ENOENT && e.errno_value != EACCES && e.errno_value != EPERM;
+  };
+  const auto opened = files.open(dir, "lease", files::Open::read);
+  if (!opened) return failed(opened.error());
+  const cgroups::Fd file(*opened);
+  const auto text = files.read(file.get(), kLeaseMax);
+  if (!text) return failed(text.error());
   const auto parsed = actuate::parse_lease(*text, boot_id);
   facts.lease = {Saw::there, {}};
   facts.baselines = parsed.entries.size();

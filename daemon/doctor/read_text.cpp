@@ -13,14 +13,10 @@ namespace sluice::doctor {
 tl::expected<std::string, int> read_text(const std::string& path, std::size_t at_most) {
   const cgroups::Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file) return tl::unexpected(errno);
-  return read_text(file.get(), at_most);
-}
-
-tl::expected<std::string, int> read_text(int fd, std::size_t at_most) {
   std::string text;
   std::array<char, 4096> chunk;
   for (;;) {
-    const ssize_t n = ::read(fd, chunk.data(), chunk.size());
+    const ssize_t n = ::read(file.get(), chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return tl::unexpected(errno);
     if (n == 0) return text;

@@ -58,10 +58,10 @@ bool is_mixture(const KnobValue& found, const Values& of) {
 
 }  // namespace
 
-ManagedLimit ManagedLimit::inherited(KnobValue baseline, std::vector<KnobValue> ours) {
+ManagedLimit ManagedLimit::inherited(const KnobValue& baseline, std::vector<KnobValue> ours) {
   ManagedLimit limit;
   if (ours.empty()) return limit;
-  limit.baseline_ = std::move(baseline);
+  limit.baseline_ = baseline;
   limit.held_ = ours.back();
   limit.ours_ = std::move(ours);
   limit.certain_ = false;

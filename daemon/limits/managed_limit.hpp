@@ -85,7 +85,7 @@ class ManagedLimit {
 
   ManagedLimit() = default;
   // What a lease says an earlier process left: `ours` may be in force.
-  static ManagedLimit inherited(KnobValue baseline, std::vector<KnobValue> ours);
+  static ManagedLimit inherited(const KnobValue& baseline, std::vector<KnobValue> ours);
 
   // ---- transitions
   Change observe(const KnobReading& reading);

@@ -35,17 +35,26 @@ tl::expected<void, std::string> take_line(std::string_view line, const std::stri
   }
   const auto kind = word();
   Decoder in(rest);
+  std::optional<Suspension> node;
+  std::optional<config::Mode> mode;
+  std::string name;
+  Hold hold;
   if (kind == "n") {
-    in(out.holds.node, out.holds.mode);
+    in(node, mode);
   } else if (kind == "t") {
-    std::string name;
-    Hold hold;
     in(name, hold);
-    if (in.good()) out.holds.tasks.insert_or_assign(std::move(name), std::move(hold));
   } else {
     return tl::unexpected<std::string>("it is of an unknown kind");
   }
+  if (in.good() && mode > config::Mode::observe) in.fail("a mode that does not exist");
+  if (in.good() && !in.at_end()) in.fail("more on it than belongs there");
   if (!in.good()) return tl::unexpected(in.what());
+  if (kind == "t") {
+    out.holds.tasks.insert_or_assign(std::move(name), std::move(hold));
+  } else {
+    out.holds.node = std::move(node);
+    out.holds.mode = mode;
+  }
   return {};
 }
 
@@ -86,21 +95,22 @@ files::Result<HoldStore> HoldStore::open(files::Files& files, const std::string&
   HoldStore store(std::move(*dir), std::move(boot_id));
   const auto text = store.directory_.read(kName, kSizeMax);
   if (!text && text.error().errno_value == ENOENT) return store;
-  const auto path = store.directory_.path_of(kName);
+  const auto keep_aside = [&] {
+    return store.directory_.keep_as(kName, kCorrupt) ? "the file was kept as " + kCorrupt + "."
+                                                     : std::string("the file could not be kept aside.");
+  };
   if (!text) {
-    store.notices_.push_back("Pins, suspensions and bounds of before are lost: " + describe(text.error()));
+    store.notices_.push_back("Pins, suspensions and bounds of before are lost: " + describe(text.error()) +
+                             "; " + keep_aside());
     return store;
   }
   auto parsed = parse_holds(*text, store.boot_id_);
   store.loaded_ = std::move(parsed.holds);
-  if (!parsed.bad.empty()) {
-    const bool kept = store.directory_.keep_as(kName, kCorrupt).has_value();
-    std::string lines;
-    for (const auto& bad : parsed.bad) lines.append(lines.empty() ? "" : ", ").append(bad);
-    store.notices_.push_back(
-        path + ": pins, suspensions or bounds were lost, " + lines + "; " +
-        (kept ? "the file was kept as " + kCorrupt + "." : "it could not be kept aside."));
-  }
+  if (parsed.bad.empty()) return store;
+  std::string lines;
+  for (const auto& bad : parsed.bad) lines.append(lines.empty() ? "" : ", ").append(bad);
+  store.notices_.push_back(store.directory_.path_of(kName) + ": pins, suspensions or bounds were lost, " +
+                           lines + "; " + keep_aside());
   return store;
 }
 

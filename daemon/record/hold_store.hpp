@@ -22,9 +22,11 @@ HoldText parse_holds(std::string_view text, const std::string& boot_id);
 
 class HoldStore {
  public:
-  // Reads DIRECTORY/holds. What is damaged is kept as holds.corrupt, and notices() reports it.
+  // Reads DIRECTORY/holds; makes the directory (0755) when it is missing. Lines of another boot are dropped.
+  // What is damaged or cannot be read is kept as holds.corrupt, and notices() reports it.
   static files::Result<HoldStore> open(files::Files& files, const std::string& directory,
                                        std::string boot_id);
+  // These, or after an error those of before.
   files::Result<void> save(const Holds& holds);
 
   [[nodiscard]] const Holds& loaded() const { return loaded_; }

@@ -25,8 +25,8 @@ class LineWriter {
   std::string line(const ConfigEntry& entry);
   std::string line(const TickEntry& entry);
   std::string line(const EndEntry& entry);
-  // The last line was not written after all; only an end may follow.
-  void take_back() { --number_; }
+  // The last `lines` were not written after all; only an end may follow.
+  void take_back(std::uint64_t lines) { number_ -= lines; }
 
  private:
   std::string finish(std::string line);

@@ -1,13 +1,8 @@
 #include "daemon/record/profile_store.hpp"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -24,11 +19,6 @@ constexpr std::string_view kComment = "# What Sluice has learned of its tasks' s
 constexpr std::size_t kSizeMost = 256U << 20;  // ten thousand tasks take some 60 MB
 constexpr std::size_t kBadTold = 5;
 
-std::string words_of(int error_number) {
-  const char* words = ::strerrordesc_np(error_number);
-  return words != nullptr ? words : "unknown error";
-}
-
 // Empty, or why it is none.
 std::string parse_line(std::string_view line, NamedProfile& out) {
   const auto body = unsealed(line);
@@ -40,55 +30,6 @@ std::string parse_line(std::string_view line, NamedProfile& out) {
   if (!in.good()) return in.what();
   if (!in.at_end()) return "more on it than belongs there";
   return plausible(out.profile) ? "" : "no profile that can be";
-}
-
-class File {
- public:
-  File(const std::string& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, 0600)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-// An errno, or 0.
-int read_all(int fd, std::string& text) {
-  std::array<char, std::size_t{16} << 10> chunk{};
-  for (;;) {
-    const ssize_t n = ::read(fd, chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    if (n == 0) return 0;
-    text.append(chunk.data(), static_cast<std::size_t>(n));
-    if (text.size() > kSizeMost) return EFBIG;
-  }
-}
-
-int write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return ::fsync(fd) == 0 ? 0 : errno;
-}
-
-// Atomic: whoever reads it finds the old one or the new one. An errno, or 0.
-int replace(const std::string& path, std::string_view text) {
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  const File file(fresh, O_WRONLY | O_CREAT | O_EXCL);
-  int error = file.fd() < 0 ? errno : write_all(file.fd(), text);
-  if (error == 0 && ::rename(fresh.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) ::unlink(fresh.c_str());
-  return error;
 }
 
 }  // namespace
@@ -119,17 +60,29 @@ ProfileText parse_profiles(std::string_view text) {
   return out;
 }
 
-// The mutex guards all but the path.
+// The mutex guards what is not constant.
 struct ProfileStore::Shared {
-  explicit Shared(std::string p) : path(std::move(p)) {}
+  Shared(const std::string& path, files::Files& f) : files(f) {
+    const auto slash = path.rfind('/');
+    folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    name = path.substr(slash + 1);
+  }
 
-  const std::string path;
+  files::Files& files;
+  std::string folder, name;
   std::mutex mutex;
   std::condition_variable changed;
   std::optional<std::vector<NamedProfile>> next;
   bool over = false, failing = false;
   std::optional<std::string> tell;
   std::thread thread;
+
+  // The folder is opened each time: it may come, go and be mounted while the daemon runs.
+  files::Result<void> write(const std::vector<NamedProfile>& profiles) {
+    return files::Directory::open(files, folder, 0700).and_then([&](files::Directory d) {
+      return d.replace(name, format_profiles(profiles), files::Survives::machine);
+    });
+  }
 
   void run() {
     std::unique_lock lock(mutex);
@@ -138,17 +91,18 @@ struct ProfileStore::Shared {
       if (!next) return;
       const auto profiles = *std::exchange(next, std::nullopt);
       lock.unlock();
-      const int error = replace(path, format_profiles(profiles));
+      const auto written = write(profiles);
       lock.lock();
-      if (error != 0 && !failing)
-        tell =
-            path + " cannot be written, so what forecasts learn ends with this run: " + words_of(error) + ".";
-      failing = error != 0;
+      if (!written && !failing)
+        tell = "What forecasts learn cannot be kept, so it ends with this run: " + describe(written.error()) +
+               ".";
+      failing = !written;
     }
   }
 };
 
-ProfileStore::ProfileStore(std::string path) : shared_(std::make_unique<Shared>(std::move(path))) {
+ProfileStore::ProfileStore(const std::string& path, files::Files& files)
+    : shared_(std::make_unique<Shared>(path, files)) {
   shared_->thread = std::thread([s = shared_.get()] { s->run(); });
 }
 
@@ -163,27 +117,29 @@ ProfileStore::~ProfileStore() {
 
 ProfileStore::Loaded ProfileStore::load() const {
   Loaded out;
-  const auto& path = shared_->path;
-  const auto corrupt = path + ".corrupt";
-  std::string text;
-  const File file(path, O_RDONLY);
-  if (file.fd() < 0 && errno == ENOENT) return out;
-  if (const int error = file.fd() < 0 ? errno : read_all(file.fd(), text); error != 0) {
-    out.notice = path + " cannot be read, so forecasts begin anew: " + words_of(error) + ".";
+  const auto& name = shared_->name;
+  const auto corrupt = name + ".corrupt";
+  auto folder = files::Directory::find(shared_->files, shared_->folder, files::Whose::ours);
+  const auto text = folder ? folder->read(name, kSizeMost) : tl::unexpected(folder.error());
+  if (!text && text.error().errno_value == ENOENT) return out;
+  const auto keep_aside = [&] {
+    return folder->keep_as(name, corrupt) ? "the file was kept as " + folder->path_of(corrupt) + "."
+                                          : std::string("the file could not be kept aside.");
+  };
+  if (!text) {
+    out.notice = "Forecasts begin anew: " + describe(text.error()) + (folder ? "; " + keep_aside() : ".");
     return out;
   }
-  auto parsed = parse_profiles(text);
+  auto parsed = parse_profiles(*text);
   out.profiles = std::move(parsed.profiles);
   if (parsed.bad.empty()) return out;
   std::string bad;
   for (std::size_t i = 0; i < parsed.bad.size() && i < kBadTold; ++i)
     bad += (bad.empty() ? "" : ", ") + parsed.bad[i];
-  const bool kept = ::rename(path.c_str(), corrupt.c_str()) == 0;
-  out.notice = path + ": " + std::to_string(parsed.bad.size()) +
+  out.notice = folder->path_of(name) + ": " + std::to_string(parsed.bad.size()) +
                " damaged or foreign line(s) ignored: " + bad +
                (parsed.bad.size() > kBadTold ? " and more" : "") + "; what was learned of " +
-               std::to_string(out.profiles.size()) + " task(s) is intact; " +
-               (kept ? "the file was kept as " + corrupt + "." : "the file could not be kept aside.");
+               std::to_string(out.profiles.size()) + " task(s) is intact; " + keep_aside();
   return out;
 }
 

@@ -1,4 +1,5 @@
-// What forecasts have learned, on disk. The loop hands values over and does not wait: a thread writes them.
+// What forecasts have learned, on disk: it survives the machine. The loop hands values over and does not
+// wait: a thread writes them. At most one set waits: a newer one takes its place, and says all that it said.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "daemon/decide/season.hpp"
+#include "daemon/files/directory.hpp"
 
 namespace sluice::record {
 
@@ -23,8 +25,9 @@ ProfileText parse_profiles(std::string_view text);
 
 class ProfileStore {
  public:
-  // Nothing is read or made yet; the folder has to be there, and nobody else's.
-  explicit ProfileStore(std::string path);
+  // Nothing is read or made yet. The folder is made (0700) by the first save if it is missing, and has to be
+  // ours.
+  explicit ProfileStore(const std::string& path, files::Files& files = files::posix_files());
   // Writes what was handed over last.
   ~ProfileStore();
   ProfileStore(const ProfileStore&) = delete;
@@ -36,7 +39,7 @@ class ProfileStore {
   };
   Loaded load() const;
 
-  // Whole, or not at all. What was handed over before and is not begun is left out. One thread.
+  // Whole, or not at all. One thread.
   void save(std::vector<NamedProfile> profiles);
   // Once, a sentence: saving failed, and had not before.
   std::optional<std::string> failed();

@@ -1,13 +1,11 @@
 #include "daemon/record/recorder.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -21,9 +19,18 @@ namespace {
 constexpr std::size_t kWriteBytes = 1U << 20;
 constexpr std::size_t kEndBytes = 256;  // always left for the line that says how it ended
 
-std::string because(const std::string& what, const std::string& path, int error_number) {
+bool is_one_of(int error, std::initializer_list<int> those) {
+  return std::find(those.begin(), those.end(), error) != those.end();
+}
+
+std::string words_of(int error_number) {
   const char* words = ::strerrordesc_np(error_number);
-  return what + " " + path + ": " + (words != nullptr ? words : "unknown error");
+  return words != nullptr ? words : "unknown error";
+}
+
+tl::unexpected<std::string> refused(const char* what, const std::string& path, const files::Error& error) {
+  return tl::unexpected<std::string>(std::string("--record: ") + what + " " + path + ": " +
+                                     words_of(error.errno_value) + ".");
 }
 
 Nsec read_clock(clockid_t clock) {
@@ -37,111 +44,160 @@ std::size_t samples_in(const Entry& entry) {
   return tick != nullptr ? tick->input.tasks.size() : 0;
 }
 
+std::uint64_t ticks_in(std::vector<Entry>::const_iterator first, std::vector<Entry>::const_iterator last) {
+  return static_cast<std::uint64_t>(
+      std::count_if(first, last, [](const Entry& e) { return std::holds_alternative<TickEntry>(e); }));
+}
+
+// An empty file of that name, the one before it as NAME.old. In between it is NAME.new, with its first line.
+files::Result<files::AppendLog> begin_file(files::Directory& folder, const std::string& name, bool replaces,
+                                           const std::string& first_line) {
+  const auto temporary = name + ".new", old = name + ".old";
+  (void)folder.remove(temporary);
+  auto log = files::AppendLog::make(folder, temporary);
+  if (!log) return log;
+  const auto begun = [&]() -> files::Result<void> {
+    if (auto written = log->append(first_line); !written) return written;
+    if (!replaces) return folder.rename(temporary, name);
+    if (auto kept = folder.rename(name, old); !kept) return kept;
+    auto moved = folder.rename(temporary, name);
+    if (!moved) (void)folder.rename(old, name);
+    return moved;
+  }();
+  if (!begun) {
+    (void)folder.remove(temporary);
+    return tl::unexpected(begun.error());
+  }
+  return log;
+}
+
 }  // namespace
 
-// The thread owns `lines`, `written` and the descriptor; the mutex guards the rest.
+// The thread owns `lines` and `log`; the mutex guards what is below it.
 struct Recorder::Shared {
-  Shared(std::string p, RecorderOptions o, int f) : path(std::move(p)), options(std::move(o)), fd(f) {}
-  ~Shared() { ::close(fd); }
+  Shared(std::string p, RecorderOptions o, files::Directory d, files::AppendLog l, LineWriter w)
+      : path(std::move(p)),
+        options(std::move(o)),
+        folder(std::move(d)),
+        log(std::move(l)),
+        lines(std::move(w)) {}
 
   const std::string path;
   const RecorderOptions options;
-  const int fd;
+  files::Directory folder;
+  files::AppendLog log;
   LineWriter lines;
-  std::uint64_t written = 0;
 
-  std::mutex mutex;
+  mutable std::mutex mutex;
   std::condition_variable changed;
   std::vector<Entry> queue;
   std::size_t queued_samples = 0;
   bool over = false;                // nothing more is taken
+  bool closing = false;             // the daemon stops
   std::string end;                  // what the last line will say
   std::optional<std::string> tell;  // to the daemon, once
+  std::uint64_t dropped = 0;        // ticks
   std::thread thread;
 
-  // Also by the thread itself, for what it cannot write.
-  void stop(std::string last_line, std::optional<std::string> sentence) {
-    const std::lock_guard lock(mutex);
-    if (over) return;
+  // With the mutex held.
+  void stop(std::string last_line, const std::string& why) {
+    if (!over)
+      tell =
+          "Recording ended: " + why + ". " + std::to_string(dropped) + " tick(s) that waited are not in it.";
     over = true;
     end = std::move(last_line);
-    tell = std::move(sentence);
-    changed.notify_one();
   }
 
-  bool put(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) {
-        stop("", "Recording ended: " + because("cannot write", path, errno) + ".");
-        return false;
-      }
-      written += static_cast<std::uint64_t>(n);
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
+  // By the thread: from `first` on nothing can be written. Also when the daemon stops: it is the truer end.
+  bool give_up(const std::vector<Entry>& entries, std::vector<Entry>::const_iterator first,
+               std::string last_line, const std::string& why) {
+    const std::lock_guard lock(mutex);
+    dropped += ticks_in(first, entries.end()) + ticks_in(queue.begin(), queue.end());
+    queue.clear();
+    stop(std::move(last_line), why);
+    return false;
   }
 
   // False: it ended here.
   bool put(const std::vector<Entry>& entries) {
     std::string bytes;
-    for (const auto& entry : entries) {
-      const std::string line = std::visit([&](const auto& e) { return lines.line(e); }, entry);
-      if (written + bytes.size() + line.size() + kEndBytes > options.max_bytes) {
-        lines.take_back();
-        stop("size", "Recording ended: " + path + " has reached its " + std::to_string(options.max_bytes) +
-                         " bytes (--record-max-bytes).");
-        (void)put(bytes);
-        return false;
+    auto batch = entries.begin();  // the first that is not written
+    const auto write = [&](std::vector<Entry>::const_iterator next) {
+      const auto written = log.append(bytes);
+      if (!written) {
+        lines.take_back(static_cast<std::uint64_t>(next - batch));
+        const auto words = words_of(written.error().errno_value);
+        return give_up(entries, batch, "cannot write: " + words, "cannot write " + path + ": " + words);
+      }
+      bytes.clear();
+      batch = next;
+      return true;
+    };
+    for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+      const std::string line = std::visit([&](const auto& e) { return lines.line(e); }, *entry);
+      if (log.size() + bytes.size() + line.size() + kEndBytes > options.max_bytes) {
+        lines.take_back(1);
+        return write(entry) && give_up(entries, entry, "size",
+                                       path + " has reached its " + std::to_string(options.max_bytes) +
+                                           " bytes (--record-max-bytes)");
       }
       bytes += line;
-      if (bytes.size() < kWriteBytes) continue;
-      if (!put(bytes)) return false;
-      bytes.clear();
+      if (bytes.size() >= kWriteBytes && !write(entry + 1)) return false;
     }
-    return put(bytes);
+    return write(entries.end());
+  }
+
+  bool put_end(const std::string& reason) {
+    if (log.append(lines.line(EndEntry{reason}))) return true;
+    lines.take_back(1);
+    return false;
   }
 
   void run() {
-    for (bool last = false; !last;) {
-      std::vector<Entry> entries;
-      {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return over || !queue.empty(); });
-        entries = std::exchange(queue, {});
-        queued_samples = 0;
-        last = over;
-      }
-      if (!put(entries)) break;
+    std::unique_lock lock(mutex);
+    for (bool more = true; more;) {
+      changed.wait(lock, [&] { return over || !queue.empty(); });
+      const auto entries = std::exchange(queue, {});
+      queued_samples = 0;
+      more = !over;
+      lock.unlock();
+      more = put(entries) && more;
+      lock.lock();
     }
-    std::string reason;
-    {
-      const std::lock_guard lock(mutex);
-      reason = end;
-    }
-    if (!reason.empty()) (void)put(lines.line(EndEntry{reason}));
+    const auto reason = end;
+    lock.unlock();
+    if (put_end(reason)) return;
+    lock.lock();
+    changed.wait(lock, [&] { return closing; });
+    lock.unlock();
+    (void)put_end(reason);
   }
 };
 
 tl::expected<std::unique_ptr<Recorder>, std::string> Recorder::open(const std::string& path,
-                                                                    RecorderOptions options) {
-  struct stat found {};
-  if (::lstat(path.c_str(), &found) == 0) {
-    if (!S_ISREG(found.st_mode))
-      return tl::unexpected("--record: " + path + " is there and is no regular file: name another.");
-    if (::rename(path.c_str(), (path + ".old").c_str()) != 0)
-      return tl::unexpected("--record: " + because("cannot move away", path, errno) + ".");
-  }
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return tl::unexpected("--record: " + because("cannot create", path, errno) + ".");
-  auto shared = std::make_unique<Shared>(path, std::move(options), fd);
-  const Header header{.daemon_version = shared->options.daemon_version,
-                      .real_usec = static_cast<std::uint64_t>(read_clock(CLOCK_REALTIME).count() / 1000),
-                      .monotonic = read_clock(CLOCK_MONOTONIC)};
-  if (!shared->put(shared->lines.header(header)))
-    return tl::unexpected("--record: " + because("cannot write", path, errno) + ".");
-  return std::unique_ptr<Recorder>(new Recorder(std::move(shared)));
+                                                                    RecorderOptions options,
+                                                                    files::Files& files) {
+  const auto slash = path.rfind('/');
+  const auto name = slash + 1 == path.size() ? "." : path.substr(slash + 1);
+  auto folder = files::Directory::find(files,
+                                       slash == std::string::npos ? "."
+                                       : slash == 0               ? "/"
+                                                                  : path.substr(0, slash),
+                                       files::Whose::anyones);
+  if (!folder) return refused("cannot create", path, folder.error());
+  const auto before = folder->has(name);
+  if (!before && is_one_of(before.error().errno_value, {EINVAL, ELOOP, EISDIR}))
+    return tl::unexpected("--record: " + path + " is there and is no regular file: name another.");
+  if (!before) return refused("cannot open", path, before.error());
+  LineWriter lines;
+  const auto header =
+      lines.header({.daemon_version = options.daemon_version,
+                    .real_usec = static_cast<std::uint64_t>(read_clock(CLOCK_REALTIME).count() / 1000),
+                    .monotonic = read_clock(CLOCK_MONOTONIC)});
+  auto log = begin_file(*folder, name, *before, header);
+  if (!log) return refused("cannot create", path, log.error());
+  return std::unique_ptr<Recorder>(new Recorder(std::make_unique<Shared>(
+      path, std::move(options), std::move(*folder), std::move(*log), std::move(lines))));
 }
 
 Recorder::Recorder(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) {
@@ -149,29 +205,41 @@ Recorder::Recorder(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) 
 }
 
 Recorder::~Recorder() {
-  shared_->stop("stopped", std::nullopt);
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (!std::exchange(shared_->over, true)) shared_->end = "stopped";
+    shared_->closing = true;
+    shared_->changed.notify_all();
+  }
   shared_->thread.join();
 }
 
 void Recorder::add(Entry entry) {
   const std::size_t samples = samples_in(entry);
-  std::unique_lock lock(shared_->mutex);
+  const bool is_tick = std::holds_alternative<TickEntry>(entry);
   auto& s = *shared_;
+  const std::lock_guard lock(s.mutex);
+  const bool full = s.queued_samples + samples > s.options.max_queued_samples ||
+                    s.queue.size() >= s.options.max_queued_ticks;
+  if (s.over || full) s.dropped += is_tick ? 1 : 0;
   if (s.over) return;
-  s.queue.push_back(std::move(entry));
-  s.queued_samples += samples;
-  if (s.queued_samples <= s.options.max_queued_samples && s.queue.size() <= s.options.max_queued_ticks) {
-    s.changed.notify_one();
-    return;
+  if (full) {
+    s.stop("slow", s.path + " cannot be written as fast as the host is sampled");
+  } else {
+    s.queue.push_back(std::move(entry));
+    s.queued_samples += samples;
   }
-  s.queue.pop_back();
-  lock.unlock();
-  s.stop("slow", "Recording ended: " + s.path + " cannot be written as fast as the host is sampled.");
+  s.changed.notify_all();
 }
 
 std::optional<std::string> Recorder::ended() {
   const std::lock_guard lock(shared_->mutex);
   return std::exchange(shared_->tell, std::nullopt);
+}
+
+std::uint64_t Recorder::dropped() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->dropped;
 }
 
 }  // namespace sluice::record

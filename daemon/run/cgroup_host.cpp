@@ -60,8 +60,7 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const auto found = opened_.find(ids[i]);
       if (found == opened_.end()) continue;
-      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap))
-        out[i] = std::move(*one);
+      if (auto one = sample::sample_files(*found->second.cgroup, options_.clock(), swap)) out[i] = *one;
     }
   }
   add_counters(ids, out);
@@ -92,7 +91,7 @@ bool CgroupHost::sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::o
                                 {!look && opened.cpu_absent, !look && opened.memory_absent});
     opened.cpu_absent = one.cpu_max_absent;
     opened.memory_absent = one.memory_high_absent;
-    out[static_cast<std::size_t>(place - ids.begin())] = std::move(one);
+    out[static_cast<std::size_t>(place - ids.begin())] = one;
   }
   return true;
 }
@@ -110,9 +109,9 @@ void CgroupHost::add_counters(std::span<const CgroupId> ids, std::vector<std::op
 
 void CgroupHost::submit(std::vector<Write> orders) {
   std::vector<actuate::Order> at_hand;
-  for (auto& w : orders) {
+  for (const auto& w : orders) {
     if (const auto found = opened_.find(w.id); found != opened_.end()) {
-      at_hand.push_back({std::move(w), found->second.cgroup});
+      at_hand.push_back({w, found->second.cgroup});
       continue;
     }
     Receipt r;

@@ -43,8 +43,8 @@ void Engine::look(MonotonicTime now) {
     ids.push_back(id);
     observations_.push_back({facts, std::nullopt});
   }
-  auto samples = host_.sample(ids);
-  for (std::size_t i = 0; i < observations_.size(); ++i) observations_[i].sample = std::move(samples[i]);
+  const auto samples = host_.sample(ids);
+  for (std::size_t i = 0; i < observations_.size(); ++i) observations_[i].sample = samples[i];
 }
 
 const Report& Engine::full_tick(const Moment& moment) {

@@ -82,7 +82,7 @@ ROOMS = {
                       "ctl spelling bus-names process", "outside system expected sdbus fmt cli"),
     "ctl": room("daemon/ctl/*", "spelling", "expected fmt json", pure=True),
     "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
-    "examine": room("daemon/doctor/*", "doctor cgroups bpf sample actuate", "outside system expected systemd"),
+    "examine": room("daemon/doctor/*", "doctor cgroups files bpf sample actuate", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
     "wiring": room("daemon/run/*",
                    "cgroups bpf config policy files record sample actuate publish doctor examine spelling process",

@@ -67,8 +67,8 @@ void forget_replaced(const std::vector<LeaseChange>& changes, Sent& sent) {
 }
 ::testing::AssertionResult known(const Sent& sent, const Entries& found) {
   for (const auto& [key, values] : sent) {
-    const auto entry =
-        std::find_if(found.begin(), found.end(), [&](const auto& e) { return key_of(e) == key; });
+    const auto entry = std::find_if(found.begin(), found.end(),
+                                    [&, wanted = key](const auto& e) { return key_of(e) == wanted; });
     for (const auto& value : values) {
       if (entry == found.end() ||
           std::find(entry->ours.begin(), entry->ours.end(), value) == entry->ours.end())
@@ -191,8 +191,8 @@ RC_GTEST_PROP(LeaseFaults, WhatIsCoveredIsOnFileWhateverHappens, ()) {
     if (applied) {
       RC_ASSERT(found == lease->entries());
       for (const auto& [key, entry] : unwritten) {
-        const auto there =
-            std::find_if(found.begin(), found.end(), [&](const auto& e) { return key_of(e) == key; });
+        const auto there = std::find_if(found.begin(), found.end(),
+                                        [&, wanted = key](const auto& e) { return key_of(e) == wanted; });
         RC_ASSERT((there != found.end()) == entry.has_value());
         if (entry) RC_ASSERT(*there == *entry);
       }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "daemon/decide/cpu.hpp"
 
 namespace sluice::testing {
@@ -34,7 +36,7 @@ class CpuTask {
   void look(double usage_cores, bool throttled = false, Nsec after = 100ms) {
     seen.usage_cores = usage_cores;
     seen.interval_seconds = std::chrono::duration<double>(after).count();
-    seen.periods = static_cast<std::uint64_t>(seen.interval_seconds / in.period_seconds + 0.5);
+    seen.periods = static_cast<std::uint64_t>(std::llround(seen.interval_seconds / in.period_seconds));
     seen.throttled_periods = throttled ? *seen.periods : 0;
     in.now += after;
     in.signals = &seen;

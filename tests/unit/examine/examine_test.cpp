@@ -49,7 +49,7 @@ Places places_in(const PlainTree& tree) {
 std::string lease_of(std::size_t baselines, const std::string& boot) {
   std::vector<LeaseEntry> entries(baselines);
   for (std::size_t i = 0; i < baselines; ++i)
-    entries[i] = {CgroupId{i + 1}, "/a", Knob::cpu_max, CpuMax{}, {CpuMax{Usec{50'000}}}};
+    entries[i] = {CgroupId{i + 1}, "/a", Knob::cpu_max, CpuMax{}, {CpuMax{.quota = Usec(50'000)}}};
   return actuate::format_lease(entries, boot);
 }
 
@@ -141,7 +141,9 @@ TEST(Examine, TheKernelTellsOfARealLock) {
 
 TEST(ExamineState, CountsALeaseByBootAndDamage) {
   const PlainTree tree;
-  tree.put("run/lease", lease_of(3, kBoot) + lease_of(2, "another") + "lease2 damaged\n");
+  const auto gone = LeaseChange{{CgroupId{9}, Knob::cpu_max}, std::nullopt};
+  tree.put("run/lease", lease_of(3, kBoot) + lease_of(2, "another") + "lease1 torn\n" +
+                            actuate::format_lease_change(gone, kBoot) + "lease2 the daemon is just app");
   const StateFacts f = examine_state(tree / "run", kBoot);
   EXPECT_EQ(f.directory.saw, Saw::there);
   EXPECT_EQ(f.lease.saw, Saw::there);
@@ -168,6 +170,10 @@ TEST(ExamineState, SaysWhyItCannotBeUsed) {
   tree.make_dir("odd");
   std::filesystem::create_symlink("/etc/passwd", tree / "odd/lease");
   EXPECT_TRUE(examine_state(tree / "odd", kBoot).unusable) << "the daemon follows no link";
+  tree.remove("odd/lease");
+  ASSERT_EQ(::mkfifo((tree / "odd/lease").c_str(), 0600), 0);
+  EXPECT_TRUE(examine_state(tree / "odd", kBoot).unusable);
+  EXPECT_THAT(examine_state(tree / "odd", kBoot).directory.detail, HasSubstr("no regular file"));
 }
 
 TEST(ExamineBus, OneThatDoesNotAnswerOrIsNotThereIsAbsent) {

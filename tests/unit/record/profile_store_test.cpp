@@ -121,11 +121,26 @@ TEST_F(Store, AnotherVersionIsTold) {
 
 TEST_F(Store, AFileThatIsNoFileIsTold) {
   fs::create_directory(path);
-  EXPECT_THAT(load().notice.value_or(""),
-              HasSubstr("cannot be read, so forecasts begin anew: Is a directory."));
+  EXPECT_THAT(load().notice.value_or(""), HasSubstr("Forecasts begin anew: open what is no regular file '"));
   fs::remove(path);
   fs::create_symlink(folder / "elsewhere", path);
-  EXPECT_THAT(load().notice.value_or(""), HasSubstr("cannot be read"));
+  EXPECT_THAT(load().notice.value_or(""), HasSubstr("Too many levels of symbolic links (ELOOP)"));
+}
+
+TEST_F(Store, AFolderThatOthersCanChangeIsNotBelieved) {
+  put(format_profiles(three()));
+  fs::permissions(folder, fs::perms::all);
+  EXPECT_TRUE(load().profiles.empty());
+  EXPECT_THAT(load().notice.value_or(""),
+              HasSubstr("Forecasts begin anew: others can write to the directory"));
+}
+
+TEST_F(Store, TheFolderIsMadeByTheFirstSave) {
+  path = folder / "state" / "forecasts";
+  EXPECT_FALSE(load().notice);
+  EXPECT_FALSE(fs::exists(folder / "state"));
+  ProfileStore(path).save(three());
+  expect_same(load().profiles, three());
 }
 
 TEST_F(Store, ADiskThatRefusesIsToldOnceAndWhatWasThereStays) {
@@ -137,8 +152,8 @@ TEST_F(Store, ADiskThatRefusesIsToldOnceAndWhatWasThereStays) {
   const auto wait_for_it = [&] {
     for (int i = 0; i < 5'000; ++i) {
       if (const auto why = store.failed()) {
-        EXPECT_THAT(*why,
-                    HasSubstr("cannot be written, so what forecasts learn ends with this run: File exists."));
+        EXPECT_THAT(*why, HasSubstr("What forecasts learn cannot be kept, so it ends with this run: open '" +
+                                    path.string() + ".new': File exists (EEXIST)."));
         ++told;
         return;
       }

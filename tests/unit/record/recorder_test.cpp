@@ -113,8 +113,12 @@ TEST_F(Recording, EndsInOrderWhenTheFileIsFull) {
   }
   ASSERT_TRUE(told);
   EXPECT_THAT(*told, HasSubstr("has reached its 20000 bytes (--record-max-bytes)"));
+  EXPECT_THAT(*told, HasSubstr(" tick(s) that waited are not in it."));
+  const auto dropped = (*recorder)->dropped();
+  EXPECT_GT(dropped, 0U);
   (*recorder)->add(random_tick(filler, 3));
   EXPECT_FALSE((*recorder)->ended()) << "told once";
+  EXPECT_EQ((*recorder)->dropped(), dropped + 1);
   recorder->reset();
   EXPECT_LE(fs::file_size(path), 20'000U);
   EXPECT_GT(fs::file_size(path), 10'000U);
@@ -134,7 +138,7 @@ TEST_F(Recording, EndsWhenTheDiskIsTooSlow) {
   (*recorder)->add(tick);
   const auto told = (*recorder)->ended();
   ASSERT_TRUE(told);
-  EXPECT_THAT(*told, HasSubstr("cannot be written as fast as the host is sampled"));
+  EXPECT_THAT(*told, HasSubstr("cannot be written as fast as the host is sampled. 1 tick(s)"));
   recorder->reset();
   const auto got = read();
   EXPECT_FALSE(got.problem) << describe(*got.problem);
@@ -147,9 +151,20 @@ TEST_F(Recording, WhatCannotBeCreatedIsSaid) {
   ASSERT_FALSE(recorder);
   EXPECT_THAT(recorder.error(), HasSubstr("cannot create"));
   EXPECT_THAT(recorder.error(), HasSubstr("No such file or directory"));
-  const auto other = Recorder::open(folder, {});
-  ASSERT_FALSE(other);
-  EXPECT_THAT(other.error(), HasSubstr("no regular file"));
+  fs::create_directory(folder / "directory");
+  fs::create_symlink(folder / "elsewhere", folder / "link");
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  for (const auto* name : {"", "directory", "link", "fifo", "..", "directory/"}) {
+    const auto other = Recorder::open(folder / name, {});
+    ASSERT_FALSE(other) << name;
+    EXPECT_THAT(other.error(), HasSubstr("no regular file"));
+  }
+}
+
+TEST_F(Recording, MayGoToADirectoryThatEverybodyWrites) {
+  fs::permissions(folder, fs::perms::all | fs::perms::sticky_bit);
+  EXPECT_EQ(record(3).size(), 3U);
+  EXPECT_EQ(read().ticks.size(), 3U);
 }
 
 TEST_F(Recording, WithoutAnEndIsReadable) {
