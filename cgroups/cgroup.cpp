@@ -217,7 +217,7 @@ void Cgroup::reclaim_down_to(const MemoryLimit& limit) const {
 
 // The kernel refuses whatever would leave the burst above the quota, and every write it takes refills the
 // period: so the quota goes first, as it may be urgent, and the burst is touched only where it must be.
-// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: hence the look after it.
+// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: so it is read back after it.
 Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
   const auto write_burst = [&](Usec burst) {
     return write_text(file_name(File::cpu_max_burst), std::to_string(burst.count()));

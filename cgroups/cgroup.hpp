@@ -75,7 +75,7 @@ class Cgroup {
   [[nodiscard]] Result<Controllers> read_controllers() const;
   [[nodiscard]] Result<KnobValue> read(Knob knob) const;
 
-  // Writes and does not look back; read() tells what the kernel made of it. memory.high may block for long
+  // Writes, and does not read back; read() shows what the kernel made of it. memory.high may block for long
   // while the kernel reclaims; a signal ends that with EINTR or early success, the limit being set either
   // way. What is in use above it goes by memory.reclaim first, where the kernel has that. A cpu.max brings
   // its burst along, in an order in which the kernel takes both.

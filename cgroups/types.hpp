@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -12,13 +11,9 @@
 #include <string_view>
 #include <variant>
 
+#include "cgroups/time.hpp"
+
 namespace sluice {
-
-using Usec = std::chrono::microseconds;
-using Nsec = std::chrono::nanoseconds;
-
-// A point of CLOCK_MONOTONIC, as a duration since boot. Policy never reads the clock: it is handed this.
-using MonotonicTime = std::chrono::nanoseconds;
 
 // The inode number of the cgroup's directory. Names are recycled; ids are not while the host is up.
 struct CgroupId {
@@ -97,7 +92,7 @@ struct MemoryEvents {
   bool operator==(const MemoryEvents&) const = default;
 };
 
-// What no file tells: counted by the kernel programs for each governed cgroup. Totals only rise while it
+// In no file: counted by the kernel programs for each governed cgroup. Totals only rise while it
 // lives.
 
 // Wall time during which at least one of its run queues stood still because the quota was spent.

@@ -90,7 +90,7 @@ std::vector<Gap> event_gaps(const EventFacts& facts) {
          "(inet_sock_set_state), or tell their cgroup",
          "the stream's backlog is not seen"});
   if (!facts.has_write_hook)
-    gaps.push_back({"cgroup_file_write() cannot be traced", "who wrote a knob is not told"});
+    gaps.push_back({"cgroup_file_write() cannot be traced", "external writers are not named"});
   return gaps;
 }
 

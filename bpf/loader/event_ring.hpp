@@ -1,4 +1,4 @@
-// The one ring by which all event programs speak. Private to this room.
+// The one ring that all event programs write to. Private to this room.
 #pragma once
 
 #include <cstdint>

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bpf/loader/source.hpp"
+#include "cgroups/fd.hpp"
 
 namespace sluice::bpf {
 
@@ -46,22 +47,7 @@ struct LinkDeleter {
 };
 using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+using cgroups::Fd;
 
 // A map's memory, as the kernel fills it.
 class Mapping {

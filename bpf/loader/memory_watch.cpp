@@ -56,7 +56,7 @@ tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Option
     watch->counted_ |= SLUICE_COUNTS_HIGH;
   else
     why_not +=
-        "schedule_timeout_killable() cannot be traced: penalties above memory.high are not told "
+        "schedule_timeout_killable() cannot be traced: penalties above memory.high are not counted "
         "from other stalls. ";
   if (attach(facts.has_oom_hook, watch->oom_, programs.on_oom))
     watch->counted_ |= SLUICE_COUNTS_OOM_KILLS;

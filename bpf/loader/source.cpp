@@ -77,7 +77,7 @@ void Source::Impl::open_counting(const Options& options) {
            options, events, *governed, *ring, why_not);
   open_one(flow, options.flow && events.has_sockets(), "the tasks' sockets are not seen", options, events,
            *governed, why_not);
-  open_one(writer, options.writer && events.has_write_hook, "who wrote a knob is not told", options,
+  open_one(writer, options.writer && events.has_write_hook, "external writers are not named", options,
            *governed, *ring);
 }
 

@@ -29,7 +29,7 @@ struct Options {
   bool run_queue = true;                 // how long their tasks wait for a CPU, and when none last did
   bool memory_stall = true;              // and for memory
   bool writer = true;                    // who else writes their knobs
-  bool own_writes = false;               // tells of this process's writes too
+  bool own_writes = false;               // reports this process's writes too
   int root_fd = -1;                      // directory of the cgroup to walk below; -1 = the whole hierarchy
   std::uint32_t record_capacity = 1024;  // grows by itself when a walk meets more cgroups
   std::uint32_t governed_capacity = 4096;
@@ -58,7 +58,7 @@ struct Stats {
 // A loaded program, as the kernel sees it.
 struct Program {
   std::string name;
-  std::uint32_t verified_insns = 0;  // how much the verifier had to look at; 0: this kernel does not say
+  std::uint32_t verified_insns = 0;  // how much the verifier checked; 0: this kernel does not say
   std::uint32_t translated_bytes = 0;
 };
 

@@ -72,7 +72,7 @@ void ThrottleFeed::fill(sluice_counters& counters) {
     const std::uint64_t lasts = now - (stopped & ~SLUICE_STOPPED_MASK);
     total_ns += lasts >> SLUICE_STOPPED_BITS << SLUICE_STOPPED_TIME_SHIFT;
   }
-  // A stretch that ended between the two loads counts twice or not at all, until the next look.
+  // A stretch that ended between the two loads counts twice or not at all, until the next sample.
   if (stopped != load(from.stopped)) total_ns = shown_ns_[counters.slot];
   std::uint64_t& shown = shown_ns_[counters.slot];
   shown = std::max(shown, total_ns);

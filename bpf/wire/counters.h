@@ -69,7 +69,7 @@ struct sluice_counters {
   struct sluice_idle idle;
 };
 
-/* A governed cgroup's cpu.max or memory.high was written by somebody else. Kind SLUICE_EVENT_WRITTEN. */
+/* A governed cgroup's cpu.max or memory.high was written by an external writer. Kind SLUICE_EVENT_WRITTEN. */
 #define SLUICE_WRITER_LEVELS 4
 #define SLUICE_WRITER_NAME 64
 #define SLUICE_WRITER_VALUE 32

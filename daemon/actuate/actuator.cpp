@@ -29,10 +29,6 @@ constexpr int kInterrupt = SIGURG;  // ignored by default, and used by no one el
 constexpr auto kInterruptEvery = std::chrono::milliseconds(10);
 constexpr auto kInterruptOverdueEvery = std::chrono::seconds(1);
 
-MonotonicTime since_boot(Clock::time_point at) {
-  return at.time_since_epoch();
-}
-
 void install_interrupt_handler() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
@@ -91,8 +87,8 @@ Receipt identified(Receipt receipt, const Order& order, Clock::time_point starte
   receipt.knob = order.write.knob;
   receipt.asked = order.write.value;
   receipt.path = order.cgroup->file_path(file_name(order.write.knob));
-  receipt.started_at = since_boot(started);
-  receipt.finished_at = since_boot(finished);
+  receipt.started_at = since_boot(started.time_since_epoch());
+  receipt.finished_at = since_boot(finished.time_since_epoch());
   receipt.caused_at = order.write.caused_at;
   return receipt;
 }
@@ -185,7 +181,7 @@ void Actuator::Shared::submit(Order order) {
   if (slot.waiting) {
     auto& caused_at = order.write.caused_at;
     const auto earlier = slot.waiting->write.caused_at;
-    if (caused_at == MonotonicTime::zero() || (earlier != MonotonicTime::zero() && earlier < caused_at)) {
+    if (caused_at == MonotonicTime{} || (earlier != MonotonicTime{} && earlier < caused_at)) {
       caused_at = earlier;
     }
     slot.waiting = std::move(order);
@@ -199,7 +195,7 @@ void Actuator::Shared::submit(Order order) {
     if (!slot.running) slots.erase(key);
     return;
   }
-  const bool urgent = order.write.caused_at != MonotonicTime::zero();
+  const bool urgent = order.write.caused_at != MonotonicTime{};
   slot.waiting = std::move(order);
   if (slot.running) return;  // queued when that is done
   if (urgent) {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "daemon/process/clock.hpp"
+
 namespace sluice::actuate {
 namespace {
 
@@ -18,7 +20,7 @@ void fail(Receipt& receipt, const cgroups::Error& error, const cgroups::Cgroup& 
 Receipt write_and_verify(const Order& order) {
   const auto& [write, cgroup] = order;
   const auto written = cgroup->write(write.knob, write.value);
-  const auto written_at = std::chrono::steady_clock::now().time_since_epoch();
+  const auto written_at = monotonic_now();
   // Read even after a failure: an interrupted memory.high is set all the same, and a refused one holds the
   // old.
   const auto held = cgroup->read(write.knob);

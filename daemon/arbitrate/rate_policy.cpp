@@ -13,27 +13,26 @@ constexpr double kEpsilon = 1e-9;
 constexpr int kSlots = 60;  // of a stabilization window: what is kept of it, and by how much it may be late
 
 // The first moment that is less than `age` old.
-Moments::const_iterator within(const Moments& moments, MonotonicTime now, MonotonicTime age) {
+Moments::const_iterator within(const Moments& moments, MonotonicTime now, Nsec age) {
   return std::partition_point(moments.begin(), moments.end(),
                               [&](const auto& m) { return now - m.at >= age; });
 }
 
-void note_extreme(Moments& kept, MonotonicTime window, MonotonicTime now, double wish, double current,
-                  bool largest) {
+void note_extreme(Moments& kept, Nsec window, MonotonicTime now, double wish, double current, bool largest) {
   kept.erase(kept.begin(), within(kept, now, window));
-  if (window == MonotonicTime{}) return;
+  if (window == Nsec{}) return;
   if (kept.empty()) kept.push_back({now, current});  // what was there before is all the past that is known
   const auto beaten = [&](double earlier) { return largest ? earlier <= wish : earlier >= wish; };
   while (!kept.empty() && beaten(kept.back().value)) kept.pop_back();
-  const auto slot = std::max(window / kSlots, MonotonicTime{1});
-  if (!kept.empty() && kept.back().at / slot == now / slot) {
+  const auto slot = std::max(window / kSlots, Nsec{1});
+  if (!kept.empty() && kept.back().at.time_since_epoch() / slot == now.time_since_epoch() / slot) {
     kept.back().at = now;  // the stricter of the two, a slot longer than its due
   } else {
     kept.push_back({now, wish});
   }
 }
 
-double at_start_of(MonotonicTime period, const RateHistory& history, MonotonicTime now, double current) {
+double at_start_of(Nsec period, const RateHistory& history, MonotonicTime now, double current) {
   const auto first = within(history.changes, now, period);
   return first == history.changes.end() ? current : first->value;
 }
@@ -54,15 +53,15 @@ double furthest(const config::ScalingRules& rules, int way, const RateHistory& h
   return limit;
 }
 
-double extreme_wish(const Moments& kept, MonotonicTime window, MonotonicTime now, double current) {
+double extreme_wish(const Moments& kept, Nsec window, MonotonicTime now, double current) {
   const auto first = within(kept, now, window);
   return first == kept.end() ? current : first->value;
 }
 
-MonotonicTime longest_period(const config::Scaling& scaling) {
-  MonotonicTime longest{};
+Nsec longest_period(const config::Scaling& scaling) {
+  Nsec longest{};
   for (const auto* rules : {&scaling.up, &scaling.down}) {
-    for (const auto& p : rules->policies) longest = std::max<MonotonicTime>(longest, p.period);
+    for (const auto& p : rules->policies) longest = std::max<Nsec>(longest, p.period);
   }
   return longest;
 }
@@ -78,7 +77,7 @@ void note_wish(const config::Scaling& scaling, MonotonicTime now, double wish, d
 void note_change(const config::Scaling& scaling, MonotonicTime at, double before, RateHistory& history) {
   auto& changes = history.changes;
   changes.erase(changes.begin(), within(changes, at, longest_period(scaling)));
-  if (longest_period(scaling) == MonotonicTime{}) return;
+  if (longest_period(scaling) == Nsec{}) return;
   if (std::isinf(before)) {
     changes.clear();
   } else {

@@ -117,14 +117,14 @@ std::vector<Command> declare(CLI::App& app, Options& o) {
   auto* pin_parser = one_task(changes("pin", "Hold limits against any load", [&o] { return pin(o); }));
   pin_parser->add_option("LIMIT", o.limits, "cpu=CORES, memory=SIZE or both: cpu=2 memory=3G");
   pin_parser->add_option("--for", o.hold, "90s, 2h, 1h30m, 1d, or infinity");
-  pin_parser->add_option("--reason", o.reason, "What others are told");
+  pin_parser->add_option("--reason", o.reason, "Shown to others");
   changes("unpin", "Let the load decide again",
           [&o] { return ask(o, [&](const Commands& c) { return c.unpin(o.tasks); }); })
       ->add_option("TASK", o.tasks, "One or more")
       ->required();
   auto* suspend_parser =
       changes("suspend", "Give baselines back, and write nothing until resume", [&o] { return suspend(o); });
-  suspend_parser->add_option("--reason", o.reason, "What others are told");
+  suspend_parser->add_option("--reason", o.reason, "Shown to others");
   auto* resume_parser = changes("resume", "Govern again, whatever stopped it", [&o] { return resume(o); });
   for (auto* parser : {suspend_parser, resume_parser}) {
     parser->add_option("TASK", o.tasks, "One or more");
@@ -175,7 +175,7 @@ int usage(const CLI::App& app, const CLI::ParseError& error) {
 int run(int argc, char** argv) {
   Options o;
   CLI::App app{
-      "sluicectl: looks at sluiced and steers it.\nExit status: 0 done, 1 sluiced refused or failed, 2 bad "
+      "sluicectl: shows and steers sluiced.\nExit status: 0 done, 1 sluiced refused or failed, 2 bad "
       "usage, 3 some of "
       "several tasks failed",
       "sluicectl"};

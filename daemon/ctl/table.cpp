@@ -25,7 +25,7 @@ std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins));
 }
 
-// "flink-task…17.service": both ends tell tasks apart.
+// "flink-task…17.service": both ends distinguish tasks.
 string cut(std::string_view text, std::size_t most) {
   if (length(text) <= most) return string(text);
   const auto byte_of = [&](std::size_t character) {

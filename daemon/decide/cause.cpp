@@ -140,10 +140,6 @@ void take_means(const CauseInput& seen, double interval, CauseInput& mean) {
   }
 }
 
-double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-
 }  // namespace
 
 Cause classify(const CauseInput& in, Cause held) {
@@ -169,7 +165,7 @@ void observe_cause(MonotonicTime now, const Signals* signals, const FlowEstimate
     s.candidate_seconds = 0;
   };
   if (!signals || signals->interval_seconds <= 0) {
-    if (s.observed_at != MonotonicTime{} && seconds(now - s.observed_at) > kForgetSeconds) {
+    if (s.observed_at != MonotonicTime{} && in_seconds(now - s.observed_at) > kForgetSeconds) {
       s.now.inputs = {};
       tell(Cause::unknown);
     }

@@ -33,10 +33,6 @@ constexpr double kUsedUpRaise = 2;   // a quota that is used up says nothing of 
 constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
 constexpr double kFloorCores = 0.01;
 
-double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-
 double mean_arrival(const CpuState& s) {
   double work = 0, time = 0;
   for (const auto& r : s.arrivals) {
@@ -53,14 +49,14 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
   double need = 0, sum = 0;
   for (const auto& c : s.waiting) {
     sum += c.cpu_seconds;
-    const double left = std::max(deadline - seconds(in.now - c.arrived), in.period_seconds / 2);
+    const double left = std::max(deadline - in_seconds(in.now - c.arrived), in.period_seconds / 2);
     need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / (left + head_start));
   }
   // With nothing behind it, what was read from sockets and is in service may be as old as the last moment
   // with nothing to run. That matters where there are few looks before a deadline.
   const bool last_ones = s.in_service_cpu_seconds > 0 && s.in_service_cpu_seconds >= s.backlog_cpu_seconds;
   if (s.binding_since && last_ones && !in.load_valid && delay < kFewLooks * in.period_seconds) {
-    const double left = std::max(deadline - seconds(in.now - *s.binding_since), in.period_seconds / 2);
+    const double left = std::max(deadline - in_seconds(in.now - *s.binding_since), in.period_seconds / 2);
     need = std::max(need, s.in_service_cpu_seconds / (left + head_start));
   }
   return kNeedNoise * need;
@@ -72,7 +68,7 @@ int due_stage(const CpuInput& in, const CpuState& s) {
   const auto since = unseen_since(in, s);
   if (!since) return 0;
   const double last = kLastShare * in.max_delay_seconds;
-  const double age = seconds(in.now - *since);
+  const double age = in_seconds(in.now - *since);
   const double ahead = last < 2 * in.period_seconds ? in.period_seconds : 0;
   if (age + ahead >= last) return kStages;
   int stage = 0;
@@ -104,14 +100,14 @@ Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand
   r.demand_cores = demand;
   r.usage_cores = s.last_usage_cores;
   r.backlog_cpu_seconds = s.backlog_cpu_seconds;
-  r.binding_seconds = s.binding_since ? seconds(in.now - *s.binding_since) : 0;
+  r.binding_seconds = s.binding_since ? in_seconds(in.now - *s.binding_since) : 0;
   r.throttled_ratio = s.last_throttled_ratio;
   if (in.signals) r.pressure_ratio = in.signals->cpu_pressure_ratio.value_or(0);
   return r;
 }
 
 Intent raise(Rule rule, double demand, double target, const CpuInput& in, const CpuState& s) {
-  const bool undo = s.before_cut_cores && seconds(in.now - s.cut_at) < kUndoSeconds &&
+  const bool undo = s.before_cut_cores && in_seconds(in.now - s.cut_at) < kUndoSeconds &&
                     *s.before_cut_cores >= target && *s.before_cut_cores <= kUndoFactorMax * target;
   if (undo) target = *s.before_cut_cores;
   // A last write must not leave a task starving until the budget is whole again.
@@ -133,8 +129,8 @@ double usable_cores(const CpuInput& in, const CpuState& s) {
 // which spares a step or two.
 Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, double usable) {
   const int stage = due_stage(in, s);
-  const bool again = stage == kStages &&
-                     seconds(in.now - s.raised_at) > kAgainDelays * in.max_delay_seconds + in.period_seconds;
+  const bool again = stage == kStages && in_seconds(in.now - s.raised_at) >
+                                             kAgainDelays * in.max_delay_seconds + in.period_seconds;
   if (stage == 0 || (stage <= s.stage && !again)) return {};
   // A flood through two threads needs no whole node, which others want too. With some of them at rest nothing
   // waits for a thread.
@@ -184,7 +180,7 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   // unlimited cgroup has the bandwidth counters too, at rest: where they are missing, nothing would tell
   // later whether the quota is too small.
   const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
-  const bool observed = seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
+  const bool observed = in_seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
   if (!evidence || !observed || unseen_since(in, s) || in.writes_left <= kept_for_raises(in)) return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   // With whole steps what is left must have room: its quota would not be a little short, but a step.

@@ -39,12 +39,6 @@ constexpr double kCostSmoothing = 0.3;
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
 
-double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-MonotonicTime duration(double seconds) {
-  return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(seconds));
-}
 double quota_of(const CpuInput& in) {
   return std::min(in.quota_cores, in.max_cores);  // unlimited: the bound
 }
@@ -65,7 +59,7 @@ void remember_arrival(const CpuInput& in, double work, double interval, CpuState
   const double window = s.backlog_known
                             ? std::max(kBacklogWindowMin, kBacklogWindowDelays * in.max_delay_seconds)
                             : std::max(kKernelWindowMin, kKernelWindowDelays * in.max_delay_seconds);
-  while (s.arrivals.size() > 1 && seconds(in.now - s.arrivals.front().at) > window) s.arrivals.pop_front();
+  while (s.arrivals.size() > 1 && in_seconds(in.now - s.arrivals.front().at) > window) s.arrivals.pop_front();
 }
 
 // New work joins behind, served work leaves at the front; the sum is what is known to wait.
@@ -115,7 +109,7 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
   if (std::isinf(in.quota_cores)) return true;  // its periods are not counted, and nothing is held up
   const double usage = g.usage_cores.value_or(in.node_cores);
   if (*g.periods == 0) return usage < 0.001;
-  const bool whole = seconds(in.now - s.raised_at) >= g.interval_seconds;
+  const bool whole = in_seconds(in.now - s.raised_at) >= g.interval_seconds;
   constexpr double kAll = 0.95;
   return *g.throttled_periods == 0 && !in.throttled_at && whole &&
          usage < kAll * std::min(in.node_cores, in.max_cores);
@@ -135,9 +129,9 @@ void flood_ended(const CpuInput& in, CpuState& s) {
 // broker: without a period that was free, sooner or later, its sleep is no sign.
 void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
   if (!until || !s.binding_since || *until <= *s.binding_since || in.now < s.rests_lie_until) return;
-  if (seconds(in.now - *s.bound_since) > long_enough_to_fetch(in)) {
+  if (in_seconds(in.now - *s.bound_since) > long_enough_to_fetch(in)) {
     s.rests_lie_seconds = std::clamp(2 * s.rests_lie_seconds, kFetchSeconds, kFetchSecondsMost);
-    s.rests_lie_until = in.now + duration(s.rests_lie_seconds);
+    s.rests_lie_until = in.now + from_seconds(s.rests_lie_seconds);
     return;
   }
   s.binding_since = *until;
@@ -163,7 +157,7 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   s.last_throttled_ratio =
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
   if (*g.throttled_periods > 0 && !s.binding_since)
-    s.binding_since = s.bound_since = in.now - duration(g.interval_seconds);
+    s.binding_since = s.bound_since = in.now - from_seconds(g.interval_seconds);
   rest_seen(in, g.idle_until, s);
   if (limit_is_free(in, s)) {
     s.binding_since.reset();
@@ -241,8 +235,8 @@ bool sockets_tell(const CpuInput& in, CpuState& s) {
   s.unread_share +=
       std::min(1.0, in.signals->interval_seconds / kUnreadSeconds) * ((unread ? 1 : 0) - s.unread_share);
   const auto without = std::max(s.unread_at, s.bound_since.value_or(in.now));
-  if (seconds(in.now - without) > long_enough_to_fetch(in))
-    s.fetches_until = in.now + duration(kFetchSeconds);
+  if (in_seconds(in.now - without) > long_enough_to_fetch(in))
+    s.fetches_until = in.now + from_seconds(kFetchSeconds);
   return in.now >= s.fetches_until;
 }
 
@@ -258,8 +252,9 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
   const auto seen = in.new_load ? see_report(in, s) : sockets ? see_sockets(in, s) : std::nullopt;
   if (!seen) {
     // A report that comes too seldom for the deadline is no guide until the next.
-    const bool fresh = in.load_valid && s.backlog_known &&
-                       seconds(in.now - s.backlog_at) <= std::max(in.max_delay_seconds / 2, kReportFreshMin);
+    const bool fresh =
+        in.load_valid && s.backlog_known &&
+        in_seconds(in.now - s.backlog_at) <= std::max(in.max_delay_seconds / 2, kReportFreshMin);
     if (fresh) return;
     if (s.backlog_known) forget_backlog(s);
     if (in.signals && in.signals->usage_cores)
@@ -268,14 +263,14 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
   }
   const double balance = s.used_since_backlog + seen->backlog - s.backlog_cpu_seconds;
   if (s.backlog_known) {
-    remember_arrival(in, balance, seconds(in.now - s.backlog_at), s);
+    remember_arrival(in, balance, in_seconds(in.now - s.backlog_at), s);
   } else {
     s.arrivals.clear();
   }
   settle_cohorts(in, std::max(0.0, seen->arrived.value_or(s.backlog_known ? balance : 0)), seen->backlog, s);
   if (in.new_load && in.new_load->oldest_age_seconds && !s.waiting.empty()) {
     const double age = std::clamp(*in.new_load->oldest_age_seconds, 0.0, 86400.0);
-    s.waiting.front().arrived = std::min(s.waiting.front().arrived, in.now - duration(age));
+    s.waiting.front().arrived = std::min(s.waiting.front().arrived, in.now - from_seconds(age));
   }
   s.backlog_known = true;
   s.backlog_at = in.now;
@@ -286,8 +281,8 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
 }  // namespace
 
 double longest_wait_seconds(MonotonicTime now, const CpuState& s) {
-  if (!s.backlog_known) return s.binding_since ? seconds(now - *s.binding_since) : 0;
-  return s.waiting.empty() ? 0 : seconds(now - s.waiting.front().arrived);
+  if (!s.backlog_known) return s.binding_since ? in_seconds(now - *s.binding_since) : 0;
+  return s.waiting.empty() ? 0 : in_seconds(now - s.waiting.front().arrived);
 }
 
 bool all_threads_busy(const CpuState& s) {
@@ -303,7 +298,7 @@ std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& s)
 
 bool quota_is_used_up(const CpuInput& in, const CpuState& s) {
   if (in.load_valid || !in.signals || !s.binding_since || s.unread_share > kUnreadSeldom) return false;
-  const double held = seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
+  const double held = in_seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
   return held > long_enough_to_fetch(in) && s.unused_core_seconds < kUsedUp * quota_of(in) * held;
 }
 
@@ -318,7 +313,7 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     s.usage_since_processed += *g.usage_cores * interval;
     s.used_since_backlog += *g.usage_cores * interval;
     // Half of an interval before a raise had less to leave.
-    if (seconds(in.now - s.raised_at) >= interval) {
+    if (in_seconds(in.now - s.raised_at) >= interval) {
       s.unused_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
       const double least = config::whole_steps_up(*g.usage_cores, in.step_cores);
       s.spared_core_seconds += std::max(0.0, quota_of(in) - least) * interval;

@@ -26,10 +26,6 @@ constexpr double kLevelLeast = 0.5, kLevelMost = 2;
 // seen, a quota may stay below the mean: it is raised in time, and by as much as that takes.
 constexpr double kOver = 1.1, kSpreads = 0.35, kSpreadsSeen = 0.75;
 
-double as_seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-
 // To what is worth keeping, so that the text form is short.
 double rounded(double cores) {
   return std::round(cores * 1e5) / 1e5;
@@ -101,7 +97,7 @@ bool plausible(const SeasonProfile& p) {
 }
 
 void observe_season(const SeasonLook& look, SeasonProfile& p, SeasonWatch& w) {
-  const double passed = as_seconds(look.at - w.at);
+  const double passed = in_seconds(look.at - w.at);
   const auto by_wall = static_cast<double>((look.wall.since_epoch - w.wall).count());
   const double used = static_cast<double>((look.usage - w.usage).count()) / 1e6;
   const std::size_t bucket = bucket_at(p, look.wall);

@@ -56,13 +56,6 @@ constexpr double kDebtShare = 0.6;     // ... and all stalls under a limit, or n
 constexpr double kExploreLeastSeconds = 10, kExploreMostSeconds = 900;
 constexpr double kDebtFreeSeconds = 10, kDebtMostSeconds = 600;  // worth of the target
 
-double seconds(MonotonicTime t) {
-  return std::chrono::duration<double>(t).count();
-}
-MonotonicTime from_seconds(double s) {
-  return std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(s));
-}
-
 struct Window {
   double seconds = 0, some = 0, full = 0, pgscan = 0, pgsteal = 0, refaults = 0;
   double known_seconds = 0;  // of them, those whose pressure and refaults were measured
@@ -75,7 +68,7 @@ struct Window {
 Window over_last(const MemoryState& s, MonotonicTime now, double length) {
   // Most windows are short and the history is long, and seldom in the cache: found from its end.
   std::size_t first = s.recent.size();
-  while (first > 0 && sluice::seconds(now - s.recent[first - 1].at) < length) --first;
+  while (first > 0 && in_seconds(now - s.recent[first - 1].at) < length) --first;
   Window w;
   for (std::size_t i = first; i < s.recent.size(); ++i) {
     const auto& one = s.recent[i];
@@ -207,7 +200,7 @@ double lower_to(const MemoryInput& in, const MemoryState& s, double current) {
 // Not in every tick: the oldest entry is in no cache.
 void forget_old(const MemoryInput& in, MemoryState& s) {
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
-  while (!s.recent.empty() && seconds(in.now - s.recent.front().at) > keep) {
+  while (!s.recent.empty() && in_seconds(in.now - s.recent.front().at) > keep) {
     s.recent_some_seconds -= s.recent.front().some_seconds;
     s.recent.pop_front();
   }
@@ -215,7 +208,7 @@ void forget_old(const MemoryInput& in, MemoryState& s) {
 
 // The last probe is judged, and the next one begins.
 void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
-  const double elapsed = std::min(seconds(in.now - s.probed_at), kSlowSeconds);
+  const double elapsed = std::min(in_seconds(in.now - s.probed_at), kSlowSeconds);
   const bool dear = over_last(s, in.now, elapsed).some > in.pressure_target * elapsed / 2;
   if (!s.probe_failed) {
     if (s.probe_explored && s.keep_bytes > 0) s.keep_bytes = std::min(s.keep_bytes, s.probe_left_bytes);
@@ -255,7 +248,7 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
   if (at_bound(in)) return std::nullopt;
   // The target is a mean: probes may cost a graze, and wait for each other so that grazes stay rare
   // (below). What lasts beyond that is the limit's fault, and a stall is not waited for.
-  const double since_probe = seconds(in.now - s.probed_at);
+  const double since_probe = in_seconds(in.now - s.probed_at);
   const double settled = since_probe - kProbeSettleSeconds;
   const bool all_of_it = settled >= kFastSeconds || fast.some_ratio() > kProbeStall;
   const Window up = all_of_it ? fast : over_last(s, in.now, std::max(settled, 0.0));
@@ -303,7 +296,7 @@ Intent lower_memory(const MemoryInput& in, const MemoryState& s, double current,
   // The nearer the share of the budget that is for the ways up, the more seldom.
   const double left = static_cast<double>(in.writes_left) / std::max(1U, in.writes_per_minute);
   const double spare = (left - kWritesForRaises) / (1 - kWritesForRaises);
-  const double since = seconds(in.now - std::max(s.observed_since, s.probed_at));
+  const double since = in_seconds(in.now - std::max(s.observed_since, s.probed_at));
   if (since * spare < in.interval_seconds) return {};
   const double target = std::max(*floor, lower_to(in, s, current));
   // What the tolerance would drop is not asked for: at its floor a task would be probed in every tick.

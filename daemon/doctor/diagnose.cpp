@@ -134,12 +134,12 @@ void swap(const HostFacts& facts, Rows& rows) {
 void bus(const HostFacts& facts, Rows& rows) {
   const char* name_row = "org.sluice.Governor1";
   if (!facts.bus_asked) {
-    rows.unknown("bus", "not looked at (--bus none)");
-    return rows.unknown(name_row, "not looked at (--bus none)");
+    rows.unknown("bus", "not checked (--bus none)");
+    return rows.unknown(name_row, "not checked (--bus none)");
   }
   if (!facts.bus.there()) {
     rows.missing("bus", facts.bus.detail,
-                 "Governing goes on, but nobody can look or steer until the bus is there; start dbus, or say "
+                 "Governing goes on, but nobody can see or steer it until the bus is there; start dbus, or say "
                  "--bus.");
     return rows.unknown(name_row, "there is no bus to ask");
   }
@@ -201,7 +201,7 @@ void process(const HostFacts& facts, Rows& rows) {
   if (tasks < kTasksAtLeast)
     rows.missing(
         "open files", limit + ", enough for " + std::to_string(tasks) + " task(s)",
-        "The files of the rest are opened anew at each look, which costs CPU; raise it (LimitNOFILE=).");
+        "The files of the rest are opened anew at each sample, which costs CPU; raise it (LimitNOFILE=).");
   else
     rows.ok("open files", limit + ", enough for " + std::to_string(tasks) + " tasks");
 

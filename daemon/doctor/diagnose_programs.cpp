@@ -12,18 +12,18 @@ struct Known {
   std::string_view name, instead;
 };
 constexpr std::array kKnown{
-    Known{"bpf-iterator", "Each look opens and reads the files of each task, which costs more CPU"},
+    Known{"bpf-iterator", "Each sample opens and reads the files of each task, which costs more CPU"},
     Known{"bpf-throttle-events", "Throttling is seen at the next tick, not when it begins"},
     Known{"bpf-throttle", "How long the quota held a task back is read from cpu.stat at each tick"},
-    Known{"bpf-runqueue", "Waiting for a CPU is not counted, so a busy node is told by cpu.pressure alone"},
-    Known{"bpf-memstall", "Stalls are told by memory.pressure, OOM kills at the next tick"},
+    Known{"bpf-runqueue", "Waiting for a CPU is not counted, so only cpu.pressure shows a busy node"},
+    Known{"bpf-memstall", "Stalls are seen in memory.pressure, OOM kills at the next tick"},
     Known{"bpf-flow", "The backlog in a task's sockets is not seen; it may report its lag (ReportLoad)"},
     Known{"bpf-writer", "A foreign write is noticed, but not who made it"},
 };
 
 std::string_view instead_of(std::string_view name) {
   const auto* known = std::ranges::find(kKnown, name, &Known::name);
-  return known == kKnown.end() ? "What it tells is absent; what files say stays" : known->instead;
+  return known == kKnown.end() ? "Its signals are absent; signals from files stay" : known->instead;
 }
 
 // Why none can be loaded, so that no reason of their own need be sought; empty: it was tried.
@@ -60,7 +60,7 @@ std::string means_of(const Programs& group, std::string_view instead) {
     return text + "; a kernel that has it: Debian's 6.1 or later.";
   if (group.failure.find("not permitted") != std::string::npos)
     return text + "; see that neither lockdown (/sys/kernel/security/lockdown) nor a container forbids it.";
-  return text + "; these are the kernel's words, for whoever looks after it.";
+  return text + "; this is the kernel's own text.";
 }
 
 void add_group(const Programs& group, const Common& common, std::vector<Row>& rows) {

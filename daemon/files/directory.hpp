@@ -39,7 +39,7 @@ class Directory {
   Result<void> rename(const std::string& from, const std::string& to);
   // None to begin with is success.
   Result<void> remove(const std::string& name);
-  // A second name, for what is damaged and may be looked at later. An older one of that name gives way.
+  // A second name, for what is damaged and may be examined later. An older one of that name gives way.
   Result<void> keep_as(const std::string& name, const std::string& second);
 
   Files& files() const { return *files_; }

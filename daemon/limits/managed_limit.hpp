@@ -97,7 +97,7 @@ class ManagedLimit {
   // Dry-run: what would be held. Given back by forget_pretended() and by every reading of another value.
   void pretend(const KnobValue& value, const Reason& reason, MonotonicTime now);
   void forget_pretended();
-  // A release that was refused is due now: somebody stops, or asked again.
+  // A release that was refused is due now: the daemon stops, or an administrator asked again.
   void hurry_release() { release_due_at_ = {}; }
 
   // ---- questions

@@ -29,6 +29,10 @@ inline constexpr bool is_duration = false;
 template <class R, class P>
 inline constexpr bool is_duration<std::chrono::duration<R, P>> = true;
 template <class T>
+inline constexpr bool is_time_point = false;
+template <class C, class D>
+inline constexpr bool is_time_point<std::chrono::time_point<C, D>> = true;
+template <class T>
 inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
@@ -58,7 +62,7 @@ class Encoder {
   void operator()(const T&... values) {
     (value(values), ...);
   }
-  // From here on numbers are told as differences to the base, which follows them; until done().
+  // From here on numbers are written as differences to the base, which follows them; until done().
   void against(Base& base);
   void done();
 
@@ -75,6 +79,8 @@ class Encoder {
       text(v);
     } else if constexpr (traits::is_duration<T>) {
       value(v.count());
+    } else if constexpr (traits::is_time_point<T>) {
+      value(v.time_since_epoch());
     } else if constexpr (traits::is_optional<T>) {
       value(v.has_value());
       // Absent, it keeps its places in the base.
@@ -155,6 +161,10 @@ class Decoder {
       typename T::rep count{};
       value(count);
       v = T(count);
+    } else if constexpr (traits::is_time_point<T>) {
+      typename T::duration since{};
+      value(since);
+      v = T(since);
     } else if constexpr (traits::is_optional<T>) {
       bool present = false;
       value(present);

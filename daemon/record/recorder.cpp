@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/record/lines.hpp"
 
 namespace sluice::record {
@@ -31,12 +32,6 @@ std::string words_of(int error_number) {
 tl::unexpected<std::string> refused(const char* what, const std::string& path, const files::Error& error) {
   return tl::unexpected<std::string>(std::string("--record: ") + what + " " + path + ": " +
                                      words_of(error.errno_value) + ".");
-}
-
-Nsec read_clock(clockid_t clock) {
-  timespec t{};
-  clock_gettime(clock, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
 }
 
 std::size_t samples_in(const Entry& entry) {
@@ -190,10 +185,11 @@ tl::expected<std::unique_ptr<Recorder>, std::string> Recorder::open(const std::s
     return tl::unexpected("--record: " + path + " is there and is no regular file: name another.");
   if (!before) return refused("cannot open", path, before.error());
   LineWriter lines;
-  const auto header =
-      lines.header({.daemon_version = options.daemon_version,
-                    .real_usec = static_cast<std::uint64_t>(read_clock(CLOCK_REALTIME).count() / 1000),
-                    .monotonic = read_clock(CLOCK_MONOTONIC)});
+  const auto header = lines.header(
+      {.daemon_version = options.daemon_version,
+       .real_usec = static_cast<std::uint64_t>(
+           std::chrono::duration_cast<Usec>(std::chrono::system_clock::now().time_since_epoch()).count()),
+       .monotonic = monotonic_now()});
   auto log = begin_file(*folder, name, *before, header);
   if (!log) return refused("cannot create", path, log.error());
   return std::unique_ptr<Recorder>(new Recorder(std::make_unique<Shared>(

@@ -142,7 +142,7 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
 void WhatIf::account(const Input& input, const State& then) {
   const auto since = std::exchange(full_at_, input.now);
   if (!since || input.now <= *since) return;
-  const double seconds = std::chrono::duration<double>(input.now - *since).count();
+  const double seconds = in_seconds(input.now - *since);
   const double cores = input.node.cpu_capacity_cores;
   const auto bytes = static_cast<double>(input.node.memory_capacity);
   for (const auto& o : input.tasks) {
@@ -158,7 +158,7 @@ void WhatIf::account(const Input& input, const State& then) {
     const auto& last = known->second.sample;
     if (!o.sample || !last || !o.sample->cpu || !last->cpu || o.sample->cpu->usage < last->cpu->usage)
       continue;
-    const double used = std::chrono::duration<double>(o.sample->cpu->usage - last->cpu->usage).count();
+    const double used = in_seconds(o.sample->cpu->usage - last->cpu->usage);
     task.used_core_seconds += used;
     task.short_core_seconds += std::max(0.0, used - seconds * quota);
   }

@@ -32,7 +32,7 @@ bool same(const Plan& a, const Plan& b);
 // and pressure are the recorded ones. So
 // - its writes succeed at once, and nobody else writes its knobs;
 // - while it grants more CPU than was granted, what the quota stopped then counts as not stopped;
-// - where it grants less than was used, that is told (`short_core_seconds`), and nothing follows from it.
+// - where it grants less than was used, that is reported (`short_core_seconds`), and nothing follows from it.
 class WhatIf {
  public:
   // Which rule governs a cgroup; none: not governed.

@@ -30,7 +30,7 @@ class Engine {
     config::Config config;
     std::vector<NamedProfile> profiles;  // what forecasts have learned before
   };
-  // All that a tick has to be told of the moment.
+  // All that a tick needs of the moment.
   struct Moment {
     MonotonicTime now{};
     WallClock wall;

@@ -10,6 +10,7 @@
 #include <exception>
 
 #include "daemon/actuate/scheduling.hpp"
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/words/words.hpp"
 #include "daemon/run/release.hpp"
 #include "daemon/sample/counters_sampler.hpp"
@@ -27,12 +28,6 @@ constexpr auto kStatusInterval = std::chrono::seconds(5);
 constexpr auto kWriterMemory = std::chrono::seconds(10);
 
 }  // namespace
-
-MonotonicTime monotonic_now() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return MonotonicTime{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
-}
 
 Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options)
     : io_(io),
@@ -159,20 +154,19 @@ void Loop::react() {
   if (!events_ready_) return;
   std::vector<ThrottleEvent> events;
   const auto on_event = [&](const sluice_event& e) {
-    const MonotonicTime at{static_cast<std::int64_t>(e.at_ktime_ns)};
+    const auto at = since_boot_nsec(e.at_ktime_ns);
     if (e.kind == SLUICE_EVENT_THROTTLED) {
       auto& event = events.emplace_back(ThrottleEvent{CgroupId{e.cgroup_id}, at, e.cpu});
       if (const auto until = host_.bpf()->idle_until(e.cgroup_id, e.at_ktime_ns))
-        event.idle_until = MonotonicTime{static_cast<std::int64_t>(until)};
+        event.idle_until = since_boot_nsec(until);
       if (const auto awake = host_.bpf()->awake_threads(e.cgroup_id)) event.runnable_threads = awake;
     }
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };
   const auto on_write = [&](const sluice_write_event& e) {
     const Knob knob = e.knob == SLUICE_KNOB_CPU_MAX ? Knob::cpu_max : Knob::memory_high;
-    writes_seen_.push_back({CgroupId{e.event.cgroup_id}, knob,
-                            MonotonicTime{static_cast<std::int64_t>(e.event.at_ktime_ns)},
-                            sample::writer_of(e)});
+    writes_seen_.push_back(
+        {CgroupId{e.event.cgroup_id}, knob, since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
   };
   const auto drained = host_.bpf()->drain(on_event, on_write);
   if (!drained) return lose_bpf(drained.error().sentence);
@@ -257,7 +251,7 @@ void Loop::on_bpf_events() {
     if (error || !events_ready_) return;
     react();
     publish_reports();
-    // A kill calls for a look at everything, unless the last one is so fresh that rates would mean nothing.
+    // An OOM kill calls for a full tick, unless the last one is so recent that rates would mean nothing.
     if (oom_killed_ && monotonic_now() >= ticked_at_ + engine_.config().node.tick / 4) full_tick();
     if (events_ready_) on_bpf_events();
   });

@@ -34,9 +34,6 @@ struct LoopOptions {
   std::unique_ptr<record::ProfileStore> profile_store;  // none: what is learned ends with the daemon
 };
 
-// CLOCK_MONOTONIC, which BPF's ktime is too.
-MonotonicTime monotonic_now();
-
 class Loop {
  public:
   Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options);
@@ -91,7 +88,7 @@ class Loop {
   std::chrono::steady_clock::time_point deadline_;
   MonotonicTime node_at_{}, watchdog_at_{}, status_at_{}, profiles_at_{}, ticked_at_{};
   std::optional<MonotonicTime> stop_by_;  // stopping: what is not given back by then is reported
-  std::optional<MonotonicTime> watchdog_interval_;
+  std::optional<Usec> watchdog_interval_;
   bool oom_killed_ = false;  // since the last full tick
   bool command_tick_posted_ = false;
   bool ready_told_ = false;

@@ -12,6 +12,7 @@
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
+#include "daemon/process/clock.hpp"
 #include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
@@ -227,7 +228,7 @@ int main(int argc, char** argv) {
   app.add_option("--log", o.log, "Where lines go")
       ->check(CLI::IsMember({"auto", "journal", "stderr"}))
       ->capture_default_str();
-  app.add_option("--log-level", o.log_level, "The least that is told")
+  app.add_option("--log-level", o.log_level, "The lowest level that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   app.add_option("--record", o.record, "Write every tick's input and plan to this file, for sluice-replay");

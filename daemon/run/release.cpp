@@ -5,6 +5,7 @@
 
 #include "cgroups/escape.hpp"
 #include "cgroups/parse.hpp"
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/journal/journal.hpp"
 #include "daemon/run/loop.hpp"
 

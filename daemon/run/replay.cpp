@@ -142,7 +142,7 @@ int replay(const Options& o) {
     writes += tick->plan.writes.size();
     if (!first) first = tick->input.now;
     last = tick->input.now;
-    const double seconds = std::chrono::duration<double>(*last - *first).count();
+    const double seconds = in_seconds(*last - *first);
     names.learn(tick->input);
     std::optional<Plan> other;
     if (what_if) other = what_if->take(*tick, replay.state());
@@ -159,7 +159,7 @@ int replay(const Options& o) {
   if (what_if) print_summary(*what_if);
 
   const auto& header = reader->header();
-  const double length = first ? std::chrono::duration<double>(*last - *first).count() : 0;
+  const double length = first ? in_seconds(*last - *first) : 0;
   fmt::print("{}{}: {} tick(s) over {:.1f} s, {} write(s), recorded by sluiced {}{}.\n", what_if ? "\n" : "",
              o.file, ticks, length, writes, publish::c_escape(header.daemon_version),
              reader->end() ? fmt::format("; it ended: {}", publish::c_escape(*reader->end()))

@@ -29,7 +29,7 @@ void take(std::optional<T>& field, const cgroups::Result<T>& read) {
 Sample from_record(const sluice_record& r) {
   Sample s;
   s.id = CgroupId{r.cgroup_id};
-  s.read_at = MonotonicTime{static_cast<std::int64_t>(r.at_ktime_ns)};
+  s.read_at = since_boot_nsec(r.at_ktime_ns);
   s.source = SampleSource::bpf;
   const auto has = [&](sluice_group group) { return (r.valid & group) != 0; };
   if (has(SLUICE_HAS_USAGE)) s.cpu = CpuUsage{usec(r.usage_ns), usec(r.user_ns), usec(r.system_ns)};

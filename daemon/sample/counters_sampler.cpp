@@ -19,19 +19,15 @@ std::string_view text(const char (&array)[size]) {
   return {array, strnlen(array, size)};
 }
 
-MonotonicTime monotonic(std::uint64_t ktime_ns) {
-  return MonotonicTime{static_cast<std::int64_t>(ktime_ns)};
-}
-
 }  // namespace
 
 std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& s) {
   constexpr auto kLongEnough = Nsec{SLUICE_IDLE_MIN_NS};
-  const bool nothing_ran = idle.since_ns != 0 && monotonic(idle.since_ns) + kLongEnough <= s.read_at;
+  const bool nothing_ran = idle.since_ns != 0 && since_boot_nsec(idle.since_ns) + kLongEnough <= s.read_at;
   // Who woke and still waits has not ended the stretch in the programs' eyes, but is runnable.
   if (nothing_ran && s.runnable_threads == 0u) return s.read_at;
   if (idle.until_ns == 0) return std::nullopt;
-  return std::min(monotonic(idle.until_ns), s.read_at);  // it may have woken after the walk
+  return std::min(since_boot_nsec(idle.until_ns), s.read_at);  // it may have woken after the walk
 }
 
 void add_counters(const sluice_counters& c, Sample& s) {
@@ -54,7 +50,7 @@ void add_counters(const sluice_counters& c, Sample& s) {
                         .unread = c.flow.unread_bytes,
                         .unsent = c.flow.unsent_bytes,
                         .zero_window = usec(c.flow.zero_window_ns),
-                        .at = monotonic(c.flow.at_ktime_ns)};
+                        .at = since_boot_nsec(c.flow.at_ktime_ns)};
   }
 }
 

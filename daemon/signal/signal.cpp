@@ -6,14 +6,10 @@
 namespace sluice {
 namespace {
 
-double seconds(Usec t) {
-  return std::chrono::duration<double>(t).count();
-}
-
 // How far a rising counter rose; nothing when it ran backwards (a recreated cgroup, a kernel's reset).
 std::optional<double> rise(Usec before, Usec after) {
   if (after < before) return std::nullopt;
-  return seconds(after - before);
+  return in_seconds(after - before);
 }
 std::optional<std::uint64_t> rise(std::uint64_t before, std::uint64_t after) {
   if (after < before) return std::nullopt;
@@ -132,8 +128,7 @@ void derive_flow(const Sample& a, const Sample& b, Signals& out) {
   out.unsent_bytes = static_cast<double>(n.unsent);
   // Sockets may be visited more seldom than samples are taken: what was seen before says nothing new.
   if (n.at < m.at || (n.at == m.at && n.at != MonotonicTime{})) return;
-  const double dt =
-      m.at != MonotonicTime{} ? std::chrono::duration<double>(n.at - m.at).count() : out.interval_seconds;
+  const double dt = m.at != MonotonicTime{} ? in_seconds(n.at - m.at) : out.interval_seconds;
   out.backlog_growth_bytes_per_second = growth / dt;
   out.unsent_growth_bytes_per_second = (static_cast<double>(n.unsent) - static_cast<double>(m.unsent)) / dt;
   out.output_bytes_per_second = per_second(rise(m.sent, n.sent), dt);
@@ -150,7 +145,7 @@ void derive_flow(const Sample& a, const Sample& b, Signals& out) {
 Signals derive_signals(const Sample& previous, const Sample& current) {
   Signals out;
   if (previous.id != current.id || current.read_at <= previous.read_at) return out;
-  out.interval_seconds = std::chrono::duration<double>(current.read_at - previous.read_at).count();
+  out.interval_seconds = in_seconds(current.read_at - previous.read_at);
   derive_cpu(previous, current, out);
   derive_memory(previous, current, out);
   derive_scheduler(previous, current, out);

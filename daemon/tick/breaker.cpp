@@ -18,10 +18,10 @@
 namespace sluice::parts {
 namespace {
 
-constexpr MonotonicTime kWait = std::chrono::seconds(30);
-constexpr MonotonicTime kWaitMax = std::chrono::minutes(10);
-constexpr MonotonicTime kTrial = std::chrono::minutes(1);
-constexpr MonotonicTime kUndoWindow = std::chrono::minutes(1);
+constexpr Nsec kWait = std::chrono::seconds(30);
+constexpr Nsec kWaitMax = std::chrono::minutes(10);
+constexpr Nsec kTrial = std::chrono::minutes(1);
+constexpr Nsec kUndoWindow = std::chrono::minutes(1);
 constexpr std::size_t kUndosMany = 3;
 constexpr double kHarmSeconds = 10, kHarmSecondsAfterUndos = 5;
 constexpr double kBelow = 0.99;       // of the baseline or bound: less is a difference

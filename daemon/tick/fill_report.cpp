@@ -64,7 +64,7 @@ void fill_writes(const Tick& t, const TaskState& task, TaskReport& r) {
   if (!r.memory_looks_again_at) return;
   const auto& m = task.memory_control;
   r.memory_probes_again_at =
-      std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + MonotonicTime{policy.memory.interval}});
+      std::max({*r.memory_looks_again_at, m.hold_until, m.probed_at + policy.memory.interval});
 }
 
 template <class Value>

@@ -65,7 +65,7 @@ void follow_forecast(Tick& t, TaskState& task) {
   f.latest.mode = mode;
   if (f.looked_at == wall.since_epoch) return;
   f.looked_at = wall.since_epoch;
-  const double max_delay = std::chrono::duration<double>(policy.max_delay).count();
+  const double max_delay = in_seconds(policy.max_delay);
   const bool starved = longest_wait_seconds(t.input.now, task.cpu_control) > max_delay;
   const bool governed = t.mode == config::Mode::observe || governable(t, task);
   if (task.fresh && task.sample->cpu) {

@@ -35,7 +35,7 @@ const config::Task& rule_of(const TaskFacts& facts, const config::Config& config
 
 // The write budget's minute, and a second more: a write is carried out a little after it was planned, and no
 // minute of the kernel's time may see more of them than the budget says.
-inline constexpr MonotonicTime kBudgetWindow = std::chrono::seconds(61);
+inline constexpr Nsec kBudgetWindow = std::chrono::seconds(61);
 
 // One knob of one task: its limit, and what the controllers' wishes are measured against.
 struct KnobState {

@@ -28,9 +28,9 @@ CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds) {
   in.min_cores = bounds.cpu_min;
   in.step_cores = policy.cpu.step_cores;
   in.node_cores = t.input.node.cpu_capacity_cores;
-  in.period_seconds = std::chrono::duration<double>(cpu_max.period).count();
+  in.period_seconds = in_seconds(cpu_max.period);
   if (cpu_max.burst) in.burst_ratio = policy.cpu.burst_ratio.value_or(0);
-  in.max_delay_seconds = std::chrono::duration<double>(policy.max_delay).count();
+  in.max_delay_seconds = in_seconds(policy.max_delay);
   in.writes_left = writes_left(task.cpu, policy.cpu.writes_per_minute);
   in.writes_per_minute = policy.cpu.writes_per_minute;
   in.budget_spent_ratio = 1 - static_cast<double>(in.writes_left) / policy.cpu.writes_per_minute;
@@ -63,7 +63,7 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   in.tolerance = policy.memory.tolerance;
   in.writes_left = writes_left(task.memory, policy.memory.writes_per_minute);
   in.writes_per_minute = policy.memory.writes_per_minute;
-  in.interval_seconds = std::chrono::duration<double>(policy.memory.interval).count();
+  in.interval_seconds = in_seconds(policy.memory.interval);
   if (task.fresh && t.full()) in.signals = &task.signals;
   if (task.sample) in.sample = &*task.sample;
   in.write_blocked = task.memory_write_blocked;

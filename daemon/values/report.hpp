@@ -1,4 +1,4 @@
-// What one tick tells the world, numbers only. Publish makes words of it.
+// What one tick reports, numbers only. Publish makes words of it.
 #pragma once
 
 #include <optional>
@@ -99,7 +99,7 @@ struct TaskReport {
 
   Reason cpu_reason, memory_reason;  // of the last change of each knob
   std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
-  // When each knob may next be changed by its controller; absent: not before somebody lifts a hold. A kernel
+  // When each knob may next be changed by its controller; absent: not before a hold is lifted. A kernel
   // event makes the CPU controller look earlier.
   std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;
   std::optional<MonotonicTime> memory_probes_again_at;  // downwards
@@ -150,7 +150,7 @@ struct Notice {
   std::string cgroup;
   std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
-  std::optional<Writer> writer;              // of both, where kernel programs tell
+  std::optional<Writer> writer;              // of both, where kernel programs know it
   BreakerTrip trip = BreakerTrip::none;      // breaker_opened
   std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
   double missing_cores = 0;    // saturated
@@ -180,7 +180,7 @@ struct Report {
   MonotonicTime now{};
   NodeReport node;
   // Whole: `tasks` are all that there are. Else they are those that an event was about or a write came back
-  // for, and what was told of the others stands.
+  // for, and what was reported of the others stands.
   bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
   std::vector<HoldReport> holds;  // all pins and suspensions of tasks, by name

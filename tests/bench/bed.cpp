@@ -58,6 +58,7 @@ void Bed::run(const std::function<void()>& each_period) {
       measuring_ = true;
     }
     host_.advance(kPeriod);
+    if (period_observer_) period_observer_();
   }
   finish();
 }
@@ -65,7 +66,7 @@ void Bed::run(const std::function<void()>& each_period) {
 Receipt Bed::write(const Write& write) {
   const Receipt receipt = host_.apply(write);
   if (receipt.holds) quota_ = std::min(kCapCores, number_of(*receipt.holds));
-  written_at_.push_back(static_cast<double>(receipt.started_at.count()) / 1e9);
+  written_at_.push_back(in_seconds(receipt.started_at.time_since_epoch()));
   if (write.reason.rule != Rule::released) budgeted_at_.push_back(written_at_.back());
   return receipt;
 }

@@ -50,6 +50,8 @@ class Bed {
 
   // Runs the whole trace; `each_period` comes every 100 ms, out of step with the kernel's own periods.
   void run(const std::function<void()>& each_period);
+  // After each period of the run, for who only watches.
+  void on_period(std::function<void()> observer) { period_observer_ = std::move(observer); }
   // At the very moment; may write.
   void on_throttle(Observer observer) { host_.on_throttle(std::move(observer)); }
 
@@ -73,6 +75,7 @@ class Bed {
   void finish();
 
   std::string cgroup_ = "/bench.slice/task.service";
+  std::function<void()> period_observer_;
   double step_cores_;
   simhost::Host host_;
   CgroupId id_;

@@ -35,13 +35,13 @@ void Governed::full_tick() {
       report.task = facts.name;
       report.load.lag = static_cast<double>(work.backlog());
       report.load.processed = static_cast<double>(work.finished_ever());
-      report.until = host_.now() + std::chrono::seconds(2);
+      report.until = MonotonicTime{host_.now() + std::chrono::seconds(2)};
       in.commands.emplace_back(report);
     }
     in.tasks.push_back({facts, std::move(sample)});
   }
   known_ = true;
-  step(std::move(in), host_.now());
+  step(std::move(in), MonotonicTime{host_.now()});
 }
 
 void Governed::event_tick(std::vector<ThrottleEvent> events, MonotonicTime now) {

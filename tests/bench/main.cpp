@@ -9,6 +9,7 @@
 
 #include "tests/bench/export.hpp"
 #include "tests/bench/forecast/study.hpp"
+#include "tests/bench/hour/hour.hpp"
 #include "tests/bench/memory/study.hpp"
 #include "tests/bench/nodes/study.hpp"
 #include "tests/bench/peer.hpp"
@@ -124,6 +125,7 @@ class Judge {
     a_.study.bursts.insert(a_.study.bursts.end(), a_.bursts.begin(), a_.bursts.end());
     a_.study.policies = {a_.policies.begin(), a_.policies.end()};
     if (const auto problem = gather(); !problem.empty()) return fail(problem);
+    if (wants("hour")) return draw_hour();
     const auto began = std::chrono::steady_clock::now();
     if (wants("cpu") && !loads_.empty()) judge_cpu();
     if (wants("nodes") && !loads_.empty()) judge_nodes();
@@ -162,7 +164,8 @@ class Judge {
     std::erase_if(loads_, other);
     std::erase_if(memories_, other);
     const bool loads =
-        (wants("cpu") || wants("nodes") || wants("shapes") || wants("forecast")) && !loads_.empty();
+        (wants("cpu") || wants("nodes") || wants("shapes") || wants("forecast") || wants("hour")) &&
+        !loads_.empty();
     const bool memories = wants("memory") && !memories_.empty();
     std::string out;
     if (!loads && !memories) {
@@ -244,6 +247,19 @@ class Judge {
     json_.raw("forecast", forecasts_json(rows));
   }
 
+  int draw_hour() {
+    if (a_.plot.empty() || loads_.size() != 1)
+      return fail(fmt::format("hour takes --plot FILE and one trace; here are {}: name one with --only",
+                              loads_.size()));
+    a_.study.conditions.seed = a_.seed;
+    const Hour hour = run_hour(loads_.front(), a_.study.conditions);
+    for (const auto* run : {&hour.peak, &hour.same, &hour.ours})
+      fmt::print("{:22} {:.2f} cores on average, {:.3f} % of records late\n", run->name,
+                 run->mean_quota_cores, 100 * run->late_share);
+    if (hour.violations > 0) return fail(fmt::format("{} plans broke an invariant", hour.violations));
+    return write_file(a_.plot, to_svg(hour)) ? 0 : fail(fmt::format("{}: cannot be written", a_.plot));
+  }
+
   void judge_memory() {
     const auto rows = of_all_seeds([&](std::uint64_t seed) {
       return run_memory_study(memories_, seed, a_.study.jobs, a_.policies.empty());
@@ -276,7 +292,9 @@ int main(int argc, char** argv) {
   auto* node = app.add_subcommand("node", "Of that, contended nodes only");
   auto* shapes = app.add_subcommand("shapes", "Of that, tasks of a kind that quotas are wrong for");
   auto* forecast = app.add_subcommand("forecast", "Of that, loads that repeat themselves, with a forecast");
-  for (auto* command : {policy, memory, node, shapes, forecast}) add_options(*command, a);
+  auto* hour =
+      app.add_subcommand("hour", "Draws one load: two static quotas and ours (--only NAME --plot FILE)");
+  for (auto* command : {policy, memory, node, shapes, forecast, hour}) add_options(*command, a);
   policy->add_option("--parts", a.parts, "Of cpu, nodes, shapes, forecast, memory; default: all")
       ->delimiter(',')
       ->check(CLI::IsMember({"cpu", "nodes", "shapes", "forecast", "memory"}));
@@ -289,6 +307,7 @@ int main(int argc, char** argv) {
   if (*node) a.parts = {"nodes"};
   if (*shapes) a.parts = {"shapes"};
   if (*forecast) a.parts = {"forecast"};
+  if (*hour) a.parts = {"hour"};
   if (a.parts.empty())
     a.parts = a.policies.empty() ? std::vector<std::string>{"cpu", "nodes", "shapes", "forecast", "memory"}
                                  : std::vector<std::string>{"cpu"};

@@ -21,6 +21,7 @@
 #include <sstream>
 #include <string>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/bus/bus_service.hpp"
 #include "daemon/publish/journal/journal.hpp"
 #include "daemon/tick/tick.hpp"
@@ -126,7 +127,7 @@ class Fixture {
   void tick() {
     ++report_.tick;
     ++report_.node.ticks;
-    report_.now = std::chrono::steady_clock::now().time_since_epoch();
+    report_.now = monotonic_now();
     for (auto& task : report_.tasks) {
       task.sampled_at = report_.now;
       task.cpu_looks_again_at = report_.now + 3600s;
@@ -252,7 +253,7 @@ class Fixture {
                                      .old_value = task.cpu_max,
                                      .new_value = quota(cores),
                                      .reason = task.cpu_reason,
-                                     .at = std::chrono::steady_clock::now().time_since_epoch(),
+                                     .at = monotonic_now(),
                                      .reaction = {},
                                      .dry_run = false});
       task.cpu_max = quota(cores);

@@ -7,4 +7,10 @@ needs build test
 counted scenario python3 tests/support/run_gtest.py --logs "$scratch" --limit-s 600 "$release/bin/scenario_test"
 [ -x "$release/bin/sluice-bench" ] || cannot_run "$release/bin/sluice-bench was not built"
 counted bench-smoke tests/bench/smoke.py "$release/bin/sluice-bench" "$scratch/bench.json"
+if "$release/bin/leave_bench" 200 "$scratch" >"$scratch/leave.log" 2>&1; then
+  pass "leave: 200 tasks leave at once, and every limit goes back"
+else
+  fail "leave" "see below"
+  the_end_of "$scratch/leave.log" 20
+fi
 closing

@@ -24,7 +24,7 @@ property() {
     fi
   done
 }
-property ManagedLimit policy_test ManagedLimit.EveryLimitGoesBackToWhatItWas $((histories * 2 / 5))
+property ManagedLimit limits_test ManagedLimit.EveryLimitGoesBackToWhatItWas $((histories * 2 / 5))
 property Engine engine_test Engine.EveryLimitGoesBackToWhatItWas $((histories * 3 / 5))
 
 counted kills env SLUICE_SOAK_SEED="$((seed % 1000000))" SLUICE_SOAK_JOBS="$jobs" tests/e2e/run.sh "$release" --soak "$kills"

@@ -57,38 +57,41 @@ def room(files: str, rooms: str = "", families: str = "", pure: bool = False) ->
 
 ROOMS = {
     # The values that flow between the rooms: everybody may include them, they may include nothing but each other.
-    "values": room("cgroups/types.hpp bpf/wire/record.h bpf/wire/counters.h config/config.hpp daemon/values/*"
+    "values": room("cgroups/types.hpp cgroups/time.hpp bpf/wire/record.h bpf/wire/counters.h config/config.hpp daemon/values/*"
                    " daemon/sample/snapshot.hpp daemon/signal/signal.hpp daemon/signal/flow_model.hpp daemon/arbitrate/plan.hpp"
                    " daemon/decide/diagnosis.hpp daemon/decide/reason.hpp daemon/decide/season.hpp daemon/limits/lease_entry.hpp"
                    " daemon/version.hpp*", pure=True),
     # What the programs and the loader both read.
     "bpf-wire": room("bpf/wire/*", pure=True),
     "bpf-programs": room("bpf/programs/*", "bpf-wire", "libbpf system"),
-    "cgroups": room("cgroups/*", families="outside system expected"),
-    "bpf": room("bpf/loader/*", "bpf-wire", families="outside system expected libbpf"),
+    # A descriptor that closes itself, and the clock: too small for rooms of their own.
+    "fd": room("cgroups/fd.hpp", families="system outside"),
+    "clock": room("daemon/process/clock.hpp", families="system outside"),
+    "cgroups": room("cgroups/*", "fd", families="outside system expected"),
+    "bpf": room("bpf/loader/*", "bpf-wire fd", families="outside system expected libbpf"),
     # What the daemon and sluicectl share: how quantities and names are spelled, and what the bus calls things.
     "spelling": room("config/units.* config/text.* daemon/publish/words/spelling.*", families="fmt", pure=True),
     "bus-names": room("daemon/publish/bus/bus_names.hpp daemon/publish/bus/bus_compat.hpp", families="sdbus"),
     "config": room("config/*", "spelling", "outside system expected toml fmt"),
     "policy": room("daemon/signal/* daemon/decide/* daemon/arbitrate/* daemon/limits/* daemon/tick/*", families="expected", pure=True),
     "process": room("daemon/process/*", families="outside system"),
-    "files": room("daemon/files/*", "cgroups", "outside system expected"),
-    "sample": room("daemon/sample/*", "cgroups bpf", "outside system expected"),
-    "actuate": room("daemon/actuate/*", "cgroups files", "outside system expected sdbus"),
-    "record": room("daemon/record/*", "policy files", "outside system expected"),
+    "files": room("daemon/files/*", "cgroups fd", "outside system expected"),
+    "sample": room("daemon/sample/*", "cgroups bpf fd", "outside system expected"),
+    "actuate": room("daemon/actuate/*", "cgroups files fd clock", "outside system expected sdbus"),
+    "record": room("daemon/record/*", "policy files clock", "outside system expected"),
     # Asio: the bus's descriptor is waited for by the loop, and answers are posted to it.
-    "publish": room("daemon/publish/*", "spelling bus-names process", "outside system expected sdbus systemd spdlog fmt asio"),
+    "publish": room("daemon/publish/*", "spelling bus-names process clock", "outside system expected sdbus systemd spdlog fmt asio"),
     "ctl-shell": room("daemon/ctl/main.cpp daemon/ctl/commands.* daemon/ctl/client.* daemon/ctl/doctor.cpp",
                       "ctl spelling bus-names process", "outside system expected sdbus fmt cli"),
     "ctl": room("daemon/ctl/*", "spelling", "expected fmt json", pure=True),
     "doctor": room("daemon/doctor/facts.hpp daemon/doctor/diagnose* daemon/doctor/text.cpp", pure=True),
-    "examine": room("daemon/doctor/*", "doctor cgroups files bpf sample actuate", "outside system expected systemd"),
+    "examine": room("daemon/doctor/*", "doctor cgroups files bpf sample actuate fd", "outside system expected systemd"),
     # Nobody names this room: the loop and main are used by no one.
     "wiring": room("daemon/run/*",
-                   "cgroups bpf config policy files record sample actuate publish doctor examine spelling process",
+                   "cgroups bpf config policy files record sample actuate publish doctor examine spelling process fd clock",
                    "outside system expected asio boost cli fmt spdlog systemd"),
     "tests": room("tests/*", "cgroups bpf config policy files record sample actuate publish doctor examine wiring bpf-programs"
-                  " bpf-wire spelling bus-names ctl process",
+                  " bpf-wire spelling bus-names ctl process fd clock",
                   "outside system expected test fuse fmt asio boost sdbus systemd libbpf spdlog cli toml"),
 }  # fmt: skip
 

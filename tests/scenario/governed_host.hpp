@@ -65,7 +65,7 @@ class GovernedHost {
 
   double quota(CgroupId id) const { return number_of(state.tasks.at(id).cpu.limit.value()); }
   double high(CgroupId id) const { return number_of(state.tasks.at(id).memory.limit.value()); }
-  MonotonicTime now() const { return host.now(); }
+  MonotonicTime now() const { return MonotonicTime{host.now()}; }
 
   simhost::Host host;
   config::Config config;
@@ -85,7 +85,7 @@ class GovernedHost {
   void step(Input::Kind kind) {
     Input in;
     in.kind = kind;
-    in.now = host.now();
+    in.now = MonotonicTime{host.now()};
     in.node = host.facts();
     if (kind == Input::Kind::full)
       in.wall = {wall_at_start + std::chrono::floor<std::chrono::seconds>(host.now()), {}};

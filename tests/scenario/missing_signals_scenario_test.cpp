@@ -68,7 +68,7 @@ void spoil(Observation& o, int kind) {
       s.id.value += 1'000'000;  // its name is the same, it is not
       return;
     default:
-      s.read_at = MonotonicTime{1};  // no time has passed, or it went back
+      s.read_at = MonotonicTime{Nsec{1}};  // no time has passed, or it went back
   }
 }
 constexpr int kKinds = 12;
@@ -115,8 +115,9 @@ class SpoiledHost {
     ++shrinks;
     const Known& k = known[w.id];
     if (cpu ? k.cpu : k.memory) return;
-    wrong.push_back(std::string(to_string(w.reason.rule)) + " at " + std::to_string(input.now.count()) +
-                    " from " + std::to_string(holds) + " to " + std::to_string(number_of(w.value)));
+    wrong.push_back(std::string(to_string(w.reason.rule)) + " at " +
+                    std::to_string(input.now.time_since_epoch().count()) + " from " + std::to_string(holds) +
+                    " to " + std::to_string(number_of(w.value)));
   }
 };
 

@@ -16,7 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "cgroups/fd.hpp"
+
 namespace conformance {
+
+using sluice::cgroups::Fd;
 
 struct Options {
   std::string root;
@@ -25,25 +29,6 @@ struct Options {
   std::uint64_t psi_window_min_usec = 0;  // 0: not known, do not judge
 };
 Options& options();
-
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  ~Fd() { reset(); }
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  int get() const { return fd_; }
-  void reset(int fd = -1) {
-    if (fd_ >= 0) close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_;
-};
 
 Fd open_file(const std::string& path, int flags = O_RDONLY);
 // 0, or the errno of open or write. A write that takes fewer bytes than given fails the test.

@@ -208,7 +208,8 @@ Receipt Host::apply(const Write& write) {
   out.knob = write.knob;
   out.asked = write.value;
   out.caused_at = write.caused_at;
-  out.started_at = out.written_at = out.finished_at = Nsec(static_cast<std::int64_t>(now_exact() * 1e3));
+  out.started_at = out.written_at = out.finished_at =
+      MonotonicTime{Nsec(static_cast<std::int64_t>(now_exact() * 1e3))};
   Cgroup* cgroup = find(write.id);
   const Controller needs = write.knob == Knob::cpu_max ? kCpu : kMemory;
   if (cgroup == nullptr || cgroup->parent == nullptr || !cgroup->has(needs)) {
@@ -238,7 +239,7 @@ Receipt Host::apply(const Write& write) {
 Sample Host::sample(CgroupId id) {
   Sample out;
   out.id = id;
-  out.read_at = Nsec(static_cast<std::int64_t>(now_exact() * 1e3));
+  out.read_at = MonotonicTime{Nsec(static_cast<std::int64_t>(now_exact() * 1e3))};
   Cgroup* cgroup = find(id);
   if (cgroup == nullptr) return out;
   const auto usec = [](double value) { return Usec(std::llround(value)); };
@@ -263,7 +264,8 @@ Sample Host::sample(CgroupId id) {
     out.runnable_threads = work.runnable();
     out.throttle = scheduler.throttle;
     out.run_queue = scheduler.wait;
-    if (work.idle_until() >= 0) out.idle_until = Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3));
+    if (work.idle_until() >= 0)
+      out.idle_until = MonotonicTime{Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3))};
     out.flow = work.flow();
   }
   if (cgroup->has(kMemory)) {

@@ -10,7 +10,7 @@ namespace sluice::simhost {
 namespace {
 std::optional<MonotonicTime> idle_until(const Work& work) {
   if (work.idle_until() < 0) return std::nullopt;
-  return Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3));
+  return MonotonicTime{Nsec(static_cast<std::int64_t>(work.idle_until() * 1e3))};
 }
 }  // namespace
 
@@ -38,7 +38,7 @@ void Host::step(double to) {
         step_now_ = at;
         if (throttle_observer_) {
           throttle_observer_({.id = task->cgroup->id,
-                              .at = Nsec(static_cast<std::int64_t>(at * 1e3)),
+                              .at = MonotonicTime{Nsec(static_cast<std::int64_t>(at * 1e3))},
                               .cpu = 0,
                               .runnable_threads = task->work.runnable(),
                               .idle_until = idle_until(task->work)});

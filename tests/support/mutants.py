@@ -10,7 +10,7 @@ Not part of any lane: run it by name. Each bug is one row of a table, tests/supp
       ["no probe is held up by a raise", 'if (in.now < s.hold_until) return {};', ''],
     ]
 
-A row is what goes wrong, the old text, which must be there exactly once, and the new text. A fourth element is this row's own
+A row is what goes wrong, the old text, which must be there exactly once (however its lines are broken), and the new text. A fourth element is this row's own
 test. A test may also be a command, './test scenario' for one, run in the copy; it notices by its exit status. Several
 are a list. Rows of one source follow each other, so that each costs one compilation and a link.
 
@@ -44,6 +44,13 @@ class Row:
         self.what, self.old, self.new = cells[:3]
         tests = cells[3] if len(cells) > 3 else default
         self.tests = [tests] if isinstance(tests, str) else list(tests)
+
+    def places_in(self, text: str) -> list[re.Match]:
+        """Where the old text is: the formatter may break a line at any blank of it."""
+        words = re.escape(self.old.strip()).replace("\\\n", "\\ ")
+        inside = re.sub(r"(\\ )+", r"\\s+", words)
+        lead, _, trail = self.old.partition(self.old.strip())
+        return list(re.finditer(re.escape(lead) + inside + re.escape(trail), text)) if self.old.strip() else []
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}"
@@ -122,9 +129,10 @@ class Copy:
     def verdict(self, row: Row) -> str:
         path = self.top / row.file
         sound = (ROOT / row.file).read_text(encoding="utf-8") if (ROOT / row.file).exists() else ""
-        if not sound or sound.count(row.old) != 1:
-            return "stale: snippet not found" if row.old not in sound or not sound else "stale: snippet is there more than once"
-        path.write_text(sound.replace(row.old, row.new), encoding="utf-8")
+        found = row.places_in(sound)
+        if len(found) != 1:
+            return "stale: snippet is there more than once" if found else "stale: snippet not found"
+        path.write_text(sound[: found[0].start()] + row.new + sound[found[0].end() :], encoding="utf-8")
         try:
             if not self.build([b for b in dict.fromkeys(map(binary_of, row.tests)) if b]):
                 return "stale: does not compile"

@@ -32,7 +32,7 @@ class Bench {
   config::Config config;
   State state;
   Outcome last;
-  MonotonicTime now = 1000s;
+  MonotonicTime now{1000s};
   WallClock wall;
   NodeFacts node{8, Bytes{16} << 30};
   std::map<CgroupId, Observation> tasks;

@@ -74,7 +74,7 @@ std::optional<Bytes> find_bytes(const Options& options, const char* key, bool ze
 }
 
 MonotonicTime after(MonotonicTime now, std::uint64_t ttl_usec) {
-  return now + std::chrono::duration_cast<MonotonicTime>(Usec(static_cast<std::int64_t>(ttl_usec)));
+  return now + Usec(static_cast<std::int64_t>(ttl_usec));
 }
 
 }  // namespace

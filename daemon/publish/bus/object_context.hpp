@@ -35,9 +35,4 @@ struct ObjectContext {
   void check_owner(const std::string& task, const Caller& caller) const;
 };
 
-// CLOCK_MONOTONIC, as reports have it.
-inline MonotonicTime monotonic_now() {
-  return std::chrono::steady_clock::now().time_since_epoch();
-}
-
 }  // namespace sluice::publish

@@ -34,7 +34,7 @@ class Entries {
   }
   // How long until then; absent: not before somebody acts.
   void until(const char* key, const std::optional<MonotonicTime>& at, MonotonicTime now) {
-    if (at) add(key, usec_value(std::chrono::duration<double>(std::max(*at - now, MonotonicTime{})).count()));
+    if (at) add(key, usec_value(in_seconds(std::max(*at - now, Nsec{}))));
   }
   compat::Dictionary take() { return std::move(map_); }
 
@@ -87,7 +87,8 @@ void add_scheduler(const Signals& g, Entries& e) {
   e.ratio("RunnableThreads", g.runnable_threads);
   if (g.idle_until) {
     e.count("IdleTimestampMonotonic",
-            static_cast<std::uint64_t>(std::chrono::duration_cast<Usec>(*g.idle_until).count()));
+            static_cast<std::uint64_t>(
+                std::chrono::duration_cast<Usec>(g.idle_until->time_since_epoch()).count()));
   }
   e.ratio("IOPressureRatio", g.io_pressure_ratio);
 }
@@ -164,7 +165,7 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
   e.add("CauseText", cause_words(task.diagnosis));
   e.add("CauseInputs", cause_inputs(task.diagnosis.inputs));
   if (task.diagnosis.since != MonotonicTime{})
-    e.usec("CauseSinceUSec", std::chrono::duration<double>(now - task.diagnosis.since).count());
+    e.usec("CauseSinceUSec", in_seconds(now - task.diagnosis.since));
 
   e.add("CPURule", string(to_string(cpu.rule)));
   e.add("CPUCause", string(to_string(cpu.cause)));
@@ -203,8 +204,7 @@ compat::Dictionary statistics_entries(const TaskReport& task, MonotonicTime now)
   e.add("Cause", string(to_string(task.diagnosis.cause)));
   if (task.sampled_at == MonotonicTime{}) return e.take();  // never seen: no signals, and no source of them
   e.add("SampleSource", string(source_name(task.source)));
-  e.usec("SampleAgeUSec",
-         std::chrono::duration<double>(std::max(now - task.sampled_at, MonotonicTime{})).count());
+  e.usec("SampleAgeUSec", in_seconds(std::max(now - task.sampled_at, Nsec{})));
   if (task.signals.interval_seconds > 0) e.usec("IntervalUSec", task.signals.interval_seconds);
   e.usec("CPUUsagePerSecUSec", task.cpu_usage_cores);
   e.usec("CPUDemandPerSecUSec", task.cpu_demand_cores);

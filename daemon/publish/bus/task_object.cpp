@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/bus/arguments.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/task_entries.hpp"

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "daemon/process/clock.hpp"
 #include "daemon/publish/bus/bus_compat.hpp"
 #include "daemon/publish/bus/object_context.hpp"
 #include "daemon/publish/words/names.hpp"

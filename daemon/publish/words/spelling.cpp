@@ -42,7 +42,7 @@ string percent_words(double ratio) {
 }
 
 string duration_words(Nsec duration) {
-  const double seconds = std::chrono::duration<double>(duration).count();
+  const double seconds = in_seconds(duration);
   const double magnitude = std::abs(seconds);
   if (magnitude == 0) return "0 s";
   if (magnitude < 1e-3) return fmt::format("{:.3g} us", seconds * 1e6);

@@ -103,7 +103,7 @@ class Node {
       while (host_.now() < next) {
         host_.advance(kStep);
         if (governed && !events.empty() && host_.now() < next) {
-          governed->event_tick(std::exchange(events, {}), host_.now());
+          governed->event_tick(std::exchange(events, {}), MonotonicTime{host_.now()});
         }
       }
       events.clear();

@@ -37,10 +37,14 @@ class ActuatorTest : public testing::Test {
   cgroups::CgroupRef open(const std::string& name) const {
     return cgroups::Cgroup::open(tree.root(), name).value();
   }
-  Order order(const std::string& name, KnobValue value, MonotonicTime caused_at = {}) const {
+  Order order(const std::string& name, KnobValue value, Nsec caused_at = {}) const {
     auto cgroup = open(name);
     const auto knob = std::holds_alternative<CpuMax>(value) ? Knob::cpu_max : Knob::memory_high;
-    return {.write = {.id = cgroup->id(), .knob = knob, .value = value, .reason = {}, .caused_at = caused_at},
+    return {.write = {.id = cgroup->id(),
+                      .knob = knob,
+                      .value = value,
+                      .reason = {},
+                      .caused_at = since_boot(caused_at)},
             .cgroup = cgroup};
   }
   static KnobValue quota(std::int64_t ms) { return CpuMax{.quota = Usec(ms * 1000), .period = 100ms}; }
@@ -83,8 +87,8 @@ TEST_F(ActuatorTest, AReceiptTellsWhatWasDone) {
   EXPECT_EQ(r.holds, quota(50));
   EXPECT_EQ(r.result, Result::written);
   EXPECT_EQ(r.path, tree / "a/cpu.max");
-  EXPECT_EQ(r.caused_at, 77ns);
-  EXPECT_GT(r.started_at, MonotonicTime::zero());
+  EXPECT_EQ(r.caused_at, since_boot(77ns));
+  EXPECT_GT(r.started_at, MonotonicTime{});
   EXPECT_LE(r.started_at, r.finished_at);
   EXPECT_THAT(w->applied(), ElementsAre(asked.write));
 }
@@ -135,7 +139,7 @@ TEST_F(ActuatorTest, TheNewestOfTheWaitingWins) {
   ASSERT_THAT(receipts, SizeIs(2)) << "one for the first, one for the three that waited";
   EXPECT_EQ(receipts[0].asked, quota(1));
   EXPECT_EQ(receipts[1].asked, quota(4));
-  EXPECT_EQ(receipts[1].caused_at, 100ns) << "the earliest cause is the one that has waited longest";
+  EXPECT_EQ(receipts[1].caused_at, since_boot(100ns)) << "the earliest cause is the one that has waited longest";
   EXPECT_TRUE(actuator.wait_idle(kForever));
   EXPECT_THAT(actuator.drain(), IsEmpty());
   EXPECT_THAT(w->applied(), SizeIs(2));
@@ -285,7 +289,7 @@ TEST_F(ActuatorTest, AStuckWriteIsAnsweredNowAndAgainWhenItReturns) {
   EXPECT_TRUE(late.interrupted);
   EXPECT_FALSE(late.may_land) << "the last word on it";
   EXPECT_EQ(late.started_at, receipts[0].started_at);
-  EXPECT_EQ(late.caused_at, 7ns);
+  EXPECT_EQ(late.caused_at, since_boot(7ns));
   EXPECT_EQ(actuator.overdue(), 0u);
   actuator.submit(order("/a", memory(16384)));
   const auto after = collect(actuator, 1);

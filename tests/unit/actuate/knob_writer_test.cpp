@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "daemon/process/clock.hpp"
 #include "tests/unit/cgroups/plain_tree.hpp"
 
 namespace sluice::actuate {
@@ -64,7 +65,7 @@ TEST_F(KnobWriters, TellsAVanishedCgroupFromAMissingKnob) {
 }
 
 TEST_F(KnobWriters, SaysWhenTheKernelTookTheValue) {
-  const auto before = std::chrono::steady_clock::now().time_since_epoch();
+  const auto before = monotonic_now();
   const auto taken = writer.apply(cpu());
   EXPECT_GE(taken.written_at, before);
   tree.remove("a/cpu.max");

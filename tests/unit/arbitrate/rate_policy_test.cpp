@@ -32,7 +32,7 @@ struct KnobUnderRates {
   Scaling scaling;
   double value = 1;
   double step = 0;
-  MonotonicTime now = 1000s;
+  MonotonicTime now{1000s};
   RateHistory history{};
 
   RateLimits limits() const { return rate_limits(scaling, history, now, value, step); }
@@ -214,7 +214,7 @@ TEST(Stabilization, OfWishesCloseTogetherNoneExpiresBeforeItsDue) {
   k.now += 900ms;
   k.wish(4.9);
   k.now += 100ms;
-  for (; k.now.count() % 60'000'000'000 != 500'000'000; k.now += 500ms) k.wish(3);
+  for (; k.now.time_since_epoch() % 1min != 500ms; k.now += 500ms) k.wish(3);
   EXPECT_GE(k.wish(3), 4.9);
 }
 

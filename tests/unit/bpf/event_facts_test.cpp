@@ -66,7 +66,7 @@ TEST(EventFacts, AnEmptyKernelHasNothingAndSaysWhatThatMeans) {
   ASSERT_THAT(gaps, SizeIs(4));
   EXPECT_THAT(gaps[0].sentence(), HasSubstr("waiting for a CPU is not counted, and when"));
   EXPECT_THAT(gaps[2].sentence(), HasSubstr("the stream's backlog is not seen."));
-  EXPECT_THAT(gaps[3].sentence(), HasSubstr("who wrote a knob is not told."));
+  EXPECT_THAT(gaps[3].sentence(), HasSubstr("external writers are not named."));
 }
 
 TEST(EventFacts, WaitingNeedsTheTracepointAndTheTasksMemoryOfIt) {

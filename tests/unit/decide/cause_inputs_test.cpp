@@ -15,7 +15,7 @@ CauseInput inputs(const Signals& signals, const FlowEstimate& flow = {}) {
   Signals g = signals;
   g.interval_seconds = 0.1;
   CauseState s;
-  observe_cause(100s, &g, flow, s);
+  observe_cause(MonotonicTime{100s}, &g, flow, s);
   return s.now.inputs;
 }
 
@@ -146,7 +146,7 @@ TEST(CauseInputs, AreMeansOfAboutASecondAndEndWithTheirSignal) {
   g.interval_seconds = 0.1;
   g.usage_cores = 1;
   g.throttled_wall_ratio = 0;
-  MonotonicTime now = 100s;
+  MonotonicTime now{100s};
   observe_cause(now, &g, {}, s);
   g.throttled_wall_ratio = 1;
   observe_cause(now += 100ms, &g, {}, s);
@@ -176,7 +176,7 @@ class CauseGuards : public ::testing::Test {
     observe_cause(now += 100ms, &g, {}, s);
   }
   CauseState s;
-  MonotonicTime now = 100s;
+  MonotonicTime now{100s};
 };
 
 TEST_F(CauseGuards, ANewCauseMustLastForHalfASecond) {

@@ -136,7 +136,7 @@ Signals seen(double throttled_periods_ratio) {
 
 TEST(CauseState, ALoadAtTheThresholdDoesNotFlap) {
   CauseState s;
-  MonotonicTime now = 100s;
+  MonotonicTime now{100s};
   std::size_t changes = 0;
   for (int i = 0; i < 600; ++i, now += 100ms) {
     const Cause before = s.now.cause;
@@ -149,7 +149,7 @@ TEST(CauseState, ALoadAtTheThresholdDoesNotFlap) {
 
 TEST(CauseState, ANewCauseMustLastAndIsToldWithItsOnset) {
   CauseState s;
-  MonotonicTime now = 100s;
+  MonotonicTime now{100s};
   auto run = [&](int ticks, double throttled) {
     for (int i = 0; i < ticks; ++i, now += 100ms) {
       const Signals g = seen(throttled);
@@ -158,26 +158,26 @@ TEST(CauseState, ANewCauseMustLastAndIsToldWithItsOnset) {
   };
   run(50, 0);
   EXPECT_EQ(s.now.cause, Cause::input_bound);
-  EXPECT_EQ(s.now.since, 100s) << "the first look is believed at once";
+  EXPECT_EQ(s.now.since, since_boot(100s)) << "the first look is believed at once";
   run(2, 1);
   EXPECT_EQ(s.now.cause, Cause::input_bound) << "two periods are a burst";
   run(10, 1);
   EXPECT_EQ(s.now.cause, Cause::starved_by_quota);
-  EXPECT_GT(s.now.since, 105s);
-  EXPECT_LT(s.now.since, 107s);
+  EXPECT_GT(s.now.since, since_boot(105s));
+  EXPECT_LT(s.now.since, since_boot(107s));
   EXPECT_GT(*s.now.inputs.throttled_share, 0.5);
 }
 
 TEST(CauseState, WithoutSignalsItIsKeptForAWhileAndThenUnknown) {
   CauseState s;
   const Signals g = seen(0);
-  observe_cause(100s, &g, {}, s);
-  observe_cause(102s, nullptr, {}, s);
+  observe_cause(MonotonicTime{100s}, &g, {}, s);
+  observe_cause(MonotonicTime{102s}, nullptr, {}, s);
   EXPECT_EQ(s.now.cause, Cause::input_bound);
-  observe_cause(104s, nullptr, {}, s);
+  observe_cause(MonotonicTime{104s}, nullptr, {}, s);
   EXPECT_EQ(s.now.cause, Cause::unknown);
   EXPECT_FALSE(s.now.inputs.usage_cores);
-  EXPECT_EQ(s.now.since, 104s);
+  EXPECT_EQ(s.now.since, since_boot(104s));
 }
 
 TEST(Cause, OnlyWhatTheKernelSaysOfMemoryCountsAgainstCpu) {

@@ -157,7 +157,7 @@ class Sockets : public ::testing::Test {
   }
 
   Sockets() {
-    in_.now = 1000s;
+    in_.now = MonotonicTime{1000s};
     in_.quota_cores = 0.2;
     in_.max_cores = in_.node_cores = 4;
     flow_.cpu_seconds_per_mib = 0.2;

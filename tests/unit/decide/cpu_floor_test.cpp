@@ -85,16 +85,16 @@ RC_GTEST_PROP(CpuFloors, NeverLowerAQuota, ()) {
   signals.periods = 1;
   signals.throttled_periods = *rc::gen::inRange(0, 2);
   CpuState s;
-  s.observed_since = 1s;
+  s.observed_since = MonotonicTime{1s};
   for (int i = 0; i < 5; ++i) s.arrivals.push_back({now, 0.1, cores(3)});
   s.unused_core_seconds = s.spared_core_seconds = cores(10);
   s.last_usage_cores = *signals.usage_cores;
-  if (*rc::gen::arbitrary<bool>()) s.binding_since = s.bound_since = now - MonotonicTime{700ms};
+  if (*rc::gen::arbitrary<bool>()) s.binding_since = s.bound_since = now - 700ms;
   if (*rc::gen::arbitrary<bool>()) s.threads_most = s.threads_now = 1 + cores(7);
   if (*rc::gen::arbitrary<bool>()) {
     s.backlog_known = true;
     s.backlog_cpu_seconds = cores(2);
-    s.waiting.push_back({now - MonotonicTime{300ms}, s.backlog_cpu_seconds});
+    s.waiting.push_back({now - 300ms, s.backlog_cpu_seconds});
   }
   CpuInput in;
   in.now = now;
@@ -119,7 +119,7 @@ RC_GTEST_PROP(CpuFloors, NeverLowerAQuota, ()) {
 
 TEST(CpuFloors, LeaveTheLastWritesToTheLoadThatIsThere) {
   CpuInput in;
-  in.now = 1000s;
+  in.now = MonotonicTime{1000s};
   in.quota_cores = 0.5;
   in.max_cores = 4;
   in.forecast_cores = 2.2;

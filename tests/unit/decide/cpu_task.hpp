@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 class CpuTask {
  public:
   explicit CpuTask(double quota = 0.5) {
-    in.now = 1000s;
+    in.now = MonotonicTime{1000s};
     in.quota_cores = quota;
     in.max_cores = 4;
     in.min_cores = 0.05;

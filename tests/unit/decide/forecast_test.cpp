@@ -20,7 +20,7 @@ struct Watched {
 
   SeasonProfile profile;
   SeasonWatch watch;
-  MonotonicTime at = 1h;
+  MonotonicTime at{1h};
   WallClock wall{};
   double used_seconds = 0;
   bool credible = true;

@@ -17,7 +17,7 @@ constexpr double kPagesOfMiB = 256;
 class MemoryTask {
  public:
   explicit MemoryTask(double high_mib = kUnlimited) {
-    in.now = 1000s;
+    in.now = MonotonicTime{1000s};
     in.high_bytes = high_mib * kMiB;
     in.max_bytes = 4000 * kMiB;
     uses(1000);

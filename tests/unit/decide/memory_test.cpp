@@ -140,7 +140,7 @@ TEST(Memory, ATaskThatReclaimsForItselfAtItsBoundIsRelieved) {
 
 TEST(Memory, ADearMistakeIsNotRepeatedBeforeItIsPaidOff) {
   MemoryState s;
-  s.probed_at = s.observed_since = 1000s;
+  s.probed_at = s.observed_since = MonotonicTime{1000s};
   s.probe_took_bytes = s.probe_unsure_bytes = 1 << 20;
   s.probe_explored = true;
   Sample sample;
@@ -148,7 +148,8 @@ TEST(Memory, ADearMistakeIsNotRepeatedBeforeItIsPaidOff) {
   signals.interval_seconds = 0.1;
   signals.refaults_per_second = 2'000;
   signals.memory_pressure_ratio = 0.3;
-  const MemoryInput in{.now = 1001s, .high_bytes = 1e9, .signals = &signals, .sample = &sample};
+  const MemoryInput in{
+      .now = MonotonicTime{1001s}, .high_bytes = 1e9, .signals = &signals, .sample = &sample};
   observe_memory(in, s);
   EXPECT_TRUE(s.probe_failed);
   EXPECT_EQ(s.keep_bytes, 1 << 20);

@@ -147,7 +147,7 @@ const Gap kGaps[] = {
        f.programs[0].loaded = {};
        f.programs[0].gap = "No bpf_iter_cgroup.";
      },
-     "bpf-iterator", "not on this kernel", "No bpf_iter_cgroup. Each look opens"},
+     "bpf-iterator", "not on this kernel", "No bpf_iter_cgroup. Each sample opens"},
     {"program_refused",
      [](HostFacts& f) {
        f.programs[0].loaded = {};
@@ -159,7 +159,7 @@ const Gap kGaps[] = {
        f.programs[0].loaded = {};
        f.programs[0].failure = "R1 is bad";
      },
-     "bpf-iterator", "does not load", "R1 is bad. Each look"},
+     "bpf-iterator", "does not load", "R1 is bad. Each sample"},
     {"half_of_a_group",
      [](HostFacts& f) {
        f.programs[1].loaded = {"bpf-throttle-events"};

@@ -277,7 +277,7 @@ class KnobModel {
   std::optional<Write> write_;
   std::deque<Later> later_;
   std::int64_t counter_ = 0;
-  MonotonicTime now_ = std::chrono::seconds(1000);
+  MonotonicTime now_{std::chrono::seconds(1000)};
 };
 
 inline std::ostream& operator<<(std::ostream& out, KnobModel::Op op) {

@@ -13,11 +13,13 @@
 namespace sluice::process {
 namespace {
 
-// `work` in a process of its own, with these descriptors closed; its exit status.
+// `work` in a process of its own, with these descriptors closed, and all above 2, which whoever started the
+// test may have left open; its exit status.
 int apart(std::initializer_list<int> closed, const std::function<int()>& work) {
   std::fflush(nullptr);  // or the child would print what waits in this process too
   const pid_t child = ::fork();
   if (child == 0) {
+    ::close_range(3, ~0U, 0);
     for (const int fd : closed) ::close(fd);
     ::_exit(work());
   }

@@ -38,7 +38,8 @@ Holds any_holds() {
 
 Holds some_holds(const std::string& reason = "release") {
   Holds holds;
-  holds.tasks["orders"].pin = PinCommand{"orders", 2.5, Bytes{1} << 30, MonotonicTime{7}, reason, ":1.5"};
+  holds.tasks["orders"].pin =
+      PinCommand{"orders", 2.5, Bytes{1} << 30, MonotonicTime{Nsec{7}}, reason, ":1.5"};
   holds.tasks["clicks\n\xff"].bounds.cpu_max_cores = 3;
   holds.tasks["clicks\n\xff"].cgroup = "/a b";
   holds.node = Suspension{"maintenance"};

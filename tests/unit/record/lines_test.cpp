@@ -37,7 +37,7 @@ TEST(Lines, EveryFieldOfEveryTickComesBack) {
     Filler filler(*rc::gen::arbitrary<std::uint32_t>());
     LineWriter out;
     LineReader in;
-    const Header header{.daemon_version = "0.1 #'%", .real_usec = 12, .monotonic = MonotonicTime{34}};
+    const Header header{.daemon_version = "0.1 #'%", .real_usec = 12, .monotonic = MonotonicTime{Nsec{34}}};
     const auto h = in.header(without_newline(out.header(header)));
     RC_ASSERT(h.has_value());
     RC_ASSERT(h->daemon_version == header.daemon_version && h->monotonic == header.monotonic);

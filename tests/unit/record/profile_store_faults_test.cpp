@@ -60,7 +60,7 @@ TEST_P(EachError, AtAnyStepLeavesTheOldOrTheNewAndIsToldOnce) {
       if (!told) {
         EXPECT_EQ(files.content(kPath), text(2));
       } else {
-        EXPECT_THAT(*told, HasSubstr("What forecasts learn cannot be kept, so it ends with this run: "));
+        EXPECT_THAT(*told, HasSubstr("What forecasts learn cannot be saved, so it ends with this run: "));
         EXPECT_THAT(*told, HasSubstr(::strerrordesc_np(GetParam())));
         EXPECT_THAT(*told, HasSubstr("'state"));
       }

@@ -152,7 +152,7 @@ TEST_F(Store, ADiskThatRefusesIsToldOnceAndWhatWasThereStays) {
   const auto wait_for_it = [&] {
     for (int i = 0; i < 5'000; ++i) {
       if (const auto why = store.failed()) {
-        EXPECT_THAT(*why, HasSubstr("What forecasts learn cannot be kept, so it ends with this run: open '" +
+        EXPECT_THAT(*why, HasSubstr("What forecasts learn cannot be saved, so it ends with this run: open '" +
                                     path.string() + ".new': File exists (EEXIST)."));
         ++told;
         return;

@@ -39,6 +39,8 @@ class Filler {
       for (auto n = dice(9); n > 0; --n) v += static_cast<char>(dice(256));
     } else if constexpr (traits::is_duration<T>) {
       v = T(static_cast<typename T::rep>(dice(1ULL << 31)));
+    } else if constexpr (traits::is_time_point<T>) {
+      v = T(typename T::duration(static_cast<typename T::rep>(dice(1ULL << 31))));
     } else if constexpr (traits::is_optional<T>) {
       v.reset();
       if (dice(2) == 1) fill(v.emplace());

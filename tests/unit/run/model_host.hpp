@@ -152,7 +152,7 @@ class ModelHost final : public Host {
   std::vector<Receipt> answers;
   std::string hidden;
   bool walk_fails = false, open_fails = false, samples_fail = false;
-  MonotonicTime now = std::chrono::seconds(1000);
+  MonotonicTime now{std::chrono::seconds(1000)};
   std::uint64_t next_id = 100, counter = 0;
   test::FakeFiles* files = nullptr;
 

@@ -60,7 +60,7 @@ Sample read_at(MonotonicTime at, std::optional<std::uint32_t> runnable) {
 TEST(IdleUntil, IsPresentByItsBitAndOnceThereWasAStretch) {
   sluice_counters counters = {};
   counters.idle.until_ns = 7'000'000;
-  Sample sample = read_at(10ms, 1);
+  Sample sample = read_at(MonotonicTime{10ms}, 1);
   add_counters(counters, sample);
   EXPECT_FALSE(sample.idle_until);
   counters.valid = SLUICE_COUNTS_IDLE;
@@ -73,20 +73,23 @@ TEST(IdleUntil, IsPresentByItsBitAndOnceThereWasAStretch) {
 
 TEST(IdleUntil, IsNowWhileNothingIsRunnableForLongEnough) {
   const sluice_idle idle = {.until_ns = 7'000'000, .since_ns = 20'000'000};
-  EXPECT_EQ(idle_until(idle, read_at(22ms, 0)), MonotonicTime(22ms));
-  EXPECT_EQ(idle_until(idle, read_at(21ms, 0)), MonotonicTime(7ms)) << "for 1 ms";
-  EXPECT_EQ(idle_until(idle, read_at(19ms, 0)), MonotonicTime(7ms)) << "since after the walk";
-  EXPECT_EQ(idle_until({.until_ns = 0, .since_ns = 20'000'000}, read_at(30ms, 0)), MonotonicTime(30ms));
+  EXPECT_EQ(idle_until(idle, read_at(MonotonicTime{22ms}, 0)), MonotonicTime(22ms));
+  EXPECT_EQ(idle_until(idle, read_at(MonotonicTime{21ms}, 0)), MonotonicTime(7ms)) << "for 1 ms";
+  EXPECT_EQ(idle_until(idle, read_at(MonotonicTime{19ms}, 0)), MonotonicTime(7ms)) << "since after the walk";
+  EXPECT_EQ(idle_until({.until_ns = 0, .since_ns = 20'000'000}, read_at(MonotonicTime{30ms}, 0)),
+            MonotonicTime(30ms));
 }
 
 TEST(IdleUntil, WhoWokeAndWaitsIsRunnable) {
   const sluice_idle idle = {.until_ns = 7'000'000, .since_ns = 20'000'000};
-  EXPECT_EQ(idle_until(idle, read_at(40ms, 1)), MonotonicTime(7ms));
-  EXPECT_EQ(idle_until(idle, read_at(40ms, std::nullopt)), MonotonicTime(7ms)) << "nobody says there is none";
+  EXPECT_EQ(idle_until(idle, read_at(MonotonicTime{40ms}, 1)), MonotonicTime(7ms));
+  EXPECT_EQ(idle_until(idle, read_at(MonotonicTime{40ms}, std::nullopt)), MonotonicTime(7ms))
+      << "nobody says there is none";
 }
 
 TEST(IdleUntil, IsNeverAfterTheSample) {
-  EXPECT_EQ(idle_until({.until_ns = 50'000'000, .since_ns = 0}, read_at(40ms, 1)), MonotonicTime(40ms));
+  EXPECT_EQ(idle_until({.until_ns = 50'000'000, .since_ns = 0}, read_at(MonotonicTime{40ms}, 1)),
+            MonotonicTime(40ms));
 }
 
 TEST(AddCounters, NoSocketsArePresentAndNone) {
@@ -96,7 +99,7 @@ TEST(AddCounters, NoSocketsArePresentAndNone) {
   Sample sample;
   add_counters(counters, sample);
   ASSERT_TRUE(sample.flow);
-  EXPECT_EQ(*sample.flow, (SocketFlow{.at = 5s}));
+  EXPECT_EQ(*sample.flow, (SocketFlow{.at = MonotonicTime{5s}}));
   counters.flow = {6'000'000'000, 2, 10, 20, 30, 40, 7'000};
   add_counters(counters, sample);
   EXPECT_EQ(*sample.flow, (SocketFlow{.sockets = 2,
@@ -105,7 +108,7 @@ TEST(AddCounters, NoSocketsArePresentAndNone) {
                                       .unread = 10,
                                       .unsent = 20,
                                       .zero_window = 7us,
-                                      .at = 6s}));
+                                      .at = MonotonicTime{6s}}));
 }
 
 sluice_write_event written_by(const char* comm, std::initializer_list<const char*> cgroups) {

@@ -12,7 +12,7 @@ namespace {
 using test::PlainTree;
 using namespace std::chrono_literals;
 
-constexpr MonotonicTime kNow = 42s;
+constexpr MonotonicTime kNow{42s};
 constexpr const char* kPressure =
     "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=3\n";
 

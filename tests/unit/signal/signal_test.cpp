@@ -9,10 +9,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Sample sample_at(MonotonicTime at) {
+Sample sample_at(Nsec at) {
   Sample s;
   s.id = CgroupId{7};
-  s.read_at = at;
+  s.read_at = since_boot(at);
   s.cpu = CpuUsage{1s, 1s, 0s};
   s.bandwidth = CpuBandwidth{10, 5, 2s};
   s.memory_pressure = PressureTotals{1s, 500ms};
@@ -142,7 +142,7 @@ TEST(Signals, TheKernelsPartOfTheUsage) {
 }
 
 // What only the kernel programs tell.
-Sample watched_at(MonotonicTime at) {
+Sample watched_at(Nsec at) {
   Sample s = sample_at(at);
   s.io_pressure = PressureTotals{1s, 0s};
   s.runnable_threads = 3;
@@ -215,12 +215,12 @@ TEST(Signals, BytesThatComeAreReadAndWait) {
 
 TEST(Signals, SocketsThatWereNotVisitedAgainTellNoRates) {
   Sample a = watched_at(10s), b = watched_at(11s);
-  a.flow->at = b.flow->at = 9s;
+  a.flow->at = b.flow->at = since_boot(9s);
   Signals s = derive_signals(a, b);
   EXPECT_EQ(*s.backlog_bytes, 100) << "the last that is known";
   EXPECT_FALSE(s.arrival_bytes_per_second);
   EXPECT_FALSE(s.backlog_growth_bytes_per_second);
-  b.flow->at = 11s;
+  b.flow->at = since_boot(11s);
   b.flow->received += 1000;
   s = derive_signals(a, b);
   EXPECT_DOUBLE_EQ(*s.arrival_bytes_per_second, 500) << "over the time between the visits";
@@ -302,10 +302,10 @@ TEST(Signals, AGroupMissingOnEitherSideIsMissingAndNoOther) {
 TEST(Signals, WhatIsOfTheMomentIsTheSecondSamples) {
   auto [a, b] = full_samples();
   a.runnable_threads = 7;
-  a.idle_until = 9s;
-  b.idle_until = 11s;
+  a.idle_until = since_boot(9s);
+  b.idle_until = since_boot(11s);
   EXPECT_EQ(*derive_signals(a, b).runnable_threads, 3);
-  EXPECT_EQ(*derive_signals(a, b).idle_until, 11s);
+  EXPECT_EQ(*derive_signals(a, b).idle_until, since_boot(11s));
   b.runnable_threads.reset();
   b.idle_until.reset();
   EXPECT_FALSE(derive_signals(a, b).runnable_threads);

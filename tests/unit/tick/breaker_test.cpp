@@ -130,7 +130,7 @@ TEST(Breaker, AfterHarmAMinuteWithoutItClosesAndHarmInThatMinuteWaitsTwiceAsLong
   Bench b = squeezed();
   run(b, 12s, true);
   ASSERT_EQ(state_of(b), BreakerState::open);
-  const MonotonicTime wait = b.task().breaker.retry_at - b.now;
+  const Nsec wait = b.task().breaker.retry_at - b.now;
   EXPECT_GT(wait, 25s);
   EXPECT_LE(wait, 30s);
   run(b, 31s, false);

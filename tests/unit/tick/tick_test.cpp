@@ -31,7 +31,7 @@ Bench governed() {
 
 TEST(Governor, EqualInputsGiveEqualPlans) {
   Input in;
-  in.now = 5s;
+  in.now = MonotonicTime{5s};
   in.node = {8, Bytes{1} << 34};
   Bench b = governed();
   b.run_cpu(1, 100ms, 0.6, true, 1);

@@ -30,12 +30,13 @@ std::string refusal(Call call) {
 
 std::string pin_refusal(const Options& limits, std::uint64_t ttl = 1'000'000,
                         const std::string& reason = "") {
-  return refusal([&] { static_cast<void>(pin_command("a", limits, ttl, reason, ":1.7", 5s)); });
+  return refusal(
+      [&] { static_cast<void>(pin_command("a", limits, ttl, reason, ":1.7", MonotonicTime{5s})); });
 }
 
 TEST(PinArguments, BecomeACommand) {
   const auto c = pin_command("a", {{"CPUQuotaPerSecUSec", t(1'500'000)}, {"MemoryHigh", t(4096)}}, 2'000'000,
-                             "r", ":1.7", 5s);
+                             "r", ":1.7", MonotonicTime{5s});
   EXPECT_EQ(c.task, "a");
   EXPECT_DOUBLE_EQ(c.cpu_cores.value(), 1.5);
   EXPECT_EQ(c.memory_high, 4096u);
@@ -46,10 +47,10 @@ TEST(PinArguments, BecomeACommand) {
 
 TEST(PinArguments, ZeroLivesWithTheConnectionAndInfinityForEver) {
   const Options limits{{"MemoryHigh", t(4096)}};
-  const auto owned = pin_command("a", limits, 0, "", ":1.7", 5s);
+  const auto owned = pin_command("a", limits, 0, "", ":1.7", MonotonicTime{5s});
   EXPECT_EQ(owned.owner, ":1.7");
   EXPECT_FALSE(owned.until);
-  const auto forever = pin_command("a", limits, kInfinity, "", ":1.7", 5s);
+  const auto forever = pin_command("a", limits, kInfinity, "", ":1.7", MonotonicTime{5s});
   EXPECT_EQ(forever.owner, "");
   EXPECT_FALSE(forever.until);
 }
@@ -96,7 +97,7 @@ TEST(BoundsArguments, MustBeInOrder) {
 }
 
 TEST(LoadArguments, BecomeACommand) {
-  const auto c = load_command("a", {{"lag", 12}, {"oldest_age_seconds", 0}}, 1'000'000, 5s);
+  const auto c = load_command("a", {{"lag", 12}, {"oldest_age_seconds", 0}}, 1'000'000, MonotonicTime{5s});
   EXPECT_EQ(c.load.lag, 12);
   EXPECT_EQ(c.load.oldest_age_seconds, 0);
   EXPECT_FALSE(c.load.processed);
@@ -105,7 +106,7 @@ TEST(LoadArguments, BecomeACommand) {
 
 TEST(LoadArguments, RefuseWhatIsNoNumber) {
   const auto with = [](const char* key, double value, std::uint64_t ttl = 1) {
-    return refusal([&] { static_cast<void>(load_command("a", {{key, value}}, ttl, 5s)); });
+    return refusal([&] { static_cast<void>(load_command("a", {{key, value}}, ttl, MonotonicTime{5s})); });
   };
   EXPECT_THAT(with("lag", std::numeric_limits<double>::quiet_NaN()), HasSubstr("lag is nan"));
   EXPECT_THAT(with("lag", std::numeric_limits<double>::infinity()), HasSubstr("lag is inf"));

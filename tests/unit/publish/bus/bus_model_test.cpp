@@ -20,7 +20,7 @@ constexpr std::uint64_t kWall = 1'700'000'000'000'000;
 std::shared_ptr<Report> report_of(std::vector<std::string> names, std::uint64_t tick = 1) {
   auto report = std::make_shared<Report>();
   report->tick = tick;
-  report->now = 100s;
+  report->now = MonotonicTime{100s};
   for (auto& name : names) report->tasks.emplace_back().name = std::move(name);
   return report;
 }
@@ -64,7 +64,7 @@ TEST(BusModel, APartialReportLeavesTheOthersAsTheyWereTold) {
   auto partial = report_of({"b"}, 2);
   partial->whole = false;
   partial->tasks[0].writes_total = 7;
-  partial->adjustments.push_back(adjustment_of("a", 99s));
+  partial->adjustments.push_back(adjustment_of("a", MonotonicTime{99s}));
   const auto delta = model.update(std::exchange(partial, nullptr), kWall);
   EXPECT_THAT(delta.removed, IsEmpty());
   EXPECT_THAT(delta.added, IsEmpty());
@@ -78,7 +78,7 @@ TEST(BusModel, KeepsTheNewestChangesWithWallTimes) {
   BusModel model;
   for (int i = 0; i < 140; ++i) {
     auto report = report_of({"a"});
-    report->adjustments.push_back(adjustment_of("a", 99s + std::chrono::milliseconds(i)));
+    report->adjustments.push_back(adjustment_of("a", MonotonicTime{99s + std::chrono::milliseconds(i)}));
     const auto delta = model.update(report, kWall);
     ASSERT_EQ(delta.changes.size(), 1u);
   }
@@ -92,9 +92,9 @@ TEST(BusModel, KeepsTheNewestChangesWithWallTimes) {
 TEST(BusModel, ADryRunChangesNothing) {
   BusModel model;
   auto report = report_of({"a"});
-  report->adjustments.push_back(adjustment_of("a", 99s));
+  report->adjustments.push_back(adjustment_of("a", MonotonicTime{99s}));
   report->adjustments.back().dry_run = true;
-  report->adjustments.push_back(adjustment_of("gone", 99s));
+  report->adjustments.push_back(adjustment_of("gone", MonotonicTime{99s}));
   EXPECT_EQ(model.update(report, kWall).changes.size(), 1u) << "of a task that is not listed: none";
   EXPECT_EQ(model.find("a")->changed_usec, 0u);
 }

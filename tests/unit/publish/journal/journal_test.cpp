@@ -129,14 +129,14 @@ TEST_F(LogPublisherTest, OneLineForEachDecision) {
 
 TEST_F(LogPublisherTest, AStormIsCutAndCounted) {
   Report report;
-  report.now = 10s;
+  report.now = MonotonicTime{10s};
   report.adjustments.resize(500);
   LogPublisher publisher;
   publisher.publish(report);
   const auto text = out_.str();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), LogPublisher::kLinesPerSecond);
   report.adjustments.resize(1);
-  report.now = 11s;
+  report.now = MonotonicTime{11s};
   publisher.publish(report);
   EXPECT_THAT(out_.str(), HasSubstr("warning 400 more lines about tasks were left out"));
 }

@@ -139,15 +139,15 @@ TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
   t.name = "alpha";
   t.diagnosis.cause = Cause::downstream_bound;
   t.diagnosis.inputs.unsent_bytes = 3.0 * kMiB;
-  t.diagnosis.since = 17s;
-  t.cpu_looks_again_at = 20s + 100ms;
-  t.memory_probes_again_at = 22s;
-  const auto text = explanation(t, 20s);
+  t.diagnosis.since = MonotonicTime{17s};
+  t.cpu_looks_again_at = MonotonicTime{20s + 100ms};
+  t.memory_probes_again_at = MonotonicTime{22s};
+  const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("It waits for those downstream: 3 MiB that it wrote are not taken, for 3 s."));
   EXPECT_THAT(text, HasSubstr("looked at again within 100 ms, or as soon as its quota stops it."));
   EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s, more whenever it stalls."));
   t.cpu_looks_again_at.reset();
-  EXPECT_THAT(explanation(t, 20s), HasSubstr("It stays until that is lifted."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It stays until that is lifted."));
 }
 
 TEST(Words, AClampSaysWhatWasWanted) {
@@ -174,11 +174,11 @@ TEST(Words, AClampSaysWhatWasWanted) {
 
 TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
   TaskReport t;
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("schedule")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("schedule")));
   // 2026-03-29 01:00 UTC, where it is 03:00.
   t.scheduled.min = Scheduled::Bound{2, std::chrono::seconds{1'774'746'000}};
   t.scheduled.utc_offset = 2h;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr(" Until Sun 2026-03-29 03:00:00 its schedule sets the minimum to 2.00 cores."));
   const Reason up{.rule = Rule::schedule, .clamped_min = true};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "its schedule sets a larger minimum for now");
@@ -188,22 +188,23 @@ TEST(Words, AScheduleSaysUntilWhenAsTheHostsClocksShowIt) {
 
 TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
   TaskReport t;
-  EXPECT_THAT(explanation(t, 20s), Not(HasSubstr("forecast")));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("forecast")));
   t.forecast.mode = config::ForecastMode::on;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr(" This time of its season was not seen yet: no forecast."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
+              HasSubstr(" This time of its season was not seen yet: no forecast."));
   t.forecast = {config::ForecastMode::on, ForecastTrust::trusted, 1.2, 1.05, 0.08, 4};
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr(" It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): its quota "
                         "stays at 1.05 cores at least."));
   t.forecast.mode = config::ForecastMode::forecast_only;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("of late), which is only told: forecast.mode is \"forecast-only\"."));
   t.forecast.trust = ForecastTrust::inaccurate;
   t.forecast.seasons = 1;
-  EXPECT_THAT(explanation(t, 20s),
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("(1 season seen, off by 8 % of late), which is too far off to go by."));
   t.forecast.trust = ForecastTrust::learning;
-  EXPECT_THAT(explanation(t, 20s), HasSubstr("of late), which is too little to go by yet."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("of late), which is too little to go by yet."));
   const Reason up{.rule = Rule::forecast, .demand_cores = 1.2};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "it will need 1.20 cores, as at this time of earlier seasons");
   const Reason held{.rule = Rule::cpu_surplus, .wanted = 0.4, .clamped_forecast = true};
@@ -234,8 +235,8 @@ TEST(Words, AReceiptNamesPathErrnoAndWhatWasTried) {
   EXPECT_EQ(sentence(r),
             "writing 512 MiB to /sys/fs/cgroup/bad\\x1b/memory.high was refused: EINVAL (Invalid argument)");
   r.result = Receipt::Result::timed_out;
-  r.started_at = 1s;
-  r.finished_at = 1s + 200ms;
+  r.started_at = MonotonicTime{1s};
+  r.finished_at = MonotonicTime{1s + 200ms};
   EXPECT_THAT(sentence(r), HasSubstr("still blocked after 200 ms"));
   r.result = Receipt::Result::differs;
   r.holds = MemoryLimit{1024 * kMiB};
@@ -268,12 +269,12 @@ TEST(Words, AnExplanationTellsBothKnobsAndTheBreaker) {
   t.name = "al\xffpha";
   t.cpu_max = quota(40);
   t.cpu_max_cores = 4;
-  t.cpu_changed_at = 10s;
+  t.cpu_changed_at = MonotonicTime{10s};
   t.breaker = BreakerState::open;
   t.breaker_trip = BreakerTrip::write_failed;
   t.breaker_cause = "EACCES";
-  t.breaker_retry_at = 80s;
-  const auto text = explanation(t, 20s);
+  t.breaker_retry_at = MonotonicTime{80s};
+  const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text, HasSubstr("al\\xffpha is governed"));
   EXPECT_THAT(text, HasSubstr("cpu.max is 0.40 cores, set 10 s ago"));
   EXPECT_THAT(text, HasSubstr("memory.high is no limit"));
