@@ -12,7 +12,6 @@ namespace {
 
 using Op = EngineModel::Op;
 using Step = test::FakeFiles::Step;
-using ::testing::Contains;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 

@@ -180,11 +180,11 @@ TEST(Answers, AWriteOfWhichNothingIsKnownIsAFailure) {
 TEST(Answers, OurOwnLackIsReportedAgainWhenItComesAgain) {
   Ordered b;
   b.answer(b.success());
-  for (const double cores : {2.0, 3.0}) {
+  for (const double wanted : {2.0, 3.0}) {
     b.settle();
-    b.pin(cores);
+    b.pin(wanted);
     const auto lack = Bench::failed(b.write, Result::not_tried, ENOSPC, b.now);
-    EXPECT_NE(notice(b.answer(lack), Notice::Kind::write_failed), nullptr) << cores;
+    EXPECT_NE(notice(b.answer(lack), Notice::Kind::write_failed), nullptr) << wanted;
   }
 }
 
