@@ -1,8 +1,8 @@
-// How many random histories a property is held to, when nobody says so by RC_PARAMS. Include it once a
-// binary.
+// How many random histories a property is held to, where RC_PARAMS does not say it. Include it once a binary.
 #pragma once
 
 #include <cstdlib>
+#include <string>
 
 namespace sluice::testing {
 
@@ -12,9 +12,14 @@ inline constexpr bool kSlowBuild = true;
 inline constexpr bool kSlowBuild = false;
 #endif
 
-// Before main(): RapidCheck reads its parameters at the first property.
+// Before main(): RapidCheck reads its parameters at the first property. Of two of a name the last one counts:
+// who asks for a seed has as many histories.
 struct Histories {
-  Histories(const char* many, const char* few) { ::setenv("RC_PARAMS", kSlowBuild ? few : many, 0); }
+  Histories(const char* many, const char* few) {
+    const char* asked = std::getenv("RC_PARAMS");
+    const auto all = std::string(kSlowBuild ? few : many) + " " + (asked ? asked : "");
+    ::setenv("RC_PARAMS", all.c_str(), 1);
+  }
 };
 
 }  // namespace sluice::testing

@@ -1,10 +1,12 @@
 #include "daemon/actuate/knob_writer.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 
 #include "daemon/process/clock.hpp"
 #include "tests/unit/cgroups/plain_tree.hpp"
@@ -62,6 +64,31 @@ TEST_F(KnobWriters, TellsAVanishedCgroupFromAMissingKnob) {
   EXPECT_EQ(missing.error_number, ENOENT);
   tree.remove("a");
   EXPECT_EQ(writer.apply(cpu()).result, Result::vanished);
+}
+
+// A limit on the size of files makes a plain file refuse a write, as a kernel does.
+TEST_F(KnobWriters, ARefusedWriteIsReportedWithWhatIsHeldInstead) {
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  auto none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const auto receipt = writer.apply(cpu());
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(receipt.result, Result::refused);
+  EXPECT_EQ(receipt.error_number, EFBIG);
+  EXPECT_EQ(receipt.written_at, MonotonicTime{});
+  ASSERT_TRUE(receipt.holds);
+  EXPECT_EQ(std::get<CpuMax>(*receipt.holds).quota, std::nullopt) << "what it held before";
+}
+
+TEST_F(KnobWriters, WhatCannotBeReadBackIsNoSuccess) {
+  tree.put("a/cpu.max", "max 100000 and words that no kernel writes\n");
+  const auto receipt = writer.apply(cpu());
+  EXPECT_EQ(receipt.result, Result::refused);
+  EXPECT_EQ(receipt.holds, std::nullopt);
 }
 
 TEST_F(KnobWriters, SaysWhenTheKernelTookTheValue) {

@@ -163,6 +163,35 @@ TEST_F(LeaseTest, CompactionKeepsTheEntries) {
   EXPECT_EQ(files.open_handles(), 2u) << "of the directory, and the file as it is now";
 }
 
+TEST_F(LeaseTest, IsRewrittenOnlyWhenItIsLongAndMostOfItIsSuperseded) {
+  auto lease = open(files);
+  const auto change_a_few = [&] {
+    for (std::int64_t i = 1; i <= 10; ++i) ASSERT_TRUE(apply(lease, {put(cpu(1, "/a", {quota(i * 1000)}))}));
+  };
+  change_a_few();
+  EXPECT_EQ(files.steps(Step::rename), 0u) << "it is short";
+  std::vector<LeaseChange> many;
+  for (std::uint64_t id = 1; id <= 2000; ++id) many.push_back(put(cpu(id)));
+  ASSERT_TRUE(apply(lease, many));
+  ASSERT_GT(files.content("run/lease")->size(), 100'000u);
+  change_a_few();
+  EXPECT_EQ(files.steps(Step::rename), 0u) << "nearly all of it counts";
+}
+
+TEST_F(LeaseTest, AnEarlierProcesssLinesAreNoReasonToGrow) {
+  std::string text;
+  for (std::int64_t i = 1; i <= 3000; ++i)
+    text += format_lease_change(put(cpu(1, "/a", {quota(i * 1000)})), kBoot);
+  files.put("run/lease", text);
+  auto lease = open(files);
+  std::size_t longest = 0;
+  for (std::int64_t i = 1; i <= 3000; ++i) {
+    ASSERT_TRUE(apply(lease, {put(cpu(1, "/a", {quota(i * 1000)}))}));
+    longest = std::max(longest, files.content("run/lease")->size());
+  }
+  EXPECT_LT(longest, 80'000u);
+}
+
 // A reopened file once had the length 0 in the lease's mind: the next failed append cut all of it away.
 TEST_F(LeaseTest, NoDescriptorAfterCompactionLosesNothing) {
   auto lease = open(files);
@@ -209,6 +238,16 @@ TEST_F(LeaseTest, RemoveTakesTheFileOrNothing) {
   EXPECT_TRUE(lease.empty());
   EXPECT_THAT(files.names("run"), IsEmpty());
   EXPECT_TRUE(lease.remove()) << "twice is as good as once";
+  ASSERT_TRUE(apply(lease, {put(cpu(2))}));
+  EXPECT_THAT(on_file(), ElementsAre(cpu(2)));
+}
+
+TEST_F(LeaseTest, WhatCouldNotBeWrittenGoesWithIt) {
+  auto lease = open(files);
+  files.fail_every(Step::write, ENOSPC);
+  ASSERT_FALSE(apply(lease, {put(cpu(1))}));
+  ASSERT_TRUE(lease.remove());
+  files.clear_faults();
   ASSERT_TRUE(apply(lease, {put(cpu(2))}));
   EXPECT_THAT(on_file(), ElementsAre(cpu(2)));
 }

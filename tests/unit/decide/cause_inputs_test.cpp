@@ -33,6 +33,10 @@ TEST(CauseInputs, TheKernelsShareIsOfTheUsage) {
   EXPECT_EQ(inputs(g).system_share, 1) << "read a moment apart";
   g.usage_cores = 0;
   EXPECT_EQ(inputs(g).system_share, 0);
+  g.usage_cores = 1;
+  g.system_cores.reset();
+  EXPECT_FALSE(inputs(g).system_share);
+  g.system_cores = 0.5;
   g.usage_cores.reset();
   EXPECT_FALSE(inputs(g).system_share);
 }
@@ -48,6 +52,9 @@ TEST(CauseInputs, ThrottledIsTheWallsTimeWhereItIsKnownAndElseThePeriods) {
   g.periods = 0;
   EXPECT_EQ(inputs(g).throttled_share, 0);
   g.throttled_periods.reset();
+  EXPECT_FALSE(inputs(g).throttled_share);
+  g.throttled_periods = 4;
+  g.periods.reset();
   EXPECT_FALSE(inputs(g).throttled_share);
 }
 
@@ -105,6 +112,9 @@ TEST(CauseInputs, BytesThatWaitAreTimeAtTheRateTheyAreTaken) {
   g.backlog_bytes = g.unsent_bytes = 0;
   EXPECT_EQ(inputs(g).backlog_seconds, 0) << "none wait, and none need be taken";
   EXPECT_EQ(inputs(g).unsent_seconds, 0);
+  g.backlog_bytes.reset();
+  g.unsent_bytes.reset();
+  EXPECT_FALSE(inputs(g).backlog_seconds || inputs(g).unsent_seconds);
 }
 
 TEST(CauseInputs, TheWorkThatBytesExplainIsKnownOnceTheirCostIs) {
@@ -124,6 +134,9 @@ TEST(CauseInputs, TheWorkThatBytesExplainIsKnownOnceTheirCostIs) {
   g.usage_cores = 0.005;
   EXPECT_FALSE(inputs(g, flow).served_share) << "of nothing";
   g.usage_cores.reset();
+  EXPECT_FALSE(inputs(g, flow).served_share);
+  g.usage_cores = 1;
+  flow.cpu_seconds_per_mib.reset();
   EXPECT_FALSE(inputs(g, flow).served_share);
 }
 
@@ -275,7 +288,7 @@ TEST(CauseThresholds, ThreadsBindWhereAllOfThemRunAndWorkWaits) {
   EXPECT_EQ(classify(in), Cause::thread_bound);
   in.usage_cores = 1.2;
   EXPECT_NE(classify(in), Cause::thread_bound) << "one of them does not run";
-  in.usage_cores = 0.4;
+  in.usage_cores = 0.9;
   in.runnable_threads = 0.4;  // seen in two looks of five
   EXPECT_NE(classify(in), Cause::thread_bound);
   in.runnable_threads = 0.6;

@@ -134,6 +134,11 @@ TEST(Directories, NameTheFileThatAnErrorIsAbout) {
   EXPECT_EQ(d.rename("a", "b").error().path, "d/a");
   EXPECT_EQ(d.keep_as("a", "b").error().path, "d/b");
   EXPECT_EQ(d.has("a").value(), false);
+  files.fail_every(FakeFiles::Step::rename, EIO);
+  EXPECT_EQ(d.replace("a", kNew, Survives::process).error().path, "d/a");
+  files.fail_every(FakeFiles::Step::write, ENOSPC);
+  EXPECT_EQ(d.replace("a", kNew, Survives::process).error().path, "d/a.new");
+  files.clear_faults();
   files.fail_every(FakeFiles::Step::remove, EROFS);
   EXPECT_EQ(d.remove("a").error().path, "d/a");
   files.fail_every(FakeFiles::Step::open, EMFILE);

@@ -115,6 +115,7 @@ TEST(HoldStores, SurviveTheProcess) {
 TEST(HoldStores, WithoutHoldsThereIsNoFile) {
   FakeFiles files;
   auto store = open(files);
+  EXPECT_THAT(store.notices(), IsEmpty()) << "a first start is no loss";
   EXPECT_TRUE(store.save({}));
   ASSERT_TRUE(store.save(some_holds()));
   ASSERT_TRUE(store.save({}));

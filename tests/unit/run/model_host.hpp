@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,16 +35,20 @@ class ModelHost final : public Host {
   };
 
   // ---- the seam
+  std::uint64_t tree_stamp() const override { return stamp; }
   cgroups::Result<cgroups::Walk> walk() override {
+    ++walks;
     if (walk_fails) return tl::unexpected(cgroups::Error{EMFILE, "/", "open"});
     cgroups::Walk walk;
     for (const auto& [id, g] : groups) {
       if (hidden != g.path) walk.cgroups.push_back({g.path, id});
     }
     if (!hidden.empty()) walk.problems.push_back({EMFILE, hidden, "open"});
+    if (ghost) walk.cgroups.push_back(*ghost);
     return walk;
   }
   cgroups::Result<void> open(CgroupId id, const std::string& path) override {
+    ++opens;
     if (open_fails) return tl::unexpected(cgroups::Error{EMFILE, path, "open"});
     const auto found = groups.find(id);
     if (found == groups.end() || found->second.path != path)
@@ -151,6 +156,9 @@ class ModelHost final : public Host {
   std::vector<Pending> pending;
   std::vector<Receipt> answers;
   std::string hidden;
+  std::optional<cgroups::Found> ghost;  // walked, and gone when it is opened
+  std::uint64_t stamp = 0;              // of the tree
+  std::size_t walks = 0, opens = 0;
   bool walk_fails = false, open_fails = false, samples_fail = false;
   MonotonicTime now{std::chrono::seconds(1000)};
   std::uint64_t next_id = 100, counter = 0;
