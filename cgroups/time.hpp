@@ -18,7 +18,8 @@ struct MonotonicClock {
   static constexpr bool is_steady = true;
 };
 
-// A moment of CLOCK_MONOTONIC. A default one (zero, the boot) means "never" or "not known" where a header says so.
+// A moment of CLOCK_MONOTONIC. A default one (zero, the boot) means "never" or "not known" where a header
+// says so.
 using MonotonicTime = MonotonicClock::time_point;
 
 template <class Rep, class Period>

@@ -209,7 +209,7 @@ void Actuator::Shared::submit(Order order) {
 void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
   auto& lane = *self->lane;
   prepare_thread(lane.thread_name);
-  if (lane.answers_events) (void)run_first();  // refused: the loop was too, and said so
+  if (lane.answers_events) (void)request_realtime();  // refused: the loop was too, and said so
   std::unique_lock lock(mutex);
   // One that comes back late has been replaced: the lane needs it only while it is short of workers.
   while (lane.workers <= lane.workers_wanted) {

@@ -6,7 +6,7 @@
 
 namespace sluice::actuate {
 
-cgroups::Result<void> run_first() {
+cgroups::Result<void> request_realtime() {
   sched_param priority{};
   priority.sched_priority = ::sched_get_priority_min(SCHED_RR);
   if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) == 0) return {};

@@ -8,6 +8,6 @@ namespace sluice::actuate {
 // The calling thread runs before all ordinary ones from now on (SCHED_RR at its lowest priority); threads
 // that it starts do not inherit that. Only for threads that sleep after each bit of work. EPERM: neither
 // RLIMIT_RTPRIO nor CAP_SYS_NICE allows it, or its realtime group has no share; it goes on as it was.
-cgroups::Result<void> run_first();
+cgroups::Result<void> request_realtime();
 
 }  // namespace sluice::actuate

@@ -23,20 +23,20 @@ double whole_steps_down(double value, double step) {
 
 // What one claim may come to.
 struct Goal {
-  bool shares = false;      // else its limit stands
-  bool counts = false;      // whole: its limit is ours, or will be
-  double keep = 0;          // with enough for everybody
-  double need = 0;          // what it is to have before anybody gets what is not needed
-  double lacks_below = 0;   // the part of it that is missing if it is not given: no rate policy's
-  double used = 0;          // the part of its minimum that is used
-  double unrated = 0;       // `keep` without its rate policy
-  bool held_below = false;  // an ancestor's limit allows no more
-  Reason reason;            // rule none: nobody asked for a change
+  bool shares = false;           // else its limit stands
+  bool counts = false;           // whole: its limit is ours, or will be
+  double keep = 0;               // with enough for everybody
+  double need = 0;               // what it is to have before anybody gets what is not needed
+  double lacks_below = 0;        // the part of it that is missing if it is not given: no rate policy's
+  double used = 0;               // the part of its minimum that is used
+  double before_rate_limit = 0;  // `keep` without its rate policy
+  bool held_below = false;       // an ancestor's limit allows no more
+  Reason reason;                 // rule none: nobody asked for a change
 };
 
 Goal stands(const KnobClaim& c) {
   Goal g;
-  g.keep = g.need = g.unrated = g.lacks_below = c.current;
+  g.keep = g.need = g.before_rate_limit = g.lacks_below = c.current;
   return g;
 }
 
@@ -64,7 +64,7 @@ Goal goal_of(const KnobClaim& c) {
   if (!c.movable) return stands(c);
   if (c.exact) {
     Goal g{.shares = true, .counts = true, .reason = c.intent.reason};
-    g.keep = g.need = g.lacks_below = g.used = g.unrated = c.intent.value;
+    g.keep = g.need = g.lacks_below = g.used = g.before_rate_limit = c.intent.value;
     return g;
   }
   const bool asks = c.intent.changes();
@@ -83,11 +83,11 @@ Goal goal_of(const KnobClaim& c) {
     g.reason.rule = by_schedule ? Rule::schedule : Rule::bound;
     g.reason.wanted = c.current;
   }
-  const double rated = c.rate_free ? bounded : std::clamp(bounded, c.rate.lowest, c.rate.highest);
+  const double rate_limited = c.rate_free ? bounded : std::clamp(bounded, c.rate.lowest, c.rate.highest);
   // What has no limit yet may have to wait for its first one; but no value may stay out of its bounds.
-  if (std::isinf(rated) && !c.max_is_set) return stands(c);
-  g.keep = std::clamp(rated, c.min, c.max);
-  g.unrated = bounded;
+  if (std::isinf(rate_limited) && !c.max_is_set) return stands(c);
+  g.keep = std::clamp(rate_limited, c.min, c.max);
+  g.before_rate_limit = bounded;
   g.reason.clamped_rate = std::abs(g.keep - bounded) > kEpsilon * bounded;
   const bool to_maximum = !asks && g.keep < c.current;
   if (to_maximum && !c.use && c.bound_waits) return stands(c);
@@ -109,7 +109,7 @@ double minimum(const KnobClaim& c, const Goal& g) {
   const bool unseen = !c.use && g.keep >= c.current;
   return std::min(unseen ? std::max(c.min, c.current) : c.min, g.need);
 }
-double rated(const KnobClaim& c, const Goal& g) {
+double rate_limited(const KnobClaim& c, const Goal& g) {
   return std::max(minimum(c, g), std::min(std::clamp(c.rate.lowest, c.min, c.max), g.need));
 }
 
@@ -201,7 +201,7 @@ void Node::hold_below_ancestors() {
       g.need = most;
       g.lacks_below = std::min(g.lacks_below, most);
       if (!c.intent.changes()) continue;
-      g.keep = g.unrated = most;
+      g.keep = g.before_rate_limit = most;
       g.reason.clamped_max = g.held_below = true;
     }
   }
@@ -269,7 +269,7 @@ std::vector<double> Node::shared_minima() {
 void Node::give() {
   std::vector<Claim> sums(sharing_.size());
   double kept = 0;
-  for (const auto i : sharing_) kept += rated(claims_[i], goals_[i]);
+  for (const auto i : sharing_) kept += rate_limited(claims_[i], goals_[i]);
   const bool keep_rates = kept <= needs_room_ * (1 + kEpsilon);
   const auto minima = minima_missing_ > 0 ? shared_minima() : std::vector<double>{};
   for (std::size_t k = 0; k < sums.size(); ++k) {
@@ -280,9 +280,9 @@ void Node::give() {
       sums[k].guaranteed = minima[k];
       sums[k].wanted = std::max(minima[k], g.need);
     } else if (keep_rates) {
-      sums[k].guaranteed = rated(c, g);
+      sums[k].guaranteed = rate_limited(c, g);
     } else {
-      sums[k].wanted = rated(c, g);
+      sums[k].wanted = rate_limited(c, g);
     }
   }
   auto given = in_steps(sums, needs_room_);
@@ -331,7 +331,7 @@ bool Node::tolerable(std::size_t i) const {
   if ((c.current < c.min && !less(value_[i], c.min)) || c.current > c.max) return false;
   // A slow rate is made of small changes: what counts is how far the task would go.
   const bool slow = goals_[i].reason.clamped_rate && !goals_[i].reason.clamped_capacity;
-  const double to = slow ? goals_[i].unrated : value_[i];
+  const double to = slow ? goals_[i].before_rate_limit : value_[i];
   return std::abs(to - c.current) < c.tolerance * c.current;
 }
 

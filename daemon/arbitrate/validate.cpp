@@ -9,7 +9,6 @@ namespace {
 
 constexpr double kSlack = 1e-6;
 constexpr double kQuotaRounding = 0.002;  // cores: quotas are whole microseconds, and at least 1 ms
-constexpr double kPageBytes = 4096;
 
 const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& config) {
   return rule_of(t.facts, config).policy;
@@ -68,6 +67,11 @@ bool is_whole(const CpuMax& value, double step, double max) {
          std::abs(cores - std::round(cores / step) * step) < kQuotaRounding;
 }
 
+// What the kernel may make of a value.
+double rounding_of(Knob knob, const PlanContext& c) {
+  return knob == Knob::cpu_max ? kQuotaRounding : static_cast<double>(c.node.page_bytes);
+}
+
 // Below the minimum only where the minima of all are more than the node has.
 std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b, double step,
                                    bool minima_exceed) {
@@ -86,8 +90,8 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
   return std::nullopt;
 }
 
-std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const Bounds& b,
-                                      bool minima_exceed) {
+std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const Bounds& b, bool minima_exceed,
+                                      double page_bytes) {
   const auto* value = std::get_if<MemoryLimit>(&w.value);
   if (!value || !t.memory.limit.present()) return Invariant::knob_absent;
   if (w.reason.rule == Rule::released) return std::nullopt;
@@ -99,20 +103,20 @@ std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const 
       return Invariant::below_floor;
   }
   if (w.reason.rule == Rule::pinned) return std::nullopt;
-  const bool below = bytes < b.memory_min - kPageBytes;
-  if (bytes > b.memory_max + kPageBytes || (below && !minima_exceed)) return Invariant::out_of_bounds;
+  const bool below = bytes < b.memory_min - page_bytes;
+  if (bytes > b.memory_max + page_bytes || (below && !minima_exceed)) return Invariant::out_of_bounds;
   return std::nullopt;
 }
 
 // What has to be known of the rest of the plan before a cut beyond its rate policy is right: that the node
 // was too small for the policies.
-struct Hasty {
+struct EarlyCut {
   std::size_t write = 0;
   double beyond = 0;  // of what the policy would have left it
 };
 
-std::optional<Hasty> check_rate(std::size_t i, const Write& w, const TaskState& t, const Bounds& b,
-                                const PlanContext& c) {
+std::optional<EarlyCut> check_rate(std::size_t i, const Write& w, const TaskState& t, const Bounds& b,
+                                   const PlanContext& c) {
   const bool cpu = w.knob == Knob::cpu_max;
   const auto& policy = policy_of(t, *c.config);
   const auto& scaling = cpu ? policy.cpu.scaling : policy.memory.scaling;
@@ -124,30 +128,29 @@ std::optional<Hasty> check_rate(std::size_t i, const Write& w, const TaskState& 
   // There is no rate from infinity, and no policy that keeps it there against a maximum.
   const bool max_is_set = cpu ? b.cpu_max_is_set : b.memory_max_is_set;
   if (std::isinf(in_force(knob)) && max_is_set) return std::nullopt;
-  if (std::isinf(limits.lowest) && !std::isinf(to)) return Hasty{i, 0};
+  if (std::isinf(limits.lowest) && !std::isinf(to)) return EarlyCut{i, 0};
   // No value may stay out of its bounds, whatever the policy.
   const double min = cpu ? b.cpu_min : b.memory_min, max = cpu ? b.cpu_max : b.memory_max;
   const double lowest = std::clamp(limits.lowest, min, max);
   const double highest = std::clamp(limits.highest, min, max);
-  const double rounding = cpu ? kQuotaRounding : kPageBytes;
-  if (to > highest + rounding) return Hasty{i, 0};
-  if (to < lowest - rounding) return Hasty{i, lowest - to};
+  const double rounding = rounding_of(w.knob, c);
+  if (to > highest + rounding) return EarlyCut{i, 0};
+  if (to < lowest - rounding) return EarlyCut{i, lowest - to};
   return std::nullopt;
 }
 
 // A cut beyond its rate policy is only for a node that is too small without it: with every such cut ending
 // where its policy does, the sum would be more than there is.
-void judge_hasty(const Plan& plan, const std::vector<Hasty>& hasty, const Sums& cpu, const Sums& memory,
-                 std::vector<Violation>& out) {
-  if (hasty.empty()) return;
+void judge_early_cuts(const Plan& plan, const std::vector<EarlyCut>& early_cuts, const Sums& cpu,
+                      const Sums& memory, const PlanContext& c, std::vector<Violation>& out) {
+  if (early_cuts.empty()) return;
   for (const Knob knob : {Knob::cpu_max, Knob::memory_high}) {
     const Sums& sums = knob == Knob::cpu_max ? cpu : memory;
     double beyond = 0;
-    for (const auto& h : hasty) beyond += plan.writes[h.write].knob == knob ? h.beyond : 0;
-    const double rounding =
-        (knob == Knob::cpu_max ? kQuotaRounding : kPageBytes) * static_cast<double>(1 + plan.writes.size());
+    for (const auto& h : early_cuts) beyond += plan.writes[h.write].knob == knob ? h.beyond : 0;
+    const double rounding = rounding_of(knob, c) * static_cast<double>(1 + plan.writes.size());
     const bool too_small = std::max(sums.after.quota, sums.after.use) + beyond > sums.capacity - rounding;
-    for (const auto& h : hasty) {
+    for (const auto& h : early_cuts) {
       const Write& w = plan.writes[h.write];
       if (w.knob != knob || (too_small && h.beyond > 0 && w.reason.clamped_capacity)) continue;
       out.push_back({h.write, Invariant::rate});
@@ -204,7 +207,7 @@ std::string_view to_string(Invariant invariant) {
 
 std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
   std::vector<Violation> out;
-  std::vector<Hasty> hasty;
+  std::vector<EarlyCut> early_cuts;
   if (plan.writes.empty()) return out;
   const auto changes = [&](Knob knob) {
     return std::any_of(plan.writes.begin(), plan.writes.end(),
@@ -228,20 +231,21 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     const Bounds b = bounds_of(t, c);
     const bool cpu = w.knob == Knob::cpu_max;
     const auto& policy = policy_of(t, *c.config);
-    if (const auto bad = cpu ? check_cpu(w, t, b, policy.cpu.step_cores, cpu_sums.minima_exceed)
-                             : check_memory(w, t, b, memory_sums.minima_exceed)) {
+    if (const auto bad =
+            cpu ? check_cpu(w, t, b, policy.cpu.step_cores, cpu_sums.minima_exceed)
+                : check_memory(w, t, b, memory_sums.minima_exceed, rounding_of(Knob::memory_high, c))) {
       violates(*bad);
       if (*bad == Invariant::knob_absent) continue;
     }
     if (w.reason.rule == Rule::released) continue;  // giving back is always allowed
-    if (const auto h = check_rate(i, w, t, b, c)) hasty.push_back(*h);
+    if (const auto h = check_rate(i, w, t, b, c)) early_cuts.push_back(*h);
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
     const bool pinned = w.reason.rule == Rule::pinned;  // an administrator does not wait for the budget
     if (!pinned && writes_in_window(cpu ? t.cpu : t.memory, c.now) >= budget)
       violates(Invariant::over_budget);
   }
-  judge_hasty(plan, hasty, cpu_sums, memory_sums, out);
+  judge_early_cuts(plan, early_cuts, cpu_sums, memory_sums, c, out);
   if (changes(Knob::cpu_max)) judge_capacity(plan, cpu_sums, c, out);
   return out;
 }

@@ -55,8 +55,8 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
   // With nothing behind it, what was read from sockets and is in service may be as old as the last moment
   // with nothing to run. That matters where there are few looks before a deadline.
   const bool last_ones = s.in_service_cpu_seconds > 0 && s.in_service_cpu_seconds >= s.backlog_cpu_seconds;
-  if (s.binding_since && last_ones && !in.load_valid && delay < kFewLooks * in.period_seconds) {
-    const double left = std::max(deadline - in_seconds(in.now - *s.binding_since), in.period_seconds / 2);
+  if (s.oldest_wait_since && last_ones && !in.load_valid && delay < kFewLooks * in.period_seconds) {
+    const double left = std::max(deadline - in_seconds(in.now - *s.oldest_wait_since), in.period_seconds / 2);
     need = std::max(need, s.in_service_cpu_seconds / (left + head_start));
   }
   return kNeedNoise * need;
@@ -65,7 +65,7 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
 // How much of the time that a record may wait is used up. With a deadline of about a period there is no later
 // look.
 int due_stage(const CpuInput& in, const CpuState& s) {
-  const auto since = unseen_since(in, s);
+  const auto since = hidden_backlog_since(in, s);
   if (!since) return 0;
   const double last = kLastShare * in.max_delay_seconds;
   const double age = in_seconds(in.now - *since);
@@ -100,7 +100,7 @@ Reason reason_of(Rule rule, const CpuInput& in, const CpuState& s, double demand
   r.demand_cores = demand;
   r.usage_cores = s.last_usage_cores;
   r.backlog_cpu_seconds = s.backlog_cpu_seconds;
-  r.binding_seconds = s.binding_since ? in_seconds(in.now - *s.binding_since) : 0;
+  r.binding_seconds = s.oldest_wait_since ? in_seconds(in.now - *s.oldest_wait_since) : 0;
   r.throttled_ratio = s.last_throttled_ratio;
   if (in.signals) r.pressure_ratio = in.signals->cpu_pressure_ratio.value_or(0);
   return r;
@@ -140,7 +140,7 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   const double reach = stage == kStages ? 1 : kStageReach * stage / kStages;
   const double target =
       std::max({std::pow(in.quota_cores, 1 - reach) * std::pow(std::max(top, in.quota_cores), reach),
-                kSufficedShare * s.sufficed_cores, kStageMin * arrival, kStageMin * in.quota_cores});
+                kSufficedShare * s.surge_cores, kStageMin * arrival, kStageMin * in.quota_cores});
   const double demand =
       std::min(in.node_cores, std::max(s.last_usage_cores + s.last_throttled_cores, in.quota_cores));
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
@@ -163,7 +163,7 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   const double fit = std::clamp(std::max(pace, s.backlog_known ? need : 0), kFloorCores, usable);
   // More would be of no use, whatever waits; a limit that binds says that there are more threads.
   const bool enough =
-      unlimited || quota >= in.max_cores || (quota >= usable && (in.step_cores > 0 || !s.binding_since));
+      unlimited || quota >= in.max_cores || (quota >= usable && (in.step_cores > 0 || !s.oldest_wait_since));
   const double top = std::max(usable, kRaiseMin * quota);
 
   if (!enough && need > quota) {
@@ -185,13 +185,14 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   // later whether the quota is too small.
   const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
   const bool observed = in_seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
-  if (!evidence || !observed || unseen_since(in, s) || in.writes_left <= kept_for_raises(in)) return {};
+  if (!evidence || !observed || hidden_backlog_since(in, s) || in.writes_left <= kept_for_raises(in))
+    return {};
   // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
   // With whole steps what is left must have room: its quota would not be a little short, but a step.
   const double room = in.step_cores > 0 ? std::min(fit / kShrinkMax, usable) : fit;
   const double left = std::max(config::whole_steps_up(room, in.step_cores), in.min_cores);
   if (left >= kShrinkMax * quota) return {};
-  if (s.spared_core_seconds < std::max(price(in), kStepSeconds * in.step_cores)) return {};
+  if (s.saving_core_seconds < std::max(price(in), kStepSeconds * in.step_cores)) return {};
   const Rule rule = unlimited                                           ? Rule::cpu_unlimited
                     : s.last_usage_cores < 0.001 && fit <= in.min_cores ? Rule::cpu_idle
                                                                         : Rule::cpu_surplus;
@@ -224,11 +225,11 @@ double needed_cores(const CpuInput& in, const CpuState& s) {
 void skip_pause(Nsec length, CpuState& s) {
   for (auto& each : s.arrivals) each.at += length;
   for (auto& each : s.waiting) each.arrived += length;
-  for (auto* at : {&s.binding_since, &s.bound_since}) {
+  for (auto* at : {&s.oldest_wait_since, &s.throttled_since}) {
     if (*at) **at += length;
   }
-  for (auto* at : {&s.observed_since, &s.raised_at, &s.rests_lie_until, &s.busy_since, &s.unread_at,
-                   &s.fetches_until, &s.backlog_at, &s.cut_at}) {
+  for (auto* at : {&s.observed_since, &s.raised_at, &s.idle_distrusted_until, &s.busy_since, &s.unread_at,
+                   &s.sockets_distrusted_until, &s.backlog_at, &s.cut_at}) {
     if (*at != MonotonicTime{}) *at += length;
   }
 }
@@ -238,7 +239,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
 }
 
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& s) {
-  s.unused_core_seconds = s.spared_core_seconds = 0;
+  s.surplus_core_seconds = s.saving_core_seconds = 0;
   if (new_cores < old_cores) {
     // What bounds, capacity or a pin took was nobody's error, and is not undone.
     const bool chosen = rule == Rule::cpu_surplus || rule == Rule::cpu_idle;

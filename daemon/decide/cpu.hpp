@@ -39,32 +39,33 @@ struct CpuState {
   Ring<Rate> arrivals;             // work arriving, over the averaging window
   MonotonicTime observed_since{};  // zero: never
   MonotonicTime raised_at{};
-  double unused_core_seconds = 0;  // quota granted and not used since the last write
-  double spared_core_seconds = 0;  // of it, what a smaller quota would have spared: whole steps
+  double surplus_core_seconds = 0;  // quota granted and not used since the last write
+  double saving_core_seconds = 0;   // of it, what a smaller quota would have spared: whole steps
   double last_throttled_cores = 0;
   double last_usage_cores = 0;
   double last_throttled_ratio = 0;
 
   // Kernel signals.
-  std::optional<MonotonicTime> binding_since;  // no record has waited for the limit since before this
-  std::optional<MonotonicTime> bound_since;    // the limit has held something up in every look since
-  MonotonicTime rests_lie_until{};             // the task sleeps while its work waits elsewhere
-  double rests_lie_seconds = 0;                // and for how long that is believed
-  int stage = 0;                               // of the raise since binding_since; 0: none
-  double sufficed_cores = 0;                   // the quota under which floods of late ended; 0: not known
-  double runnable_threads = 0;                 // of the last sample that told
-  double threads_now = 0;                      // ... or throttle event; 0: not known
-  double threads_most = 0;                     // the most of late, fading; 0: not known
-  double margin = 0.15;                        // over the mean arrival; wider after a cut that was wrong
+  std::optional<MonotonicTime> oldest_wait_since;  // no record has waited for the limit since before this
+  std::optional<MonotonicTime> throttled_since;    // the limit has held something up in every look since
+  MonotonicTime idle_distrusted_until{};           // the task sleeps while its work waits elsewhere
+  double idle_distrusted_seconds = 0;              // and for how long that is believed
+  int stage = 0;                                   // of the raise since oldest_wait_since; 0: none
+  double surge_cores = 0;                          // the quota under which floods of late ended; 0: not known
+  double runnable_threads = 0;                     // of the last sample that told
+  double threads_now = 0;                          // ... or throttle event; 0: not known
+  double threads_most = 0;                         // the most of late, fading; 0: not known
+  double margin = 0.15;                            // over the mean arrival; wider after a cut that was wrong
 
   // Looks, one after another, that found the limit binding and every thread with something to run.
   MonotonicTime busy_since{};
   int busy_looks = 0;
   int busy_looks_unread = 0;  // of them, those that found more unread than an answer in flight
 
-  MonotonicTime unread_at{};      // the sockets' last byte unread
-  double unread_share = 0;        // of the looks of late, those that found some
-  MonotonicTime fetches_until{};  // the task fetches its work, and its sockets do not tell what waits
+  MonotonicTime unread_at{};  // the sockets' last byte unread
+  double unread_share = 0;    // of the looks of late, those that found some
+  MonotonicTime
+      sockets_distrusted_until{};  // the task fetches its work, and its sockets do not tell what waits
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
   bool backlog_known = false;
@@ -135,7 +136,7 @@ bool quota_is_used_up(const CpuInput& in, const CpuState& state);
 // Since when a record may be waiting that nothing tells of. Without a known backlog: since the limit binds.
 // With sockets that are empty, look after look, while every thread is busy: since it is so, for a task that
 // fetches its work leaves what waits where it fetches it. None: what waits is known, or nothing does.
-std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& state);
+std::optional<MonotonicTime> hidden_backlog_since(const CpuInput& in, const CpuState& state);
 // Every thread that it has had of late; false where that is not known.
 bool all_threads_busy(const CpuState& state);
 // Told when an intent became a write, so that margin, surplus and undo follow.

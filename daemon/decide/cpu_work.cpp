@@ -118,9 +118,9 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
 // What the quota was raised for is over.
 void flood_ended(const CpuInput& in, CpuState& s) {
   if (s.stage > 0 && !std::isinf(in.quota_cores)) {
-    const double last = s.sufficed_cores > 0 ? s.sufficed_cores : in.quota_cores;
+    const double last = s.surge_cores > 0 ? s.surge_cores : in.quota_cores;
     const double ratio = in.quota_cores / last;
-    s.sufficed_cores = last * std::pow(ratio, ratio > 1 ? kSufficedUp : kSufficedDown);
+    s.surge_cores = last * std::pow(ratio, ratio > 1 ? kSufficedUp : kSufficedDown);
   }
   s.stage = 0;
 }
@@ -128,18 +128,19 @@ void flood_ended(const CpuInput& in, CpuState& s) {
 // Nothing was runnable then, so all that waits came since. A task may also sleep while its work waits with a
 // broker: without a period that was free, sooner or later, its sleep is no sign.
 void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
-  if (!until || !s.binding_since || *until <= *s.binding_since || in.now < s.rests_lie_until) return;
-  if (in_seconds(in.now - *s.bound_since) > long_enough_to_fetch(in)) {
-    s.rests_lie_seconds = std::clamp(2 * s.rests_lie_seconds, kFetchSeconds, kFetchSecondsMost);
-    s.rests_lie_until = in.now + from_seconds(s.rests_lie_seconds);
+  if (!until || !s.oldest_wait_since || *until <= *s.oldest_wait_since || in.now < s.idle_distrusted_until)
+    return;
+  if (in_seconds(in.now - *s.throttled_since) > long_enough_to_fetch(in)) {
+    s.idle_distrusted_seconds = std::clamp(2 * s.idle_distrusted_seconds, kFetchSeconds, kFetchSecondsMost);
+    s.idle_distrusted_until = in.now + from_seconds(s.idle_distrusted_seconds);
     return;
   }
-  s.binding_since = *until;
+  s.oldest_wait_since = *until;
   flood_ended(in, s);
 }
 
 void observe_binding(const CpuInput& in, CpuState& s) {
-  if (in.throttled_at && !s.binding_since) s.binding_since = s.bound_since = *in.throttled_at;
+  if (in.throttled_at && !s.oldest_wait_since) s.oldest_wait_since = s.throttled_since = *in.throttled_at;
   rest_seen(in, in.idle_until, s);
   if (in.runnable_threads) {
     s.threads_now = *in.runnable_threads;
@@ -156,18 +157,18 @@ void observe_binding(const CpuInput& in, CpuState& s) {
   if (!g.periods || !g.throttled_periods) return;
   s.last_throttled_ratio =
       *g.periods > 0 ? static_cast<double>(*g.throttled_periods) / static_cast<double>(*g.periods) : 0;
-  if (*g.throttled_periods > 0 && !s.binding_since)
-    s.binding_since = s.bound_since = in.now - from_seconds(g.interval_seconds);
+  if (*g.throttled_periods > 0 && !s.oldest_wait_since)
+    s.oldest_wait_since = s.throttled_since = in.now - from_seconds(g.interval_seconds);
   rest_seen(in, g.idle_until, s);
   if (limit_is_free(in, s)) {
-    s.binding_since.reset();
-    s.bound_since.reset();
+    s.oldest_wait_since.reset();
+    s.throttled_since.reset();
     flood_ended(in, s);
   }
 }
 
 void observe_busy(const CpuInput& in, CpuState& s) {
-  if (!s.binding_since || !all_threads_busy(s)) {
+  if (!s.oldest_wait_since || !all_threads_busy(s)) {
     s.busy_since = in.now;
     s.busy_looks = s.busy_looks_unread = 0;
     return;
@@ -234,10 +235,10 @@ bool sockets_tell(const CpuInput& in, CpuState& s) {
   if (unread) s.unread_at = in.now;
   s.unread_share +=
       std::min(1.0, in.signals->interval_seconds / kUnreadSeconds) * ((unread ? 1 : 0) - s.unread_share);
-  const auto without = std::max(s.unread_at, s.bound_since.value_or(in.now));
+  const auto without = std::max(s.unread_at, s.throttled_since.value_or(in.now));
   if (in_seconds(in.now - without) > long_enough_to_fetch(in))
-    s.fetches_until = in.now + from_seconds(kFetchSeconds);
-  return in.now >= s.fetches_until;
+    s.sockets_distrusted_until = in.now + from_seconds(kFetchSeconds);
+  return in.now >= s.sockets_distrusted_until;
 }
 
 void forget_backlog(CpuState& s) {
@@ -281,7 +282,7 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
 }  // namespace
 
 double longest_wait_seconds(MonotonicTime now, const CpuState& s) {
-  if (!s.backlog_known) return s.binding_since ? in_seconds(now - *s.binding_since) : 0;
+  if (!s.backlog_known) return s.oldest_wait_since ? in_seconds(now - *s.oldest_wait_since) : 0;
   return s.waiting.empty() ? 0 : in_seconds(now - s.waiting.front().arrived);
 }
 
@@ -289,17 +290,17 @@ bool all_threads_busy(const CpuState& s) {
   return s.threads_most > 0 && s.threads_now > kBusyShare * s.threads_most;
 }
 
-std::optional<MonotonicTime> unseen_since(const CpuInput& in, const CpuState& s) {
-  if (!s.backlog_known || !s.binding_since) return s.binding_since;
+std::optional<MonotonicTime> hidden_backlog_since(const CpuInput& in, const CpuState& s) {
+  if (!s.backlog_known || !s.oldest_wait_since) return s.oldest_wait_since;
   const bool empty = s.busy_looks >= kBusyLooks && s.busy_looks_unread < kBusyUnread * s.busy_looks;
   if (in.load_valid || !empty) return std::nullopt;
-  return std::max(s.busy_since, *s.binding_since);
+  return std::max(s.busy_since, *s.oldest_wait_since);
 }
 
 bool quota_is_used_up(const CpuInput& in, const CpuState& s) {
-  if (in.load_valid || !in.signals || !s.binding_since || s.unread_share > kUnreadSeldom) return false;
+  if (in.load_valid || !in.signals || !s.oldest_wait_since || s.unread_share > kUnreadSeldom) return false;
   const double held = in_seconds(in.now - std::max({s.raised_at, s.cut_at, s.observed_since}));
-  return held > long_enough_to_fetch(in) && s.unused_core_seconds < kUsedUp * quota_of(in) * held;
+  return held > long_enough_to_fetch(in) && s.surplus_core_seconds < kUsedUp * quota_of(in) * held;
 }
 
 void observe_cpu(const CpuInput& in, CpuState& s) {
@@ -314,9 +315,9 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     s.used_since_backlog += *g.usage_cores * interval;
     // Half of an interval before a raise had less to leave.
     if (in_seconds(in.now - s.raised_at) >= interval) {
-      s.unused_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
+      s.surplus_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
       const double least = config::whole_steps_up(*g.usage_cores, in.step_cores);
-      s.spared_core_seconds += std::max(0.0, quota_of(in) - least) * interval;
+      s.saving_core_seconds += std::max(0.0, quota_of(in) - least) * interval;
     }
     s.margin = std::max(lowest_margin(in), s.margin - kMarginDownPerSecond * interval);
   }

@@ -40,18 +40,18 @@ bool stalled_for_more_than(double seconds_most, const MemoryState& s, MonotonicT
 }
 
 // At its limit a task grows and shrinks at once: what reclaim took had come before.
-void observe_arrivals(const Signals& g, MemoryState& s) {
+void observe_arrivals(const MemoryInput& in, const Signals& g, MemoryState& s) {
   if (!g.memory_growth_bytes_per_second) return;
   const double dt = g.interval_seconds;
-  const double came = *g.memory_growth_bytes_per_second + g.pgsteal_per_second.value_or(0) * kPage;
+  const double came = *g.memory_growth_bytes_per_second + g.pgsteal_per_second.value_or(0) * in.page_bytes;
   const double weight = std::min(1.0, dt / kInflowSeconds);
   s.inflow_bytes_per_second = std::max(0.0, s.inflow_bytes_per_second * (1 - weight) + came * weight);
-  s.run_bytes = s.run_bytes * std::exp(-dt / kRunSeconds) + std::max(0.0, came * dt);
-  s.burst_bytes = std::max(s.burst_bytes * std::exp(-dt / kBurstSeconds), s.run_bytes);
+  s.recent_growth_bytes = s.recent_growth_bytes * std::exp(-dt / kRunSeconds) + std::max(0.0, came * dt);
+  s.peak_growth_bytes = std::max(s.peak_growth_bytes * std::exp(-dt / kBurstSeconds), s.recent_growth_bytes);
 }
 
 bool moving(const MemoryState& s, double current) {
-  return s.inflow_bytes_per_second > kMovingInflow * current || s.burst_bytes > kMovingBurst * current;
+  return s.inflow_bytes_per_second > kMovingInflow * current || s.peak_growth_bytes > kMovingBurst * current;
 }
 
 bool futile(const Window& w, bool near_limit) {
@@ -99,7 +99,7 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
     const Window shown = severe ? up : over_last(s, in.now, kSlowSeconds);
     return Intent{target, reason_of(Rule::memory_pressure, shown, target)};
   }
-  if (near_limit && up.refaults_per_second() * kPage > kRefaultShare * current) {
+  if (near_limit && up.refaults_per_second() * in.page_bytes > kRefaultShare * current) {
     const double target = std::max(current, in.high_bytes) * 1.05;
     return Intent{target, reason_of(Rule::memory_refault, up, target)};
   }
@@ -138,7 +138,7 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
   if (!in.signals || in.signals->interval_seconds <= 0) return;
   const Signals& g = *in.signals;
   const double dt = g.interval_seconds;
-  observe_arrivals(g, s);
+  observe_arrivals(in, g, s);
   observe_price(in, g, s);
   if (s.recent.full()) forget_old(in, s);
   s.recent.push_back({in.now, dt, g.memory_pressure_ratio.value_or(0) * dt,

@@ -38,8 +38,9 @@ struct MemoryState {
 
   // What arrives: growth, and what reclaim took meanwhile.
   double inflow_bytes_per_second = 0;
-  double run_bytes = 0, burst_bytes = 0;  // lately at one go, and the most of that, slowly forgotten
-  double debt_seconds = 0;                // stall beyond what a share of the target allows
+  double recent_growth_bytes = 0,
+         peak_growth_bytes = 0;  // lately at one go, and the most of that, slowly forgotten
+  double debt_seconds = 0;       // stall beyond what a share of the target allows
   // The last probe, and what came of it.
   double keep_bytes = 0;        // reclaimable memory that was needed; 0: none known
   double probe_left_bytes = 0;  // reclaimable memory below which it did not go
@@ -64,6 +65,7 @@ struct MemoryInput {
   const Signals* signals = nullptr;
   const Sample* sample = nullptr;
   bool write_blocked = false;  // a receipt since the last call said timed_out
+  double page_bytes = 4096;
 };
 
 void observe_memory(const MemoryInput& in, MemoryState& state);

@@ -10,7 +10,6 @@
 namespace sluice::memory {
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
-inline constexpr double kPage = 4096;
 inline constexpr double kNearLimit = 0.95;      // in use / high: closer than this, the limit is the cause
 inline constexpr double kRefaultShare = 0.002;  // of the memory in use, per second: the working set came back
 inline constexpr double kFastSeconds = 0.5, kSlowSeconds = 10;
@@ -81,7 +80,7 @@ inline double reclaimable_bytes(const Sample& sample) {
 
 // How far the limit is to be above what is in use, until the next probe.
 inline double room_bytes(const MemoryState& s, double current) {
-  const double moves = std::max(s.inflow_bytes_per_second * kRoomSeconds, s.burst_bytes * kRoomBursts);
+  const double moves = std::max(s.inflow_bytes_per_second * kRoomSeconds, s.peak_growth_bytes * kRoomBursts);
   return std::clamp(moves, kRoomLeast * current, kRoomMost * current);
 }
 

@@ -101,7 +101,8 @@ Descent descend(const MemoryInput& in, const MemoryState& s) {
     d.outlook.at = in.now + std::max(from_seconds(unseen), Nsec{1});
     return d;
   }
-  if (d.quiet.refaults_per_second() * kPage > kRefaultShare * current / 2) return barred(ProbeBar::refaults);
+  if (d.quiet.refaults_per_second() * in.page_bytes > kRefaultShare * current / 2)
+    return barred(ProbeBar::refaults);
   d.pressure = over_last(s, in.now, kSlowSeconds).some / kSlowSeconds;
   if (!walled && d.pressure > in.pressure_target / 2) return barred(ProbeBar::stalls);
   return d;
@@ -121,9 +122,9 @@ void observe_price(const MemoryInput& in, const Signals& g, MemoryState& s) {
   s.probe_refaults += g.refaults_per_second.value_or(0) * dt;
   s.probe_some_seconds += some;
   if (s.probe_took_bytes > 0 &&
-      s.probe_refaults > std::max(kFailedPagesLeast, kFailedShare * s.probe_unsure_bytes / kPage)) {
+      s.probe_refaults > std::max(kFailedPagesLeast, kFailedShare * s.probe_unsure_bytes / in.page_bytes)) {
     // Not all of what is needed has come back yet.
-    const double needed = s.keep_bytes > 0 ? 2 * s.probe_refaults * kPage : s.probe_took_bytes;
+    const double needed = s.keep_bytes > 0 ? 2 * s.probe_refaults * in.page_bytes : s.probe_took_bytes;
     s.keep_bytes = std::max(s.keep_bytes, s.probe_left_bytes + std::min(needed, s.probe_took_bytes));
     if (s.probe_explored && !s.probe_failed) s.step = std::max(kStepMin, s.step / 2);
     s.probe_failed = true;
@@ -158,7 +159,7 @@ void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s) {
   s.probe_took_bytes = std::clamp(current - new_bytes, 0.0, reclaimable);
   s.probe_left_bytes = reclaimable - s.probe_took_bytes;
   const double below = s.keep_bytes - s.probe_left_bytes;
-  s.probe_explored = s.probe_took_bytes > 0 && (s.keep_bytes <= 0 || below > kPage);
+  s.probe_explored = s.probe_took_bytes > 0 && (s.keep_bytes <= 0 || below > in.page_bytes);
   s.probe_unsure_bytes =
       s.keep_bytes > 0 && s.probe_explored ? std::min(below, s.probe_took_bytes) : s.probe_took_bytes;
 }

@@ -79,7 +79,7 @@ std::optional<long> lock_holder(const Places& places) {
 // On a thread of its own, which ends: this one stays as it was.
 Look try_real_time(std::uint32_t uid) {
   cgroups::Result<void> allowed;
-  std::thread([&] { allowed = actuate::run_first(); }).join();
+  std::thread([&] { allowed = actuate::request_realtime(); }).join();
   if (allowed) return {Saw::there, "SCHED_RR allowed"};
   const bool stranger = uid != 0 && allowed.error().errno_value == EPERM;
   return {stranger ? Saw::barred : Saw::absent,

@@ -89,8 +89,8 @@ void fields(auto& archive, Is<ThrottleEvent> auto& v) {
   archive(id, at, cpu, runnable_threads, idle_until);
 }
 void fields(auto& archive, Is<NodeFacts> auto& v) {
-  auto& [cpu_capacity_cores, memory_capacity] = v;
-  archive(cpu_capacity_cores, memory_capacity);
+  auto& [cpu_capacity_cores, memory_capacity, page_bytes] = v;
+  archive(cpu_capacity_cores, memory_capacity, page_bytes);
 }
 void fields(auto& archive, Is<WallClock> auto& v) {
   auto& [since_epoch, utc_offset] = v;

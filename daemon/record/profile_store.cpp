@@ -94,8 +94,9 @@ struct ProfileStore::Shared {
       const auto written = write(profiles);
       lock.lock();
       if (!written && !failing)
-        tell = "What forecasts learn cannot be saved, so it ends with this run: " + describe(written.error()) +
-               ".";
+        tell =
+            "What forecasts learn cannot be saved, so it ends with this run: " + describe(written.error()) +
+            ".";
       failing = !written;
     }
   }

@@ -83,7 +83,7 @@ int Loop::run() {
     });
   };
   wait_signal();
-  if (const auto first = actuate::run_first(); !first)
+  if (const auto first = actuate::request_realtime(); !first)
     spdlog::info("Throttle events may wait for busy CPUs: {}.", describe(first.error()));
   on_receipts();
   listen_to_bpf();

@@ -1,6 +1,7 @@
 #include "daemon/sample/node.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -85,7 +86,9 @@ Result<NodeFacts> node_facts(int proc_fd) {
   if (!cpus) return tl::unexpected(std::move(cpus.error()));
   auto memory = meminfo(proc_fd, "MemTotal");
   if (!memory) return tl::unexpected(std::move(memory.error()));
-  return NodeFacts{.cpu_capacity_cores = static_cast<double>(*cpus), .memory_capacity = *memory};
+  return NodeFacts{.cpu_capacity_cores = static_cast<double>(*cpus),
+                   .memory_capacity = *memory,
+                   .page_bytes = static_cast<Bytes>(::sysconf(_SC_PAGESIZE))};
 }
 
 Result<Bytes> host_swap_free(int proc_fd) {

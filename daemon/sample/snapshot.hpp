@@ -27,7 +27,8 @@ inline constexpr std::uint32_t bit(StatFile file) {
   return 1U << static_cast<unsigned>(file);
 }
 
-// The smallest cpu.max above a task: whatever its own quota, it gets no more, and shares that with its siblings.
+// The smallest cpu.max above a task: whatever its own quota, it gets no more, and shares that with its
+// siblings.
 struct AncestorCpu {
   double max_cores = 0;
   std::string path;  // below the cgroup root, raw bytes
@@ -87,6 +88,7 @@ struct ThrottleEvent {
 struct NodeFacts {
   double cpu_capacity_cores = 1;
   Bytes memory_capacity = 0;
+  Bytes page_bytes = 4096;  // of this kernel: what memory limits are rounded down to
 };
 
 // CLOCK_REALTIME and the host's time zone, for what goes by dates and hours. It may be set forth and back.

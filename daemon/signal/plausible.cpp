@@ -157,7 +157,8 @@ std::vector<Unknown> Unknowns::add(const std::vector<Unknown>& found, MonotonicT
 bool plausible(const NodeFacts& node) {
   return std::isfinite(node.cpu_capacity_cores) && node.cpu_capacity_cores > 0 &&
          node.cpu_capacity_cores <= kCpusMost && node.memory_capacity >= kMemoryLeast &&
-         node.memory_capacity <= kMemoryMost;
+         node.memory_capacity <= kMemoryMost && node.page_bytes > 0 &&
+         node.page_bytes <= node.memory_capacity;
 }
 
 }  // namespace sluice

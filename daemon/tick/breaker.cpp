@@ -66,7 +66,7 @@ bool late(const Tick& t, TaskState& task, const Bounds& bounds) {
   if (*g.throttled_periods == 0) return false;
   const auto waited = std::chrono::duration<double>(longest_wait_seconds(t.input.now, task.cpu_control));
   if (waited <= t.policy_of(task).max_delay) return false;
-  const bool wished = (pin_of(task) && pin_of(task)->cpu_cores) || task.cpu_unmet;
+  const bool wished = (pin_of(task) && pin_of(task)->cpu_cores) || task.deferred_cpu_intent;
   return !wished && squeezed(task.cpu, bounds.cpu_max) && !memory_is_the_cure(task.cause.now);
 }
 
@@ -120,10 +120,10 @@ void watch_harm(Tick& t, TaskState& task, const Bounds& bounds) {
     return;
   }
   const double interval = task.signals.interval_seconds;
-  account(task.harm.late_seconds, late(t, task, bounds), interval);
+  account(task.harm.late_debt_seconds, late(t, task, bounds), interval);
   account(task.harm.stalled_seconds, stalled(task, bounds), interval);
   const double most = undos.size() >= kUndosMany ? kHarmSecondsAfterUndos : kHarmSeconds;
-  if (task.harm.late_seconds >= most) {
+  if (task.harm.late_debt_seconds >= most) {
     open(t, task, BreakerTrip::late);
   } else if (task.harm.stalled_seconds >= most) {
     open(t, task, BreakerTrip::memory_stalled);

@@ -85,8 +85,8 @@ void plan_grants(Tick& t, const Lane& lane, const Share& share, Knob knob) {
   for (const auto& g : share.grants) {
     const TaskState& task = *lane.tasks[g.claim];
     const KnobState& state = knob == Knob::cpu_max ? task.cpu : task.memory;
-    const KnobValue value =
-        knob == Knob::cpu_max ? KnobValue{quota_of(t, task, g.value)} : KnobValue{memory_limit_of(g.value)};
+    const KnobValue value = knob == Knob::cpu_max ? KnobValue{quota_of(t, task, g.value)}
+                                                  : KnobValue{memory_limit_of(g.value, t.node.page_bytes)};
     if (value == state.limit.value()) continue;
     Write w{task.facts.id, knob, value, g.reason, {}};
     if (knob == Knob::cpu_max) {
@@ -169,6 +169,7 @@ MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bou
   if (task.fresh && t.full()) in.signals = &task.signals;
   if (task.sample) in.sample = &*task.sample;
   in.write_blocked = task.memory_write_blocked;
+  in.page_bytes = static_cast<double>(t.node.page_bytes);
   return in;
 }
 
@@ -187,11 +188,12 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   if (in) {
     if (c.movable) c.intent = cpu_intent(t, task, *in);
     // A new word, or nothing waiting for CPU any more: what the node could not give is no longer wanted.
-    if (c.intent.changes() || (t.full() && !task.cpu_control.binding_since)) task.cpu_unmet.reset();
+    if (c.intent.changes() || (t.full() && !task.cpu_control.oldest_wait_since))
+      task.deferred_cpu_intent.reset();
     task.load_new = false;
   }
   if (has_cause(t)) reassert(task.cpu, c);
-  if (c.movable && !c.intent.changes() && task.cpu_unmet) c.intent = *task.cpu_unmet;
+  if (c.movable && !c.intent.changes() && task.deferred_cpu_intent) c.intent = *task.deferred_cpu_intent;
   const auto* pin = pin_of(task);
   if (pin && pin->cpu_cores) {
     c.intent = pinned(*pin->cpu_cores);
@@ -234,7 +236,7 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
 void share_cpu(Tick& t, const Lane& lane) {
   const Share share = arbitrate(lane.claims, capacity_of(Knob::cpu_max, t.context()), Knob::cpu_max);
   for (std::size_t i = 0; i < share.unmet.size(); ++i) {
-    if (share.unmet[i]) lane.tasks[i]->cpu_unmet = lane.claims[i].intent;
+    if (share.unmet[i]) lane.tasks[i]->deferred_cpu_intent = lane.claims[i].intent;
   }
   t.report.node.cpu_allocated_cores = share.allocated;
   t.report.node.cpu_missing_cores = share.missing;

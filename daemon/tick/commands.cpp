@@ -271,7 +271,7 @@ void config_reloaded(State& state) {
   for (auto& [id, task] : state.tasks) {
     task.hold = nullptr;
     task.scheduled = {};
-    task.scheduled_at.reset();
+    task.schedule_evaluated_at.reset();
   }
 }
 

@@ -137,9 +137,9 @@ void list_tasks(Tick& t) {
 
 void follow_schedule(const Tick& t, TaskState& task) {
   const auto& schedule = t.policy_of(task).schedule;
-  if (schedule.empty() || task.scheduled_at == t.input.wall.since_epoch) return;
+  if (schedule.empty() || task.schedule_evaluated_at == t.input.wall.since_epoch) return;
   task.scheduled = scheduled(schedule, t.input.wall);
-  task.scheduled_at = t.input.wall.since_epoch;
+  task.schedule_evaluated_at = t.input.wall.since_epoch;
 }
 
 void take_sample(Tick& t, TaskState& task, const Observation& seen) {

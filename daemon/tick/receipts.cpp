@@ -42,9 +42,10 @@ void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ou
     knob.reassert = ours;
     return;
   }
-  while (!task.resets.empty() && t.input.now - task.resets.front() > kResetWindow) task.resets.pop_front();
-  task.resets.push_back(t.input.now);
-  if (task.resets.size() <= kResetsMax) {
+  while (!task.reset_times.empty() && t.input.now - task.reset_times.front() > kResetWindow)
+    task.reset_times.pop_front();
+  task.reset_times.push_back(t.input.now);
+  if (task.reset_times.size() <= kResetsMax) {
     knob.reassert = ours;
   } else {
     yield(t, task, knob);

@@ -42,19 +42,19 @@ inline constexpr Nsec kBudgetWindow = std::chrono::seconds(61);
 // One knob of one task: its limit, and what the controllers' wishes are measured against.
 struct KnobState {
   ManagedLimit limit;
-  std::uint32_t leased_revision = 0;  // of the limit, as the lease was last given it
-  bool leased = false;                // the lease was given an entry
-  std::optional<KnobValue> reassert;  // reset by another writer, to be written again
-  bool not_tried = false;             // the last order went nowhere, and that was reported
-  Ring<MonotonicTime> writes;         // of the last minute: the budget
-  RateHistory rates;                  // empty without rate policies
+  std::uint32_t leased_revision = 0;           // of the limit, as the lease was last given it
+  bool leased = false;                         // the lease was given an entry
+  std::optional<KnobValue> reassert;           // reset by another writer, to be written again
+  bool not_tried = false;                      // the last order went nowhere, and that was reported
+  Ring<MonotonicTime> writes;                  // of the last minute: the budget
+  RateHistory rates;                           // empty without rate policies
   std::optional<MonotonicTime> outside_since;  // above its maximum, and seen to be
 };
 
 // Whether governing makes a task worse: see breaker.cpp.
 struct Harm {
-  double late_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
-  Ring<MonotonicTime> undos;                     // cuts of the last minute that proved wrong
+  double late_debt_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
+  Ring<MonotonicTime> undos;                          // cuts of the last minute that proved wrong
 };
 
 struct Breaker {
@@ -79,7 +79,7 @@ struct TaskState {
   bool fresh = false;            // signals belong to this tick
   MonotonicTime frozen_at{};     // while the last sample is of a frozen task: since when
   RecentUse use;
-  Unknowns unknowns;  // what of the samples was not believed
+  Unknowns unknowns;          // what of the samples was not believed
   double cpu_need_cores = 0;  // by its controller, when it was last asked
   FlowModel flow_model;
   FlowEstimate flow;
@@ -87,8 +87,9 @@ struct TaskState {
 
   const Hold* hold = nullptr;  // its own of State::holds, in this tick: set anew at the start of each
   Scheduled scheduled;         // the bounds that its schedule sets now
-  std::optional<std::chrono::seconds> scheduled_at;  // the wall clock's second that this is of
-  std::optional<Intent> cpu_unmet;  // wanted and not given for lack of capacity: given when there is some
+  std::optional<std::chrono::seconds> schedule_evaluated_at;  // the wall clock's second that this is of
+  std::optional<Intent>
+      deferred_cpu_intent;  // wanted and not given for lack of capacity: given when there is some
   std::optional<LoadReport> load;
   MonotonicTime load_until{};
   bool load_new = false;
@@ -98,8 +99,8 @@ struct TaskState {
   Breaker breaker;
   Harm harm;
   bool memory_write_blocked = false;
-  MonotonicTime yield_until{};  // to a foreign writer
-  Ring<MonotonicTime> resets;   // an external writer brought the baseline back
+  MonotonicTime yield_until{};      // to a foreign writer
+  Ring<MonotonicTime> reset_times;  // an external writer brought the baseline back
   std::uint64_t writes_total = 0, drift_total = 0;
   std::optional<Forecaster> forecaster;  // none: its policy wants none
 };

@@ -23,8 +23,8 @@ inline double number_of(const KnobValue& v) {
                                            : bytes_of(std::get<MemoryLimit>(v));
 }
 
-// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be written with it:
-// then the shortest multiple that can hold it, up to 100 ms.
+// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be
+// written with it: then the shortest multiple that can hold it, up to 100 ms.
 inline Usec period_for(double cores, Usec own) {
   constexpr Usec kLongest{100'000};
   const double whole = static_cast<double>(kCpuQuotaMin.count()) / std::max(cores, 1e-9);
@@ -50,10 +50,10 @@ inline CpuMax with_burst(CpuMax v, const CpuMax& baseline, std::optional<double>
   return v;
 }
 // The kernel rounds down to pages; asking for a whole number of them makes the read-back equal.
-inline MemoryLimit memory_limit_of(double bytes) {
+inline MemoryLimit memory_limit_of(double bytes, Bytes page_bytes) {
   if (std::isinf(bytes)) return {};
-  constexpr double kPageBytes = 4096;
-  return {static_cast<Bytes>(std::ceil(bytes / kPageBytes) * kPageBytes)};
+  const auto page = static_cast<double>(page_bytes);
+  return {static_cast<Bytes>(std::ceil(bytes / page) * page)};
 }
 
 }  // namespace sluice

@@ -70,7 +70,7 @@ Receipt MemoryBed::write(const Write& write) {
 }
 
 void MemoryBed::write_high(double bytes) {
-  const MemoryLimit limit = memory_limit_of(bytes);
+  const MemoryLimit limit = memory_limit_of(bytes, static_cast<Bytes>(simhost::kPage));
   if (limit == *host_.sample(id_).memory_high) return;
   written_at_.push_back(now_s());
   budgeted_at_.push_back(now_s());

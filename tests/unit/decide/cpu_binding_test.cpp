@@ -17,7 +17,7 @@ class CpuBinding : public ::testing::Test {
       task.look(0.1);
       task.look(0.1);
     }
-    return task.state.sufficed_cores;
+    return task.state.surge_cores;
   }
 
   CpuTask task{0.5};
@@ -150,17 +150,17 @@ TEST_F(CpuBinding, WithARestAFloodIsOverAndSufficed) {
   task.seen.idle_until = task.in.now + 60ms;
   task.look(0.5, true);
   EXPECT_EQ(task.state.stage, 0);
-  EXPECT_EQ(task.state.sufficed_cores, 2);
+  EXPECT_EQ(task.state.surge_cores, 2);
 }
 
 // It rests while its limit has not been free for long: its work waits elsewhere.
 TEST_F(CpuBinding, RestThatLiesIsDisbelievedForLongerEachTimeAndForADayAtMost) {
   const auto disbelieved = [&] {
     task.bound_for(10s);
-    task.in.now = std::max(task.in.now, task.state.rests_lie_until);
+    task.in.now = std::max(task.in.now, task.state.idle_distrusted_until);
     task.seen.idle_until = task.in.now + 60ms;
     task.look(0.5, true);
-    return std::chrono::duration<double>(task.state.rests_lie_until - task.in.now).count();
+    return std::chrono::duration<double>(task.state.idle_distrusted_until - task.in.now).count();
   };
   EXPECT_NEAR(disbelieved(), 600, 1);
   EXPECT_NEAR(disbelieved(), 1200, 1);
@@ -205,7 +205,7 @@ TEST_F(CpuBinding, WithoutALimitNothingIsLearnedOfWhatSuffices) {
   task.write(2, Rule::cpu_throttled);
   task.in.quota_cores = kUnlimited;
   task.look(1);
-  EXPECT_EQ(task.state.sufficed_cores, 0);
+  EXPECT_EQ(task.state.surge_cores, 0);
   EXPECT_EQ(task.state.stage, 0);
 }
 

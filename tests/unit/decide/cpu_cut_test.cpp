@@ -107,7 +107,7 @@ TEST_F(CpuCut, IsTheDearerTheMoreOfTheBudgetIsSpent) {
   const auto cuts = [&](double surplus, double spent, std::uint32_t of) {
     task.in.budget_spent_ratio = spent;
     task.in.writes_per_minute = of;
-    task.state.spared_core_seconds = surplus;
+    task.state.saving_core_seconds = surplus;
     return task.wants().changes();
   };
   seen_at(0.5);
@@ -274,13 +274,13 @@ TEST(CpuMargin, FadesWithinSeconds) {
 TEST(CpuSurplus, IsWhatIsLeftOfTheQuotaSinceTheLastWrite) {
   CpuTask task(2);
   task.look_for(10s, 1.5);
-  EXPECT_NEAR(task.state.unused_core_seconds, 5, 0.01);
-  EXPECT_NEAR(task.state.spared_core_seconds, 5, 0.01);
+  EXPECT_NEAR(task.state.surplus_core_seconds, 5, 0.01);
+  EXPECT_NEAR(task.state.saving_core_seconds, 5, 0.01);
   task.look_for(10s, 2.5);  // a burst
-  EXPECT_NEAR(task.state.unused_core_seconds, 5, 0.01) << "more than the quota is no debt";
+  EXPECT_NEAR(task.state.surplus_core_seconds, 5, 0.01) << "more than the quota is no debt";
   task.write(1.8, Rule::cpu_surplus);
-  EXPECT_EQ(task.state.unused_core_seconds, 0);
-  EXPECT_EQ(task.state.spared_core_seconds, 0);
+  EXPECT_EQ(task.state.surplus_core_seconds, 0);
+  EXPECT_EQ(task.state.saving_core_seconds, 0);
 }
 
 TEST(CpuSurplus, OfALookThatDidNotTellTheUseIsNotKnown) {
@@ -289,23 +289,23 @@ TEST(CpuSurplus, OfALookThatDidNotTellTheUseIsNotKnown) {
   task.seen.usage_cores.reset();
   task.in.now += 100ms;
   observe_cpu(task.in, task.state);
-  EXPECT_NEAR(task.state.unused_core_seconds, 0.05, 1e-9);
+  EXPECT_NEAR(task.state.surplus_core_seconds, 0.05, 1e-9);
 }
 
 TEST(CpuSurplus, OfAnUnlimitedTaskIsWhatItsMaximumLeaves) {
   CpuTask task(kUnlimited);
   task.look_for(10s, 1);
-  EXPECT_NEAR(task.state.spared_core_seconds, 30, 0.01);
+  EXPECT_NEAR(task.state.saving_core_seconds, 30, 0.01);
 }
 
 TEST(CpuSurplus, OfWholeStepsIsWhatAStepLessWouldSpare) {
   CpuTask task(4);
   task.in.step_cores = 1;
   task.look_for(10s, 2.5);
-  EXPECT_NEAR(task.state.unused_core_seconds, 15, 0.01);
-  EXPECT_NEAR(task.state.spared_core_seconds, 10, 0.01);
+  EXPECT_NEAR(task.state.surplus_core_seconds, 15, 0.01);
+  EXPECT_NEAR(task.state.saving_core_seconds, 10, 0.01);
   task.look_for(1s, 5.5);
-  EXPECT_NEAR(task.state.spared_core_seconds, 10, 0.01);
+  EXPECT_NEAR(task.state.saving_core_seconds, 10, 0.01);
 }
 
 TEST(CpuSurplus, DoesNotCountTheLookThatARaiseCutsInTwo) {
@@ -315,9 +315,9 @@ TEST(CpuSurplus, DoesNotCountTheLookThatARaiseCutsInTwo) {
   task.write(4, Rule::cpu_deadline);
   task.in.now -= 50ms;  // the interval of the next sample began before the raise
   task.look(1);
-  EXPECT_EQ(task.state.unused_core_seconds, 0);
+  EXPECT_EQ(task.state.surplus_core_seconds, 0);
   task.look(1);
-  EXPECT_NEAR(task.state.unused_core_seconds, 0.3, 0.01);
+  EXPECT_NEAR(task.state.surplus_core_seconds, 0.3, 0.01);
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_F(LastOnes, AreSeenInTimeWhereLooksAreMany) {
   task.in.max_delay_seconds = 1;
   task.bound_for(700ms);
   const double with = demand();
-  task.state.binding_since.reset();
+  task.state.oldest_wait_since.reset();
   EXPECT_EQ(with, demand());
 }
 
@@ -201,7 +201,7 @@ TEST(CpuDeadline, ADecisionTellsWhatItWasMadeFrom) {
   EXPECT_EQ(r.throttled_ratio, 1);
   EXPECT_EQ(r.pressure_ratio, 0.25);
   task.seen.cpu_pressure_ratio.reset();
-  task.state.binding_since.reset();
+  task.state.oldest_wait_since.reset();
   EXPECT_EQ(task.wants().reason.pressure_ratio, 0) << "not known";
   EXPECT_EQ(task.wants().reason.binding_seconds, 0);
 }

@@ -87,9 +87,9 @@ RC_GTEST_PROP(CpuFloors, NeverLowerAQuota, ()) {
   CpuState s;
   s.observed_since = MonotonicTime{1s};
   for (int i = 0; i < 5; ++i) s.arrivals.push_back({now, 0.1, cores(3)});
-  s.unused_core_seconds = s.spared_core_seconds = cores(10);
+  s.surplus_core_seconds = s.saving_core_seconds = cores(10);
   s.last_usage_cores = *signals.usage_cores;
-  if (*rc::gen::arbitrary<bool>()) s.binding_since = s.bound_since = now - 700ms;
+  if (*rc::gen::arbitrary<bool>()) s.oldest_wait_since = s.throttled_since = now - 700ms;
   if (*rc::gen::arbitrary<bool>()) s.threads_most = s.threads_now = 1 + cores(7);
   if (*rc::gen::arbitrary<bool>()) {
     s.backlog_known = true;

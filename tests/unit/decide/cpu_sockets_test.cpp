@@ -214,7 +214,7 @@ TEST_F(CpuSockets, EmptyOnesAreBelievedForAsLongAgainAfterAFreePeriod) {
 // Look after look with every thread busy.
 class CpuBusy : public CpuSockets {
  protected:
-  bool unseen() const { return unseen_since(task.in, task.state).has_value(); }
+  bool unseen() const { return hidden_backlog_since(task.in, task.state).has_value(); }
 };
 
 TEST_F(CpuBusy, AFewLooksAreNoProof) {
@@ -238,13 +238,13 @@ TEST_F(CpuBusy, WhatMayWaitCameAfterTheLastThreadThatRested) {
   task.seen.runnable_threads = 2;
   bound(0, 0.5, 4);
   ASSERT_TRUE(unseen());
-  EXPECT_EQ(*unseen_since(task.in, task.state), rested);
+  EXPECT_EQ(*hidden_backlog_since(task.in, task.state), rested);
 }
 
 TEST_F(CpuBusy, WhatMayWaitCameAfterTheLimitBegan) {
   bound(0, 0.5, 5);
   task.bound_for(200ms);
-  EXPECT_EQ(*unseen_since(task.in, task.state), task.in.now - 200ms);
+  EXPECT_EQ(*hidden_backlog_since(task.in, task.state), task.in.now - 200ms);
 }
 
 TEST_F(CpuBusy, LooksBeforeARestDoNotCountForOrAgainst) {
@@ -277,9 +277,9 @@ TEST_F(CpuBusy, ATaskThatReportsHasNothingUnseen) {
 TEST(CpuUnseen, IsAllThatTheLimitHoldsUpWhereNothingTells) {
   CpuTask task(0.5);
   task.look(0.4);
-  EXPECT_FALSE(unseen_since(task.in, task.state));
+  EXPECT_FALSE(hidden_backlog_since(task.in, task.state));
   task.look(0.5, true);
-  EXPECT_EQ(unseen_since(task.in, task.state), task.in.now - 100ms);
+  EXPECT_EQ(hidden_backlog_since(task.in, task.state), task.in.now - 100ms);
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ TEST(CpuStages, ARaiseIsEnoughForWhatArrived) {
 
 TEST(CpuStages, WhatSufficedLatelyStaysWithinWhatTheThreadsCanUse) {
   CpuTask task;
-  task.state.sufficed_cores = 6;
+  task.state.surge_cores = 6;
   task.bound_for(350ms);
   EXPECT_EQ(task.wants().reason.rule, Rule::cpu_throttled);
   EXPECT_GT(task.wants().value, 3);
@@ -168,8 +168,8 @@ class UsedUp : public ::testing::Test {
  protected:
   UsedUp() {
     task.look(0.2);
-    task.state.unused_core_seconds = 50;  // a long time of plenty
-    task.state.spared_core_seconds = 50;
+    task.state.surplus_core_seconds = 50;  // a long time of plenty
+    task.state.saving_core_seconds = 50;
     task.write(0.5, Rule::cpu_surplus);
     // A free period now and then, as where it waits for an answer.
     for (int i = 0; i < 50; ++i) task.look(0.5, i % 2 == 0);
@@ -201,7 +201,7 @@ TEST_F(UsedUp, IsNoSignWhereAStepMoreWouldBeOfNoUse) {
 }
 
 TEST_F(UsedUp, IsNoSignWhereSomeIsLeft) {
-  task.state.unused_core_seconds = 0.2;  // in five seconds
+  task.state.surplus_core_seconds = 0.2;  // in five seconds
   EXPECT_FALSE(task.wants().changes());
 }
 
@@ -217,7 +217,7 @@ TEST_F(UsedUp, IsNoSignWhereSocketsOftenShowWhatWaits) {
 }
 
 TEST_F(UsedUp, IsOneWhereNearlyNothingIsLeft) {
-  task.state.unused_core_seconds = 0.05;  // in five seconds
+  task.state.surplus_core_seconds = 0.05;  // in five seconds
   EXPECT_TRUE(task.wants().changes());
 }
 

@@ -78,7 +78,7 @@ class CpuTask {
     state.waiting.push_back({in.now - age, cpu_seconds});
   }
   // The limit has been binding for so long.
-  void bound_for(Nsec time) { state.binding_since = state.bound_since = in.now - time; }
+  void bound_for(Nsec time) { state.oldest_wait_since = state.throttled_since = in.now - time; }
 
   Intent wants() const { return decide_cpu(in, state); }
   void write(double quota, Rule rule) {

@@ -7,7 +7,7 @@ namespace {
 class MemoryArrivals : public ::testing::Test {
  protected:
   double inflow() const { return task.state.inflow_bytes_per_second / kMiB; }
-  double burst() const { return task.state.burst_bytes / kMiB; }
+  double burst() const { return task.state.peak_growth_bytes / kMiB; }
   MemoryTask task;
 };
 
@@ -63,7 +63,7 @@ TEST_F(MemoryArrivals, ABurstIsWhatComesAtOneGo) {
   MemoryTask evicted;
   evicted.grow_for(200ms, -200);
   evicted.grow_for(200ms, 200);
-  EXPECT_NEAR(evicted.state.burst_bytes / kMiB, once, 0.1) << "nor one that comes back none";
+  EXPECT_NEAR(evicted.state.peak_growth_bytes / kMiB, once, 0.1) << "nor one that comes back none";
 }
 
 TEST_F(MemoryArrivals, ABurstIsForgottenInMinutes) {

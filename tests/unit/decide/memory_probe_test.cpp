@@ -250,7 +250,7 @@ TEST_F(MemoryKept, ALimitThatWasLeftFarAboveIsBroughtDown) {
   EXPECT_EQ(probed_with_kept(780), 0) << "not worth a write";
   task.in.high_bytes = 2000 * kMiB;
   EXPECT_NEAR(probed_with_kept(890), 1130, 0.1) << "it may yet take in what it needs";
-  task.state.burst_bytes = 100 * kMiB;
+  task.state.peak_growth_bytes = 100 * kMiB;
   EXPECT_NEAR(probed_with_kept(780), 1150, 0.1);
 }
 

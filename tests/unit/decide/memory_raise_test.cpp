@@ -257,7 +257,7 @@ TEST(MemoryDecide, NothingWithoutASample) {
 class MemoryRoom : public ::testing::Test {
  protected:
   void inflow(double mib_per_second) { task.state.inflow_bytes_per_second = mib_per_second * kMiB; }
-  void burst(double mib) { task.state.burst_bytes = mib * kMiB; }
+  void burst(double mib) { task.state.peak_growth_bytes = mib * kMiB; }
   void growth(double mib_per_second) { task.state.growth_bytes_per_second = mib_per_second * kMiB; }
   // With the limit there; zero: nothing.
   double raised_from(double high_mib) {

@@ -117,7 +117,7 @@ TEST(Breaker, NothingIsConcludedFromMissingSignals) {
   run(b, 5s, true);
   b.sample().bandwidth.reset();
   run(b, 1s, false);
-  EXPECT_LE(b.task().harm.late_seconds, 4.1);
+  EXPECT_LE(b.task().harm.late_debt_seconds, 4.1);
   for (int i = 0; i < 300; ++i) {
     repeat(b.now, 60, b.state.tasks.at(kTask).cpu.writes);
     b.tasks.at(kTask).sample.reset();

@@ -48,7 +48,7 @@ TEST(Frozen, WhatWasLearnedStays) {
   const CpuState& after = b.task().cpu_control;
   EXPECT_EQ(after.arrivals.size(), before.arrivals.size());
   EXPECT_EQ(after.margin, before.margin);
-  EXPECT_EQ(after.unused_core_seconds, before.unused_core_seconds);
+  EXPECT_EQ(after.surplus_core_seconds, before.surplus_core_seconds);
   for (int i = 0; i < 100; ++i) {
     b.run_cpu(1, 100ms, 1, false);
     b.full();
@@ -68,7 +68,7 @@ TEST(Frozen, ItsPauseIsNoTimeThatItWaitedForItsLimit) {
   b.sample().frozen = false;
   b.full();
   EXPECT_LT(longest_wait_seconds(b.now, b.task().cpu_control), before + 1);
-  EXPECT_EQ(b.task().harm.late_seconds, 0);
+  EXPECT_EQ(b.task().harm.late_debt_seconds, 0);
 }
 
 TEST(Frozen, ItTakesNothingFromItsNeighbours) {
