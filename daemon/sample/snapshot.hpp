@@ -27,7 +27,8 @@ inline constexpr std::uint32_t bit(StatFile file) {
   return 1U << static_cast<unsigned>(file);
 }
 
-// The smallest cpu.max above a task: whatever its own quota, it gets no more, and shares that with its siblings.
+// The smallest cpu.max above a task: whatever its own quota, it gets no more, and shares that with its
+// siblings.
 struct AncestorCpu {
   double max_cores = 0;
   std::string path;  // below the cgroup root, raw bytes

@@ -42,12 +42,12 @@ inline constexpr Nsec kBudgetWindow = std::chrono::seconds(61);
 // One knob of one task: its limit, and what the controllers' wishes are measured against.
 struct KnobState {
   ManagedLimit limit;
-  std::uint32_t leased_revision = 0;  // of the limit, as the lease was last given it
-  bool leased = false;                // the lease was given an entry
-  std::optional<KnobValue> reassert;  // reset by another writer, to be written again
-  bool not_tried = false;             // the last order went nowhere, and that was reported
-  Ring<MonotonicTime> writes;         // of the last minute: the budget
-  RateHistory rates;                  // empty without rate policies
+  std::uint32_t leased_revision = 0;           // of the limit, as the lease was last given it
+  bool leased = false;                         // the lease was given an entry
+  std::optional<KnobValue> reassert;           // reset by another writer, to be written again
+  bool not_tried = false;                      // the last order went nowhere, and that was reported
+  Ring<MonotonicTime> writes;                  // of the last minute: the budget
+  RateHistory rates;                           // empty without rate policies
   std::optional<MonotonicTime> outside_since;  // above its maximum, and seen to be
 };
 
@@ -79,7 +79,7 @@ struct TaskState {
   bool fresh = false;            // signals belong to this tick
   MonotonicTime frozen_at{};     // while the last sample is of a frozen task: since when
   RecentUse use;
-  Unknowns unknowns;  // what of the samples was not believed
+  Unknowns unknowns;          // what of the samples was not believed
   double cpu_need_cores = 0;  // by its controller, when it was last asked
   FlowModel flow_model;
   FlowEstimate flow;

@@ -23,8 +23,8 @@ inline double number_of(const KnobValue& v) {
                                            : bytes_of(std::get<MemoryLimit>(v));
 }
 
-// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be written with it:
-// then the shortest multiple that can hold it, up to 100 ms.
+// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be
+// written with it: then the shortest multiple that can hold it, up to 100 ms.
 inline Usec period_for(double cores, Usec own) {
   constexpr Usec kLongest{100'000};
   const double whole = static_cast<double>(kCpuQuotaMin.count()) / std::max(cores, 1e-9);
