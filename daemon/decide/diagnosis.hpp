@@ -9,18 +9,18 @@
 namespace sluice {
 
 enum class Cause : std::uint8_t {
-  unknown,            // the signals that would tell are missing, or none of the below fits
-  idle,               // nothing to do
-  frozen,             // paused by cgroup.freeze: neither idle nor in want
-  input_bound,        // keeps up: what comes in is worked on at once
-  starved_by_quota,   // its own cpu.max stops it
+  unknown,              // the signals that would tell are missing, or none of the below fits
+  idle,                 // nothing to do
+  frozen,               // paused by cgroup.freeze: neither idle nor in want
+  input_bound,          // keeps up: what comes in is worked on at once
+  starved_by_quota,     // its own cpu.max stops it
   starved_by_ancestor,  // the cpu.max of a cgroup above it stops it
-  starved_by_node,    // runnable and not running, without being throttled: the node is busy
-  stalled_on_memory,  // tasks stand still in reclaim, refault or above memory.high
-  reclaiming,         // CPU burnt on reclaim or garbage collection, not on the stream
-  stalled_on_io,      // tasks stand still for the disk
-  downstream_bound,   // what it wrote is not taken: backpressure
-  thread_bound,       // work waits, and every thread that wants to run does: more CPU cannot help
+  starved_by_node,      // runnable and not running, without being throttled: the node is busy
+  stalled_on_memory,    // tasks stand still in reclaim, refault or above memory.high
+  reclaiming,           // CPU burnt on reclaim or garbage collection, not on the stream
+  stalled_on_io,        // tasks stand still for the disk
+  downstream_bound,     // what it wrote is not taken: backpressure
+  thread_bound,         // work waits, and every thread that wants to run does: more CPU cannot help
 };
 
 constexpr std::string_view to_string(Cause cause) {
@@ -59,8 +59,8 @@ struct CauseInput {
   std::optional<double> system_share;     // of its usage, spent in the kernel
   std::optional<double> throttled_share;  // stopped by its quota: wall time, or periods where only files tell
   std::optional<double> ancestor_throttled_share;  // of the periods of the smallest cpu.max above it
-  std::optional<double> wait_share;       // some task runnable and not running, for whatever reason
-  std::optional<double> memory_stall_share;  // some task standing still for memory
+  std::optional<double> wait_share;                // some task runnable and not running, for whatever reason
+  std::optional<double> memory_stall_share;        // some task standing still for memory
   std::optional<double> io_stall_share;
   std::optional<double> pgscan_per_second, refaults_per_second;
   std::optional<double> served_share;     // of its usage, that the bytes it read explain

@@ -78,7 +78,7 @@ struct TaskReport {
   std::optional<MonotonicTime> breaker_retry_at;
   std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
 
-  Diagnosis diagnosis;  // what holds it up now
+  Diagnosis diagnosis;                      // what holds it up now
   std::optional<AncestorCpu> ancestor_cpu;  // the smallest cpu.max above it
 
   // Signals of the last full tick; absent = not known.

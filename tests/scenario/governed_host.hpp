@@ -127,9 +127,9 @@ class GovernedHost {
     most = std::max(most, log.size());
   }
 
-  // Once the plan is carried out, the quotas that are ours add up to no more than the node: those that another plan
-  // could move, so none whose write budget is spent, or that is given back or left alone. Such a task, and one whose
-  // limit is its own, counts by what it uses.
+  // Once the plan is carried out, the quotas that are ours add up to no more than the node: those that
+  // another plan could move, so none whose write budget is spent, or that is given back or left alone. Such a
+  // task, and one whose limit is its own, counts by what it uses.
   void check_capacity() const {
     double sum = 0, minima = 0;
     for (const auto& [id, t] : state.tasks) {

@@ -28,13 +28,13 @@ struct NodeRow {
   std::size_t tasks = 0;
   double cores = 0;
   std::uint64_t seed = 0;
-  std::string policy;             // "ours", "equal shares", "no quotas"
-  std::string visibility;         // ours
-  double overloaded_share = 0;    // of time, in which more work arrives than the node can do
+  std::string policy;           // "ours", "equal shares", "no quotas"
+  std::string visibility;       // ours
+  double overloaded_share = 0;  // of time, in which more work arrives than the node can do
   bool classes = false;
-  double late_share = 0;                                  // of all records
+  double late_share = 0;                                   // of all records
   std::array<double, kClasses.size()> class_late_share{};  // of those of a class
-  double satisfaction_least = 0;  // of a task: its share of records on time
+  double satisfaction_least = 0;                           // of a task: its share of records on time
   double satisfaction_mean = 0;
   double delay_p99_worst_s = 0;  // of the worst task
   double quota_to_usage = 0;     // all quotas over all usage
