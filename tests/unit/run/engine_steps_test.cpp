@@ -99,7 +99,7 @@ TEST(EngineWalks, WhatGoesWrongIsASentenceAndOnce) {
   tick_after(model, 0ms);
   const auto told = model.engine->take_sentences();
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_FALSE(told[0].good);
+  EXPECT_EQ(told[0].tone, Engine::Sentence::Tone::bad);
   EXPECT_THAT(told[0].text, HasSubstr("could not be walked"));
   tick_after(model, 100ms);
   EXPECT_TRUE(model.engine->take_sentences().empty());
@@ -236,12 +236,12 @@ TEST(EngineRestart, HoldsThatCouldNotBeKeptAreTriedAgainAndReportedOnce) {
   };
   for (int i = 0; i < 3; ++i) listen();
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_FALSE(told[0].good);
+  EXPECT_EQ(told[0].tone, Engine::Sentence::Tone::bad);
   EXPECT_THAT(told[0].text, HasSubstr("would not survive a restart"));
   model.files.clear_faults();
   for (int i = 0; i < 3; ++i) listen();
   ASSERT_EQ(told.size(), 2U);
-  EXPECT_TRUE(told[1].good);
+  EXPECT_EQ(told[1].tone, Engine::Sentence::Tone::good);
   const auto renames = model.files.steps(Step::rename);
   listen();
   EXPECT_EQ(model.files.steps(Step::rename), renames) << "what is on file is not written again";
@@ -280,7 +280,7 @@ TEST(EngineLease, WithoutItNoNewLimitIsSetAndTheReasonIsReportedOnce) {
     for (auto& sentence : model.engine->take_sentences()) told.push_back(sentence);
   }
   ASSERT_EQ(told.size(), 2U);
-  EXPECT_TRUE(told[1].good);
+  EXPECT_EQ(told[1].tone, Engine::Sentence::Tone::good);
   EXPECT_TRUE(model.find(kA)->knobs.at(Knob::cpu_max).ours);
 }
 
