@@ -52,10 +52,10 @@ struct StateFacts {
 // What the configuration says of this host.
 struct ConfigFacts {
   std::size_t rules = 0;
-  std::vector<std::string> problems;   // it is refused
-  std::vector<std::string> warnings;   // sizes that this node has not
-  std::vector<std::string> unmatched;  // rules that govern no cgroup that is there now
-  std::string not_compared;            // why cgroups could not be looked at; empty: they were
+  std::vector<std::string> problems{};   // it is refused
+  std::vector<std::string> warnings{};   // sizes that this node has not
+  std::vector<std::string> unmatched{};  // rules that govern no cgroup that is there now
+  std::string not_compared{};            // why cgroups could not be looked at; empty: they were
 };
 
 struct HostFacts {

@@ -220,15 +220,19 @@ TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
 
 TEST(Words, EveryOriginAndEveryBarHasItsOwnWords) {
   std::set<std::string> all;
-  for (int i = 0; i <= static_cast<int>(Origin::pretended); ++i)
-    all.insert(origin_words(Knob::cpu_max, {.origin = static_cast<Origin>(i)}, {}, MonotonicTime{10s},
-                            MonotonicTime{20s}));
+  for (int i = 0; i <= static_cast<int>(Origin::pretended); ++i) {
+    KnobStory story;
+    story.origin = static_cast<Origin>(i);
+    all.insert(origin_words(Knob::cpu_max, story, {}, MonotonicTime{10s}, MonotonicTime{20s}));
+  }
   EXPECT_EQ(all.size(), 9U);
   EXPECT_FALSE(all.contains(""));
   std::set<std::string> stories;
   for (int i = 0; i <= static_cast<int>(Bar::write_under_way); ++i) {
     TaskReport t;
-    t.cpu_story = {.origin = Origin::found, .bar = static_cast<Bar>(i), .until = MonotonicTime{80s}};
+    t.cpu_story.origin = Origin::found;
+    t.cpu_story.bar = static_cast<Bar>(i);
+    t.cpu_story.until = MonotonicTime{80s};
     if (t.cpu_story.bar == Bar::write_under_way) t.cpu_story.ordered = quota(40);
     stories.insert(explanation(t, MonotonicTime{20s}));
   }
