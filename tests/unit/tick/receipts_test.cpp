@@ -74,6 +74,59 @@ TEST(OtherWriters, OverrideFightsForEver) {
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::governed);
 }
 
+// What the controller wants does not change: it is the value itself that is written again.
+TEST(OtherWriters, OverrideWritesTheValueThatWasThere) {
+  Bench b;
+  b.config.node.on_foreign_write = config::OnForeignWrite::override_it;
+  b.add(1, cores(3));
+  b.full();
+  b.full();
+  b.hold(b.state.tasks.at(CgroupId{1}).cpu, Knob::cpu_max, cores(2));
+  b.sample().cpu_max = cores(2.5);
+  b.run_cpu(1, 100ms, 1.9, false);
+  const auto* again = write_to(b.full().plan, Knob::cpu_max);
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->value, KnobValue{cores(2)});
+  EXPECT_EQ(again->reason.rule, Rule::reasserted);
+}
+
+// A quota may double in ten seconds. That it was pinned meanwhile, or put right, is no step of ours.
+TEST(OtherWriters, WhatOthersDidIsNotCountedByTheRates) {
+  auto config = one_task_config();
+  config.tasks[0].policy.max_delay = 100ms;
+  config.tasks[0].policy.cpu.scaling.up.policies = {{config::ChangeType::percent, 100, 10s}};
+  const auto starve = [](Bench& b) {
+    for (int i = 0; i < 20; ++i) {
+      b.run_cpu(1, 100ms, b.quota(), true, 3);
+      b.full();
+    }
+  };
+  Bench pinned(config);
+  pinned.add(1, cores(0.5));
+  pinned.full();
+  PinCommand pin;
+  pin.task = "t1";
+  pin.cpu_cores = 1;
+  pinned.commands = {pin};
+  pinned.full();
+  pinned.commands = {UnpinCommand{"t1"}};
+  pinned.full();
+  ASSERT_EQ(pinned.quota(), 1);
+  starve(pinned);
+  EXPECT_EQ(pinned.quota(), 2) << "from where it was pinned";
+
+  Bench reset(config);
+  reset.add(1, cores(3));
+  reset.full();
+  reset.full();
+  reset.hold(reset.state.tasks.at(CgroupId{1}).cpu, Knob::cpu_max, cores(0.5));
+  reset.full();  // the baseline is found: somebody reset it
+  reset.full();
+  ASSERT_EQ(reset.quota(), 0.5) << "put right";
+  starve(reset);
+  EXPECT_EQ(reset.quota(), 1) << "from ours, not from what was found";
+}
+
 TEST(OtherWriters, AnExternalValueIsLeftAloneForAMinute) {
   Bench b = governed();
   b.sample().cpu_max = cores(1.7);
