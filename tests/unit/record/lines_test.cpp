@@ -173,13 +173,13 @@ TEST_F(Damage, ForgedLinesAreErrorsAndNoMore) {
   EXPECT_THAT(found(forged("end 4 '%4")), HasSubstr("two hexadecimal digits"));
   EXPECT_THAT(found(forged("end 5")), HasSubstr("ends too early"));
   EXPECT_THAT(found(forged("new 6")), HasSubstr("unknown kind, 'new'"));
-  EXPECT_THAT(found(forged("tick 7 0 0 0 0 1 0 99999999999")), HasSubstr("longer than its line"));
-  EXPECT_THAT(found(forged("tick 8 0 0 0 0 1 0 0 0 1 77 0 0")),
+  EXPECT_THAT(found(forged("tick 7 0 0 0 0 1 0 4096 99999999999")), HasSubstr("longer than its line"));
+  EXPECT_THAT(found(forged("tick 8 0 0 0 0 1 0 4096 0 0 1 77 0 0")),
               HasSubstr("a kind of value that does not exist"));
-  EXPECT_THAT(found(forged("tick 9 300 0 0 0 1 0 0 0 0 0 0")), HasSubstr("out of its range"));
-  EXPECT_THAT(found(forged("tick 10 0 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 1 5 1 0 0 0")),
+  EXPECT_THAT(found(forged("tick 9 300 0 0 0 1 0 4096 0 0 0 0 0")), HasSubstr("out of its range"));
+  EXPECT_THAT(found(forged("tick 10 0 0 0 0 1 0 4096 0 0 0 0 0 0 0 0 0 0 1 5 1 0 0 0")),
               HasSubstr("no earlier line describes"));
-  EXPECT_THAT(found(forged("tick 11 0 0 0 0 x 0 0 0 0 0 0 0 0")), HasSubstr("where a real number belongs"));
+  EXPECT_THAT(found(forged("tick 11 0 0 0 0 x 0 4096 0 0 0 0 0 0 0")), HasSubstr("where a real number belongs"));
   EXPECT_THAT(found(""), HasSubstr("no checksum"));
 }
 
