@@ -17,6 +17,7 @@ const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& co
 // What the node is in for, of one knob: before the plan and after it.
 struct Sums {
   Taken before, after;
+  double granted = 0;  // after: limits of ours whole, and what is used of all others
   double capacity = 0;
   bool minima_exceed = false;
 };
@@ -56,6 +57,7 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
     }
     out.after.quota += then.quota;
     out.after.use += then.use;
+    out.granted += std::max(then.quota, then.use);
   }
   return out;
 }
@@ -149,7 +151,7 @@ void judge_early_cuts(const Plan& plan, const std::vector<EarlyCut>& early_cuts,
     double beyond = 0;
     for (const auto& h : early_cuts) beyond += plan.writes[h.write].knob == knob ? h.beyond : 0;
     const double rounding = rounding_of(knob, c) * static_cast<double>(1 + plan.writes.size());
-    const bool too_small = std::max(sums.after.quota, sums.after.use) + beyond > sums.capacity - rounding;
+    const bool too_small = sums.granted + beyond > sums.capacity - rounding;
     for (const auto& h : early_cuts) {
       const Write& w = plan.writes[h.write];
       if (w.knob != knob || (too_small && h.beyond > 0 && w.reason.clamped_capacity)) continue;
