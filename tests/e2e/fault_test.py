@@ -95,13 +95,13 @@ class BlockedWrite(Stage):
 
 
 class UnreadableFiles(Stage):
-    def test_a_task_whose_counters_cannot_be_read_is_left_as_it_is(self) -> None:
+    def test_a_task_whose_counters_cannot_be_read_goes_to_its_maximum_and_no_further(self) -> None:
         self.host.tell(f"fault {A} cpu.stat read_errno {EIO}")
         self.start()
         self.governed_on_bus("a", "b")
         self.governs(B)
         self.stays_governed(B)
-        self.assertEqual("max 100000", self.host.read(A, "cpu.max"))
+        self.assertEqual("300000 100000", self.host.read(A, "cpu.max"))
         self.host.tell(f"fault {A} cpu.stat read_errno 0")
         self.governs(A)
 

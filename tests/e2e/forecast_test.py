@@ -37,7 +37,7 @@ class Forecast(Stage):
         self.host.load(A, 150)  # 0.3 cores
         daemon = self.start(config=ON)
         daemon.said(r"forecasts: 1 damaged or foreign line\(s\) ignored: line 2 \(.*; what was learned of 1 task\(s\) is intact")
-        daemon.said(r"a: cpu.max no limit -> 1.6\d cores: .*, and its forecast limits that")
+        daemon.said(r"a: cpu.max (no limit|3.00 cores) -> 1.6\d cores: .*, and its forecast limits that")
         self.governed_on_bus("a", "b")
         told = self.explained("a")
         self.assertEqual(2, told["ForecastSeasons"])
