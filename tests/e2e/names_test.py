@@ -88,7 +88,7 @@ class HostileNames(Stage):
         self.assertNotIn(b"\r", log)
         log.decode("utf-8")
         # A first limit of memory may wait for evidence, for as long as its maximum may be exceeded.
-        eventually(lambda: len(self.lease()) == 2 * len(NAMES), "both limits of every name are on file")
+        eventually(lambda: len(self.lease()) == 2 * len(NAMES), "both limits of every name are on file", PATIENCE_S)
 
         daemon.kill()
         self.start("--restore", config=CONFIG, bus="none").ends(0)
