@@ -179,7 +179,8 @@ TEST_F(Damage, ForgedLinesAreErrorsAndNoMore) {
   EXPECT_THAT(found(forged("tick 9 300 0 0 0 1 0 4096 0 0 0 0 0")), HasSubstr("out of its range"));
   EXPECT_THAT(found(forged("tick 10 0 0 0 0 1 0 4096 0 0 0 0 0 0 0 0 0 0 1 5 1 0 0 0")),
               HasSubstr("no earlier line describes"));
-  EXPECT_THAT(found(forged("tick 11 0 0 0 0 x 0 4096 0 0 0 0 0 0 0")), HasSubstr("where a real number belongs"));
+  EXPECT_THAT(found(forged("tick 11 0 0 0 0 x 0 4096 0 0 0 0 0 0 0")),
+              HasSubstr("where a real number belongs"));
   EXPECT_THAT(found(""), HasSubstr("no checksum"));
 }
 
