@@ -95,6 +95,28 @@ TEST(ArbitrateReasons, APinGoesWhereItSays) {
   EXPECT_TRUE(arbitrate(std::vector{pinned(2, 2)}, 8).grants.empty());
 }
 
+TEST(ArbitrateReasons, APinIsNotHeldBelowItsSlice) {
+  auto pin = pinned(1, 3);
+  pin.ancestor = "/a.slice";
+  pin.ancestor_max = 2;
+  const auto s = arbitrate(std::vector{pin}, 8);
+  ASSERT_EQ(s.grants.size(), 1U);
+  EXPECT_EQ(s.grants[0].value, 3);
+  EXPECT_FALSE(s.grants[0].reason.clamped_max);
+}
+
+TEST(ArbitrateReasons, WhatASliceHoldsBackIsToldAndStaysWanted) {
+  auto held = claim(1, 3), free = claim(1, 2);
+  held.ancestor = "/a.slice";
+  held.ancestor_max = 2;
+  const auto s = arbitrate(std::vector{held, free}, 8);
+  ASSERT_EQ(s.grants.size(), 2U);
+  EXPECT_EQ(s.grants[0].value, 2);
+  EXPECT_TRUE(s.grants[0].reason.clamped_max);
+  EXPECT_TRUE(s.unmet[0]);
+  EXPECT_EQ(s.missing, 0) << "the node has it";
+}
+
 TEST(ArbitrateReasons, ARaiseThatIsGrantedInPartKeepsItsRule) {
   const auto s = arbitrate(std::vector{claim(1, 9), claim(2, 2)}, 4);
   const auto* raised = grant_of(s, 0);

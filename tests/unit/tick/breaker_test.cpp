@@ -72,6 +72,23 @@ TEST(Breaker, ThreeUndoneCutsHalveThePatience) {
   EXPECT_EQ(state_of(b), BreakerState::open);
 }
 
+TEST(Breaker, CutsThatWereUndoneLongAgoCostNoPatience) {
+  Bench b = squeezed();
+  repeat(b.now, 3, b.state.tasks.at(kTask).harm.undos);
+  run(b, 62s, false);
+  run(b, 8s, true);
+  EXPECT_EQ(state_of(b), BreakerState::closed);
+}
+
+TEST(Breaker, WaitsTenMinutesAtMost) {
+  Bench b = squeezed();
+  b.state.tasks.at(kTask).breaker.failures = 9;
+  run(b, 11200ms, true);
+  ASSERT_EQ(state_of(b), BreakerState::open);
+  EXPECT_LE(b.task().breaker.retry_at, b.now + 10min);
+  EXPECT_GE(b.task().breaker.retry_at, b.now + 9min);
+}
+
 TEST(Breaker, ThrottlingWithBreaksCostsNoDeadline) {
   Bench b = squeezed();
   for (int i = 0; i < 60; ++i) {

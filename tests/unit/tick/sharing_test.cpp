@@ -193,6 +193,26 @@ TEST(Minima, BeyondTheNodeTheyAreSharedAndWhatIsMissingIsReported) {
   EXPECT_GE(b.last.report.node.cpu_missing_cores, 1.49);
 }
 
+TEST(Minima, TheMostThatWasMissingIsToldUntilNothingIs) {
+  Bench b;
+  b.node.cpu_capacity_cores = 1;
+  b.add(1);
+  b.add(2);
+  const auto missing_with = [&](double min_cores, Nsec later) {
+    b.config.tasks[0].policy.cpu.min_cores = min_cores;
+    return b.full(later).report.node.cpu_missing_cores;
+  };
+  EXPECT_EQ(missing_with(0.502, 1s), 0) << "rounding is no lack";
+  EXPECT_NEAR(missing_with(0.9, 1s), 0.8, 1e-9);
+  EXPECT_NEAR(missing_with(0.7, 1s), 0.8, 1e-9);
+  EXPECT_NEAR(missing_with(0.3, 1s), 0.8, 1e-9) << "a moment is not its end";
+  EXPECT_TRUE(b.last.report.node.saturated);
+  EXPECT_EQ(missing_with(0.3, 5s), 0);
+  EXPECT_FALSE(b.last.report.node.saturated);
+  EXPECT_TRUE(noticed(b.last, Notice::Kind::unsaturated));
+  EXPECT_NEAR(missing_with(0.7, 1s), 0.4, 1e-9) << "what is over is not told again";
+}
+
 TEST(Minima, AfterCpusWentOfflineTheyAreSharedAndComeBack) {
   auto config = two_rules(4, 4);
   for (auto& rule : config.tasks) rule.policy.cpu.min_cores = 2;
