@@ -80,6 +80,22 @@ TEST(Breaker, CutsThatWereUndoneLongAgoCostNoPatience) {
   EXPECT_EQ(state_of(b), BreakerState::closed);
 }
 
+TEST(Breaker, GoodTimeIsNotSavedUp) {
+  Bench b = squeezed();
+  run(b, 20s, false);
+  run(b, 11200ms, true);
+  EXPECT_EQ(state_of(b), BreakerState::open);
+}
+
+TEST(Breaker, HarmIsForgottenWhileNothingIsGoverned) {
+  Bench b = squeezed();
+  run(b, 9s, true);
+  EXPECT_GT(b.task().harm.late_debt_seconds, 7);
+  b.commands.push_back(SuspendCommand{"t1", "hands off"});
+  run(b, 200ms, true);
+  EXPECT_EQ(b.task().harm.late_debt_seconds, 0);
+}
+
 TEST(Breaker, WaitsTenMinutesAtMost) {
   Bench b = squeezed();
   b.state.tasks.at(kTask).breaker.failures = 9;
