@@ -23,8 +23,10 @@ struct BoundedMap : std::map<std::string, Value> {
 template <class Value>
 sdbus::Message& operator>>(sdbus::Message& message, BoundedMap<Value>& map) {
   const std::string entry = std::string("s") + (std::is_same_v<Value, double> ? "d" : "v");
-  if (!message.enterContainer(("{" + entry + "}").c_str())) return message;
-  while (message.enterDictEntry(entry.c_str())) {
+  // sdbus-c++ 2 takes const char*, 1 a string.
+  if (!message.enterContainer(("{" + entry + "}").c_str()))
+    return message;                                // NOLINT(readability-redundant-string-cstr)
+  while (message.enterDictEntry(entry.c_str())) {  // NOLINT(readability-redundant-string-cstr)
     if (map.size() >= kMaxOptions)
       throw compat::error(error_name::invalid_args,
                           fmt::format("at most {} entries are allowed", kMaxOptions));
