@@ -28,7 +28,7 @@ Sample good() {
                              .workingset_refault_file = 6,
                              .pgscan = 70,
                              .pgsteal = 60};
-  s.memory_events = MemoryEvents{.high = 5};
+  s.memory_events = MemoryEvents{.high = 5, .oom_kill = 2};
   return s;
 }
 
@@ -58,11 +58,15 @@ const Row kRows[] = {
      [](const Sample& s) { return s.cpu.has_value(); }},
     {"usage below zero", StatFile::cpu_stat, [](Sample& s) { s.cpu->usage = Usec{-5}; },
      [](const Sample& s) { return s.cpu.has_value(); }},
+    {"time in the kernel below zero", StatFile::cpu_stat, [](Sample& s) { s.cpu->system = Usec{-5}; },
+     [](const Sample& s) { return s.cpu.has_value(); }},
     {"usage beyond the CPUs", StatFile::cpu_stat, [](Sample& s) { s.cpu->usage += 1h; },
      [](const Sample& s) { return s.cpu.has_value(); }},
     {"periods run backwards", StatFile::cpu_stat, [](Sample& s) { s.bandwidth->nr_periods = 499; },
      [](const Sample& s) { return s.bandwidth.has_value(); }},
     {"throttled time runs backwards", StatFile::cpu_stat, [](Sample& s) { s.bandwidth->throttled = 8s; },
+     [](const Sample& s) { return s.bandwidth.has_value(); }},
+    {"throttled periods run backwards", StatFile::cpu_stat, [](Sample& s) { s.bandwidth->nr_throttled = 99; },
      [](const Sample& s) { return s.bandwidth.has_value(); }},
     {"more throttled than periods", StatFile::cpu_stat, [](Sample& s) { s.bandwidth->nr_throttled = 9000; },
      [](const Sample& s) { return s.bandwidth.has_value(); }},
@@ -90,6 +94,13 @@ const Row kRows[] = {
     {"refaults run backwards", StatFile::memory_stat,
      [](Sample& s) { s.memory_stat->workingset_refault_file = 0; },
      [](const Sample& s) { return s.memory_stat.has_value(); }},
+    {"refaults of anon run backwards", StatFile::memory_stat,
+     [](Sample& s) { s.memory_stat->workingset_refault_anon = 4; },
+     [](const Sample& s) { return s.memory_stat.has_value(); }},
+    {"reclaim runs backwards", StatFile::memory_stat, [](Sample& s) { s.memory_stat->pgsteal = 59; },
+     [](const Sample& s) { return s.memory_stat.has_value(); }},
+    {"kills run backwards", StatFile::memory_events, [](Sample& s) { s.memory_events->oom_kill = 1; },
+     [](const Sample& s) { return s.memory_events.has_value(); }},
     {"events run backwards", StatFile::memory_events, [](Sample& s) { s.memory_events->high = 0; },
      [](const Sample& s) { return s.memory_events.has_value(); }},
 };
@@ -100,6 +111,16 @@ TEST(Plausible, WhatCanBeIsBelieved) {
   EXPECT_TRUE(drop_implausible(&before, kNode, now).empty());
   EXPECT_TRUE(drop_implausible(nullptr, kNode, now).empty());
   EXPECT_TRUE(now.cpu && now.bandwidth && now.memory_stat && now.memory_events && now.memory_pressure);
+}
+
+TEST(Plausible, AfterALongPauseMoreMayHaveHappened) {
+  const Sample before = good();
+  Sample now = good();
+  now.read_at += 60s;
+  now.cpu->usage += 200s;
+  now.bandwidth->nr_periods += 50'000;
+  now.memory_pressure->some += 60s;
+  EXPECT_TRUE(drop_implausible(&before, kNode, now).empty());
 }
 
 TEST(Plausible, WhatCannotBeIsUnknownWithItsFileAndNothingElseIs) {
@@ -150,13 +171,22 @@ TEST(Plausible, EachFileIsReportedOnceUntilItHasBeenRightForAWhile) {
   EXPECT_EQ(seen.add(stat, MonotonicTime{1h}), stat);
 }
 
+TEST(Plausible, AFaultThatLastsIsReportedOnce) {
+  Unknowns seen;
+  const std::vector<Unknown> stat{{StatFile::memory_stat, "x"}};
+  EXPECT_EQ(seen.add(stat, MonotonicTime{1s}), stat);
+  for (auto at = MonotonicTime{1min}; at < MonotonicTime{1h}; at += 1min)
+    EXPECT_TRUE(seen.add(stat, at).empty());
+}
+
 TEST(Plausible, ANodeHasCpusAndMemory) {
   EXPECT_TRUE(plausible(kNode));
   EXPECT_TRUE(plausible(NodeFacts{0.5, Bytes{64} << 20}));
   for (const NodeFacts& node :
        {NodeFacts{0, Bytes{1} << 33}, NodeFacts{-1, Bytes{1} << 33}, NodeFacts{1e9, Bytes{1} << 33},
         NodeFacts{std::numeric_limits<double>::quiet_NaN(), Bytes{1} << 33}, NodeFacts{4, 0},
-        NodeFacts{4, 4096}, NodeFacts{4, kBelowZero}})
+        NodeFacts{4, 4096}, NodeFacts{4, kBelowZero}, NodeFacts{4, Bytes{2} << 20, Bytes{4} << 20},
+        NodeFacts{4, Bytes{1} << 33, 0}})
     EXPECT_FALSE(plausible(node)) << node.cpu_capacity_cores << ' ' << node.memory_capacity;
 }
 
