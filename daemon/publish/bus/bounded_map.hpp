@@ -23,10 +23,12 @@ struct BoundedMap : std::map<std::string, Value> {
 template <class Value>
 sdbus::Message& operator>>(sdbus::Message& message, BoundedMap<Value>& map) {
   const std::string entry = std::string("s") + (std::is_same_v<Value, double> ? "d" : "v");
-  // sdbus-c++ 2 takes const char*, 1 a string.
-  if (!message.enterContainer(("{" + entry + "}").c_str()))
-    return message;                                // NOLINT(readability-redundant-string-cstr)
-  while (message.enterDictEntry(entry.c_str())) {  // NOLINT(readability-redundant-string-cstr)
+  // sdbus-c++ 1 takes a string, 2 a const char*.
+  const char* const type = entry.c_str();
+  const std::string dictionary = "{" + entry + "}";
+  const char* const container = dictionary.c_str();
+  if (!message.enterContainer(container)) return message;
+  while (message.enterDictEntry(type)) {
     if (map.size() >= kMaxOptions)
       throw compat::error(error_name::invalid_args,
                           fmt::format("at most {} entries are allowed", kMaxOptions));
