@@ -196,7 +196,7 @@ std::vector<std::optional<std::size_t>> Registry::rules_of(const std::vector<cgr
   }
   std::vector<std::size_t> outer;
   for (const auto& [path, i] : matched) {
-    for (auto end = path.rfind('/'); end != 0 && end != path.npos; end = path.rfind('/', end - 1)) {
+    for (auto end = path.rfind('/'); end != 0 && end != std::string::npos; end = path.rfind('/', end - 1)) {
       const auto above = matched.find(path.substr(0, end));
       if (above != matched.end() && above->second < cgroups.size()) outer.push_back(above->second);
     }

@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), metavar="DIR")
     parser.add_argument("files", nargs="*", metavar="FILE", help="these only")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     build = args.build.resolve()
     args.cache.mkdir(parents=True, exist_ok=True)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, text=True, check=True).stdout

@@ -23,8 +23,12 @@ struct BoundedMap : std::map<std::string, Value> {
 template <class Value>
 sdbus::Message& operator>>(sdbus::Message& message, BoundedMap<Value>& map) {
   const std::string entry = std::string("s") + (std::is_same_v<Value, double> ? "d" : "v");
-  if (!message.enterContainer(("{" + entry + "}").c_str())) return message;
-  while (message.enterDictEntry(entry.c_str())) {
+  // sdbus-c++ 1 takes a string, 2 a const char*.
+  const char* const type = entry.c_str();
+  const std::string dictionary = "{" + entry + "}";
+  const char* const container = dictionary.c_str();
+  if (!message.enterContainer(container)) return message;
+  while (message.enterDictEntry(type)) {
     if (map.size() >= kMaxOptions)
       throw compat::error(error_name::invalid_args,
                           fmt::format("at most {} entries are allowed", kMaxOptions));

@@ -41,7 +41,7 @@ Question question_of(sd_bus_message* message) {
 }
 
 int refuse(sd_bus_message* message, const char* name, const char* text) {
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   sd_bus_error_set(&error, name, text);
   sd_bus_reply_method_error(message, &error);  // if that fails, so does the connection, and the pump notices
   sd_bus_error_free(&error);
