@@ -1,8 +1,6 @@
 // What limits that stand take of the node, and what is left for the rest when it is less than the minima.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "daemon/arbitrate/arbitrate.hpp"
 #include "daemon/decide/cpu.hpp"
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "daemon/signal/signal.hpp"
 
 namespace sluice {
