@@ -2,8 +2,10 @@
 // One knob at a time; pure; the order of the claims does not matter.
 //
 // The node is shared out by use, not by limits. What counts against its capacity:
-//   a limit of ours, or one that becomes ours   whole: the sum of them is within the capacity
-//   any other limit                             what is used of it, with head-room
+//   a limit of ours that may be moved, or one   whole: the sum of them is within the capacity, less what is
+//   that becomes ours                           used of the others
+//   any other limit (one of ours whose write    what is used of it, with head-room
+//   budget is spent, too)
 // and what is used of all limits together, with what is granted anew, is within the capacity too.
 //
 // Properties, each the name of a test:
