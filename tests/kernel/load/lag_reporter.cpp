@@ -78,6 +78,8 @@ int run(const Options& o) {
     if (!reporter) continue;
     if (reporter->report(*lag, static_cast<std::uint64_t>(o.ttl_ms) * 1000)) {
       ++reports;
+    } else if (stop_requested) {
+      break;  // the signal interrupted the call: nobody refused it
     } else if (refused++ == 0) {
       fmt::print(stderr, "lag_reporter: {}\n", reporter->error());
     }
