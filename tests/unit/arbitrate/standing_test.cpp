@@ -148,7 +148,7 @@ TEST(Standing, AMaximumIsSetByConfigurationByScheduleOrByOrder) {
   b.config.tasks[0].policy.cpu.max_cores.reset();
   EXPECT_FALSE(b.bounds().cpu_max_is_set);
   EXPECT_FALSE(b.bounds().memory_max_is_set);
-  b.mine().scheduled.max.emplace().cores = 2;
+  b.mine().scheduled.max = Scheduled::Bound{.cores = 2, .until = {}};
   EXPECT_TRUE(b.bounds().cpu_max_is_set);
   EXPECT_DOUBLE_EQ(b.bounds().cpu_max, 2);
   b.config.tasks[0].policy.memory.max_bytes = 300 * Bench::kMiB;
