@@ -265,7 +265,7 @@ std::vector<double> Node::shared_minima() {
 }
 
 // What is needed, and then what nobody needs, to whom it was given before. Where the minima, or what rate
-// policies keep, are all that the node has, nobody gains anything by it.
+// policies keep, are all that the node has, no task is raised.
 void Node::give() {
   std::vector<Claim> sums(sharing_.size());
   double kept = 0;

@@ -146,7 +146,7 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
 }
 
-// At which it keeps up, and drains what waits.
+// At which it keeps up, and drains the backlog.
 double pace_of(const CpuInput& in, const CpuState& s, double arrival) {
   return s.backlog_known ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
                          : arrival * (1 + s.margin);

@@ -51,10 +51,10 @@ struct CpuState {
   MonotonicTime idle_distrusted_until{};           // the task sleeps while its work waits elsewhere
   double idle_distrusted_seconds = 0;              // and for how long that is believed
   int stage = 0;                                   // of the raise since oldest_wait_since; 0: none
-  double surge_cores = 0;                          // the quota under which floods of late ended; 0: not known
+  double surge_cores = 0;                          // quota under which recent surges ended; 0: not known
   double runnable_threads = 0;                     // of the last sample that told
   double threads_now = 0;                          // ... or throttle event; 0: not known
-  double threads_most = 0;                         // the most of late, fading; 0: not known
+  double threads_most = 0;                         // recent maximum, decaying; 0: not known
   double margin = 0.15;                            // over the mean arrival; wider after a cut that was wrong
 
   // Looks, one after another, that found the limit binding and every thread with something to run.
@@ -62,10 +62,9 @@ struct CpuState {
   int busy_looks = 0;
   int busy_looks_unread = 0;  // of them, those that found more unread than an answer in flight
 
-  MonotonicTime unread_at{};  // the sockets' last byte unread
-  double unread_share = 0;    // of the looks of late, those that found some
-  MonotonicTime
-      sockets_distrusted_until{};  // the task fetches its work, and its sockets do not tell what waits
+  MonotonicTime unread_at{};                 // the sockets' last byte unread
+  double unread_share = 0;                   // of recent samples, those with unread bytes
+  MonotonicTime sockets_distrusted_until{};  // a pull consumer: its sockets do not show the backlog
 
   // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
   bool backlog_known = false;
@@ -122,7 +121,7 @@ struct CpuInput {
 void observe_cpu(const CpuInput& in, CpuState& state);
 // What the task can do with now, whatever its quota: below it, a neighbour's want is no reason to cut it.
 double needed_cores(const CpuInput& in, const CpuState& state);
-// The task was paused for so long: what was known is as old now as it was before.
+// The task was paused for `length`: all times move by it, so that nothing known ages.
 void skip_pause(Nsec length, CpuState& state);
 // The quota wanted, or rule none. Does not change state.
 Intent decide_cpu(const CpuInput& in, const CpuState& state);

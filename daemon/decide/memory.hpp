@@ -69,7 +69,7 @@ struct MemoryInput {
 };
 
 void observe_memory(const MemoryInput& in, MemoryState& state);
-// The task was paused for so long: what was known is as old now as it was before.
+// The task was paused for `length`: all times move by it, so that nothing known ages.
 void skip_pause(Nsec length, MemoryState& state);
 Intent decide_memory(const MemoryInput& in, const MemoryState& state);
 // Whether decide_memory may lower the limit now or when, or what is in the way: it asks this itself.

@@ -11,7 +11,7 @@ constexpr double kStepGrowth = 1.5, kBelowKeptGrowth = 1.25;
 constexpr double kWritableStep = 1.1;  // times the tolerance, which is of the limit and not of what is in use
 constexpr double kKnownStep = 0.1;     // most at one time of what came above the memory that is kept
 constexpr double kWorthStep = 0.02;    // less of that is not worth two writes
-constexpr double kLooseLimit = 1.05;   // above where it belongs: worth a write
+constexpr double kLooseLimit = 1.05;   // a limit this far above its target is lowered
 constexpr double kKnownShare = 0.5;    // of an interval, before it counts as quiet
 constexpr double kWritesForRaises = 1.0 / 3;  // of the budget
 // A probe failed when this much of what it took was read again; fewer pages say nothing.

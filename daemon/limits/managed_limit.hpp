@@ -16,7 +16,7 @@
 //   or when
 //     the file or the cgroup is gone. A refused release is due again, with a growing wait, for ever.
 //   - An unknown reading changes nothing.
-//   - A reason is told only for a value that an order of ours made, or that dry-run would hold: what an
+//   - A reason is shown only for a value that an order of ours made, or that dry-run would hold: what an
 //   external
 //     writer chose, what was found and what was inherited has none.
 //
