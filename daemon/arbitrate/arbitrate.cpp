@@ -357,6 +357,7 @@ void FairShare::add(const KnobClaim& c) {
 }
 
 Taken FairShare::taken(const KnobClaim& c) const {
+  if (c.by_weight) return {0, std::min({c.current, c.use.value_or(0), capacity_})};
   if (c.ordered) return {*c.ordered, std::max(*c.ordered, std::min(c.current, c.use.value_or(c.current)))};
   const double unseen = c.ours ? c.current : c.governed ? c.min : 0;
   double use = std::min({c.current, c.use.value_or(unseen), capacity_});

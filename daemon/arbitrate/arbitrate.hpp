@@ -50,6 +50,10 @@ struct KnobClaim {
   bool rate_free = false;                             // the intent is none that a rate policy may hold up
   std::string_view ancestor{};  // whose limit holds for it and its siblings together; empty: none
   double ancestor_max = 0;
+  bool by_weight = false;     // `current` is no grant of ours: cpu.weight says what of it the task gets
+  double waiting_ratio = 0;   // of time: some thread of it waited for a CPU, though no quota held it up
+  std::string_view parent{};  // the cgroup that it and its siblings are in
+  double weight_held = 1;     // cpu.weight in force, as a share of its baseline
   double weight = 100;
   int priority = 0;        // lower ones give back first
   double tolerance = 0.1;  // no write for a smaller relative change

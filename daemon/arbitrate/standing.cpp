@@ -13,6 +13,10 @@ config::Mode mode_of(const PlanContext& c) {
   return c.state->holds.mode.value_or(c.config->node.mode);
 }
 
+std::string_view parent_of(std::string_view cgroup) {
+  return cgroup.substr(0, cgroup.rfind('/'));
+}
+
 // Of a task that it governs the controller knows how much head-room is due, and more than its maximum it does
 // not need; of any other it is a guess. Without a limit of ours the kernel sees to its head-room.
 std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, const PlanContext& c) {
@@ -130,7 +134,14 @@ KnobClaim standing(const TaskState& t, Knob which, const Bounds& b, const PlanCo
   out.weight = policy.weight;
   out.priority = policy.priority;
   out.tolerance = cpu ? policy.cpu.tolerance : policy.memory.tolerance;
-  if (cpu) out.step = policy.cpu.step_cores;
+  if (cpu) {
+    out.step = policy.cpu.step_cores;
+    const Reason& why = limit.in_flight() ? limit.order()->reason : limit.reason();
+    out.by_weight = why.rule == Rule::by_weight;
+    out.parent = parent_of(t.facts.cgroup);
+    const bool held_up = t.signals.throttled_periods.value_or(0) > 0;
+    if (t.fresh && !held_up) out.waiting_ratio = t.signals.cpu_pressure_ratio.value_or(0);
+  }
   if (cpu && t.sample && t.sample->ancestor_cpu) {
     out.ancestor = t.sample->ancestor_cpu->path;
     out.ancestor_max = t.sample->ancestor_cpu->max_cores;

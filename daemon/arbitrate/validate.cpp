@@ -53,6 +53,7 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
       } else if (!std::isinf(to) && std::holds_alternative<CpuMax>(write->value) == (knob == Knob::cpu_max)) {
         const bool raise = to > claim.current;
         then = {to, raise ? to : std::min(to, claim.use.value_or(to))};
+        if (write->reason.rule == Rule::by_weight) then = {0, now.use};
       }
     }
     out.after.quota += then.quota;
@@ -172,6 +173,7 @@ void judge_capacity(const Plan& plan, const Sums& sums, const PlanContext& c, st
     const auto found = c.state->tasks.find(w.id);
     if (w.knob != Knob::cpu_max || found == c.state->tasks.end()) continue;
     if (w.reason.rule == Rule::released || w.reason.rule == Rule::pinned) continue;
+    if (w.reason.rule == Rule::by_weight) continue;
     const TaskState& t = found->second;
     const double from = number_of(t.cpu.limit.value()), to = number_of(w.value);
     const bool raise = to > from || std::isinf(from);
@@ -242,6 +244,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     if (w.reason.rule == Rule::released) continue;  // giving back is always allowed
     if (const auto h = check_rate(i, w, t, b, c)) early_cuts.push_back(*h);
     if (!permitted(t, c)) violates(Invariant::not_permitted);
+    if (w.reason.rule == Rule::by_weight && !c.state->cpu_full) violates(Invariant::over_capacity);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
     const bool pinned = w.reason.rule == Rule::pinned;  // an administrator does not wait for the budget
     if (!pinned && writes_in_window(cpu ? t.cpu : t.memory, c.now) >= budget)

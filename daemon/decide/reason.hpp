@@ -29,6 +29,7 @@ enum class Rule : std::uint8_t {
   schedule,         // likewise, into those of an open window of its schedule
   burst,            // the quota stays, its burst follows the configuration
   capacity,         // cut: the node has no more
+  by_weight,        // raised to the maximum: the node is full, and cpu.weight shares it
   reasserted,       // written again: another hand undid it
   pinned,           // an administrator holds the value
   released,         // the baseline is restored
@@ -77,6 +78,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "burst";
     case Rule::capacity:
       return "capacity";
+    case Rule::by_weight:
+      return "by-weight";
     case Rule::reasserted:
       return "reasserted";
     case Rule::pinned:

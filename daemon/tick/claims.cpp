@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daemon/arbitrate/full_node.hpp"
 #include "daemon/values/knob_value.hpp"
 
 namespace sluice::parts {
@@ -234,7 +235,15 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
 }
 
 void share_cpu(Tick& t, const Lane& lane) {
-  const Share share = arbitrate(lane.claims, capacity_of(Knob::cpu_max, t.context()), Knob::cpu_max);
+  const double capacity = capacity_of(Knob::cpu_max, t.context());
+  Share share = arbitrate(lane.claims, capacity, Knob::cpu_max);
+  if (has_cause(t))
+    t.state.cpu_full =
+        is_full(lane.claims, share, capacity, t.state.cpu_full) && weights_hold(lane.claims, capacity);
+  if (t.state.cpu_full) {
+    share = share_by_weight(lane.claims, share, capacity);
+    for (TaskState* task : lane.tasks) task->deferred_cpu_intent.reset();
+  }
   for (std::size_t i = 0; i < share.unmet.size(); ++i) {
     if (share.unmet[i]) lane.tasks[i]->deferred_cpu_intent = lane.claims[i].intent;
   }

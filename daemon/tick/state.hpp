@@ -112,6 +112,7 @@ struct State {
   config::Mode mode_before = config::Mode::enforce;
   bool stopping = false;                           // the last tick was told to release everything
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
+  bool cpu_full = false;  // more was needed than there is, and cpu.weight shares it: full_node.hpp
   bool saturated = false;
   MonotonicTime saturated_until{};  // it is over when nothing was missing for a while
   double missing_cores = 0;         // the most in that while

@@ -206,6 +206,9 @@ string reason_words(Knob knob, const Reason& reason) {
       return "the quota stays, its burst follows the configuration";
     case Rule::capacity:
       return "the node has no more to give" + clamps(reason, memory);
+    case Rule::by_weight:
+      return "the node is full, and the kernel shares it by cpu.weight: no quota holds anybody up" +
+             clamps(reason, memory);
     case Rule::reasserted:
       return "another hand had undone it" + clamps(reason, memory);
     case Rule::pinned:

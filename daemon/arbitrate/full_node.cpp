@@ -1,0 +1,114 @@
+#include "daemon/arbitrate/full_node.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+constexpr double kClassStep = 10;   // between one priority and the next lower one
+constexpr double kFreeAgain = 0.2;  // of the node: then quotas can share it
+constexpr double kTolerance = 0.1;  // of a weight: whole numbers, and minima that move a little
+constexpr double kBinds = 0.5;  // of a quota: what must be in use of it to say that it may hold its task up
+constexpr double kMissingCores = 0.01;
+
+bool shares(const KnobClaim& c) {
+  return c.governed && c.max > 0;
+}
+
+// A quota of which little is used stays: whoever wakes under it is given more in the next plan. So does a
+// limit that is not ours, unless its task asks for more.
+bool may_bind(const KnobClaim& c) {
+  if (c.intent.changes() && c.intent.value > c.current) return true;
+  return c.ours && c.use.value_or(c.current) > kBinds * c.current;
+}
+
+// What the task would use if it did not wait for a CPU: more than it uses by the share of time in which some
+// thread of it waited.
+double waits_for(const KnobClaim& c) {
+  if (!c.use || c.waiting_ratio <= 0) return 0;
+  return std::min(c.max, *c.use / std::max(1 - c.waiting_ratio, 1e-3)) - std::min(c.max, *c.use);
+}
+
+}  // namespace
+
+std::vector<double> due_weights(std::span<const KnobClaim> claims, double capacity) {
+  std::map<int, double, std::greater<>> of_priority;
+  double minima = 0;
+  for (const auto& c : claims) {
+    if (!shares(c)) continue;
+    of_priority[c.priority] = 1;
+    minima += c.min;
+  }
+  double step = 1;
+  for (auto& [priority, factor] : of_priority) factor = std::exchange(step, step / kClassStep);
+  double weights = 0;
+  for (const auto& c : claims) weights += shares(c) ? c.weight * of_priority[c.priority] : 0;
+  const double rest = std::max(0.0, capacity - minima);
+  std::vector<double> due(claims.size(), 1);
+  double most = 0;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    if (!shares(claims[i])) continue;
+    due[i] = claims[i].min + rest * claims[i].weight * of_priority[claims[i].priority] / weights;
+    most = std::max(most, due[i]);
+  }
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    if (shares(claims[i])) due[i] /= most;
+  }
+  return due;
+}
+
+bool weights_hold(std::span<const KnobClaim> claims, double capacity) {
+  const auto due = due_weights(claims, capacity);
+  const KnobClaim* first = nullptr;
+  bool siblings = true, equal = true;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    if (!shares(claims[i])) continue;
+    if (!first) first = &claims[i];
+    siblings &= claims[i].parent == first->parent;
+    equal &= due[i] > 1 - kTolerance;
+    if (std::abs(claims[i].weight_held - due[i]) > kTolerance * due[i]) return false;
+  }
+  return siblings || equal;
+}
+
+bool is_full(std::span<const KnobClaim> claims, const Share& by_quota, double capacity, bool was_full) {
+  if (by_quota.minima_exceed) return false;  // they are shared by quotas, or nobody would have a minimum
+  if (by_quota.missing > kMissingCores) return true;
+  double used = 0;
+  for (const auto& c : claims) used += std::min(c.use.value_or(0), capacity);
+  return was_full && used > (1 - kFreeAgain) * capacity;
+}
+
+Share share_by_weight(std::span<const KnobClaim> claims, const Share& by_quota, double capacity) {
+  Share out;
+  out.allocated = capacity;
+  out.unmet.resize(claims.size());
+  std::vector<const KnobGrant*> granted(claims.size());
+  for (const auto& g : by_quota.grants) granted[g.claim] = &g;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const auto& c = claims[i];
+    out.missing += c.governed ? waits_for(c) : 0;
+    if (!c.movable) continue;
+    if (c.exact) {
+      if (granted[i]) out.grants.push_back(*granted[i]);
+      continue;
+    }
+    if (std::isinf(c.current) && !c.max_is_set) continue;  // the kernel gives it its share already
+    if (c.current <= c.max && !may_bind(c)) continue;
+    const double most = c.rate_free ? c.max : std::clamp(c.rate.highest, c.min, c.max);
+    if (std::abs(most - c.current) <= c.tolerance * c.current && c.current <= c.max) continue;
+    if (c.current > most && !granted[i]) continue;  // it waits for evidence
+    Reason reason{.rule = c.current > c.max ? Rule::bound : Rule::by_weight, .wanted = c.max};
+    reason.clamped_max = c.current > c.max;
+    reason.clamped_rate = most < c.max;
+    out.grants.push_back({i, most, reason});
+  }
+  out.missing = std::max(out.missing, by_quota.missing);
+  return out;
+}
+
+}  // namespace sluice
