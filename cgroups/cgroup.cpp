@@ -16,10 +16,22 @@ namespace {
 // memory.stat, the longest, has some 70 lines: below 4 KiB.
 constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
-constexpr std::array<std::string_view, kFileCount> kFileNames = {
-    "cpu.max",        "cpu.max.burst",       "cpu.stat",        "cpu.pressure",       "io.pressure",
-    "memory.current", "memory.events",       "memory.high",     "memory.max",         "memory.pressure",
-    "memory.stat",    "memory.swap.current", "memory.swap.max", "cgroup.controllers", "cgroup.events"};
+constexpr std::array<std::string_view, kFileCount> kFileNames = {"cpu.max",
+                                                                 "cpu.max.burst",
+                                                                 "cpu.stat",
+                                                                 "cpu.pressure",
+                                                                 "io.pressure",
+                                                                 "memory.current",
+                                                                 "memory.events",
+                                                                 "cpu.weight",
+                                                                 "memory.high",
+                                                                 "memory.max",
+                                                                 "memory.pressure",
+                                                                 "memory.stat",
+                                                                 "memory.swap.current",
+                                                                 "memory.swap.max",
+                                                                 "cgroup.controllers",
+                                                                 "cgroup.events"};
 
 // A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
 Result<Fd> open_directory(const Root& root, std::string_view path) {
@@ -153,6 +165,9 @@ Result<CpuMax> Cgroup::read_cpu_max() const {
   value->burst = *burst;
   return value;
 }
+Result<CpuWeight> Cgroup::read_cpu_weight() const {
+  return read_as(File::cpu_weight, parse_cpu_weight);
+}
 Result<CpuStat> Cgroup::read_cpu_stat() const {
   return read_as(File::cpu_stat, parse_cpu_stat);
 }
@@ -196,16 +211,17 @@ Result<bool> Cgroup::read_frozen() const {
 
 Result<KnobValue> Cgroup::read(Knob knob) const {
   if (knob == Knob::cpu_max) return read_cpu_max().map([](const CpuMax& v) { return KnobValue(v); });
+  if (knob == Knob::cpu_weight) return read_cpu_weight().map([](const CpuWeight& v) { return KnobValue(v); });
   return read_memory_high().map([](const MemoryLimit& v) { return KnobValue(v); });
 }
 
 Result<void> Cgroup::write(Knob knob, const KnobValue& value) const {
   const auto name = sluice::file_name(knob);
-  if (std::holds_alternative<CpuMax>(value) != (knob == Knob::cpu_max)) {
+  if (knob_of(value) != knob) {
     return tl::unexpected(Error{EINVAL, file_path(name), "a value of another knob for"});
   }
   if (const auto* cpu = std::get_if<CpuMax>(&value)) return write_cpu_max(*cpu);
-  reclaim_down_to(std::get<MemoryLimit>(value));
+  if (const auto* memory = std::get_if<MemoryLimit>(&value)) reclaim_down_to(*memory);
   return write_text(name, format(value));
 }
 

@@ -27,6 +27,7 @@ enum class File : std::uint8_t {
   io_pressure,
   memory_current,
   memory_events,
+  cpu_weight,
   memory_high,
   memory_max,
   memory_pressure,
@@ -36,7 +37,7 @@ enum class File : std::uint8_t {
   controllers,
   events,
 };
-inline constexpr std::size_t kFileCount = 15;
+inline constexpr std::size_t kFileCount = 16;
 std::string_view file_name(File file);
 
 class Cgroup {
@@ -62,6 +63,7 @@ class Cgroup {
   [[nodiscard]] bool has_memory() const { return has(Knob::memory_high); }
 
   [[nodiscard]] Result<CpuMax> read_cpu_max() const;  // and cpu.max.burst, where the kernel has it
+  [[nodiscard]] Result<CpuWeight> read_cpu_weight() const;
   [[nodiscard]] Result<CpuStat> read_cpu_stat() const;
   [[nodiscard]] Result<PressureTotals> read_cpu_pressure() const;
   [[nodiscard]] Result<PressureTotals> read_io_pressure() const;

@@ -112,6 +112,14 @@ Result<Usec> parse_cpu_burst(std::string_view text) {
   return *burst;
 }
 
+// An idle cgroup's "0" is no weight: it cannot be written back.
+Result<CpuWeight> parse_cpu_weight(std::string_view text) {
+  const auto weight = to_u64(strip_newline(text));
+  if (!weight || *weight < kCpuWeightMin || *weight > kCpuWeightMax)
+    return malformed("cpu.weight must be 1 to 10000", text);
+  return CpuWeight{static_cast<std::uint32_t>(*weight)};
+}
+
 Result<MemoryLimit> parse_memory_limit(std::string_view text) {
   const auto line = strip_newline(text);
   if (line == "max") return MemoryLimit{};
@@ -266,7 +274,9 @@ Result<Controllers> parse_controllers(std::string_view text) {
 }
 
 Result<KnobValue> parse_knob(Knob knob, std::string_view text) {
-  if (knob != Knob::cpu_max)
+  if (knob == Knob::cpu_weight)
+    return parse_cpu_weight(text).map([](const CpuWeight& v) { return KnobValue(v); });
+  if (knob == Knob::memory_high)
     return parse_memory_limit(text).map([](const MemoryLimit& v) { return KnobValue(v); });
   const auto at = text.find(kBurst);
   auto value = parse_cpu_max(text.substr(0, at));
@@ -286,6 +296,10 @@ std::string format(const CpuMax& value) {
 
 std::string format(const MemoryLimit& value) {
   return value.bytes ? std::to_string(*value.bytes) : "max";
+}
+
+std::string format(const CpuWeight& value) {
+  return std::to_string(value.weight);
 }
 
 std::string format(const KnobValue& value) {
@@ -308,6 +322,13 @@ Result<void> check_writable(Knob knob, const KnobValue& value) {
     if (cpu->burst && *cpu->burst < Usec::zero()) return refuse("the burst must not be negative");
     if (cpu->quota && cpu->burst && *cpu->burst > *cpu->quota)
       return refuse("the burst must be at most the quota");
+    return {};
+  }
+  if (knob == Knob::cpu_weight) {
+    const auto* cpu = std::get_if<CpuWeight>(&value);
+    if (!cpu) return refuse("cpu.weight takes a weight");
+    if (cpu->weight < kCpuWeightMin || cpu->weight > kCpuWeightMax)
+      return refuse("the weight must be 1 to 10000");
     return {};
   }
   const auto* memory = std::get_if<MemoryLimit>(&value);

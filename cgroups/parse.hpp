@@ -25,6 +25,7 @@ struct Controllers {
 };
 
 Result<CpuMax> parse_cpu_max(std::string_view text);
+Result<CpuWeight> parse_cpu_weight(std::string_view text);
 Result<Usec> parse_cpu_burst(std::string_view text);            // cpu.max.burst
 Result<MemoryLimit> parse_memory_limit(std::string_view text);  // memory.high, memory.max, memory.swap.max
 Result<Bytes> parse_bytes(std::string_view text);               // memory.current, memory.swap.current
@@ -35,6 +36,7 @@ Result<MemoryEvents> parse_memory_events(std::string_view text);
 Result<Controllers> parse_controllers(std::string_view text);  // cgroup.controllers
 Result<bool> parse_frozen(std::string_view text);              // cgroup.events
 std::string format(const CpuMax& value);       // as cpu.max has it: "50000 100000", "max 100000"
+std::string format(const CpuWeight& value);    // "100"
 std::string format(const MemoryLimit& value);  // "1048576", "max"
 // The same, but of all that a knob holds: "50000 100000 burst 20000" where the burst is known.
 std::string format(const KnobValue& value);

@@ -41,12 +41,33 @@ struct MemoryLimit {
   bool operator==(const MemoryLimit&) const = default;
 };
 
-enum class Knob : std::uint8_t { cpu_max, memory_high };
+// cpu.weight: of the CPU time that siblings contend for. The kernel takes 1 to 10000; an idle cgroup
+// (cpu.idle) shows 0.
+struct CpuWeight {
+  std::uint32_t weight = 100;
+  bool operator==(const CpuWeight&) const = default;
+};
+inline constexpr std::uint32_t kCpuWeightMin = 1, kCpuWeightMax = 10'000;
+
+enum class Knob : std::uint8_t { cpu_max, memory_high, cpu_weight };
+inline constexpr std::array kKnobs{Knob::cpu_max, Knob::memory_high, Knob::cpu_weight};
 constexpr std::string_view file_name(Knob knob) {
-  return knob == Knob::cpu_max ? "cpu.max" : "memory.high";
+  switch (knob) {
+    case Knob::cpu_max:
+      return "cpu.max";
+    case Knob::memory_high:
+      return "memory.high";
+    case Knob::cpu_weight:
+      return "cpu.weight";
+  }
+  return "unknown";
 }
 
-using KnobValue = std::variant<CpuMax, MemoryLimit>;
+using KnobValue = std::variant<CpuMax, MemoryLimit, CpuWeight>;
+// Whose value it is: each knob has its own type.
+constexpr Knob knob_of(const KnobValue& value) {
+  return kKnobs[value.index()];
+}
 
 // cpu.stat. The bandwidth half exists only where the cpu controller is enabled.
 struct CpuUsage {

@@ -126,7 +126,7 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   Clock::time_point watch_wakes_at = Clock::time_point::max();
   std::thread watchdog;
 
-  Lane& lane_of(Knob knob) { return knob == Knob::cpu_max ? cpu : memory; }
+  Lane& lane_of(Knob knob) { return knob == Knob::memory_high ? memory : cpu; }
 
   // All below: with `mutex` held.
   bool start_worker(Lane& lane);

@@ -41,7 +41,7 @@ std::string crc32_hex(std::string_view text) {
 }
 
 std::optional<Knob> knob_named(std::string_view name) {
-  for (const auto knob : {Knob::cpu_max, Knob::memory_high}) {
+  for (const auto knob : kKnobs) {
     if (name == file_name(knob)) return knob;
   }
   return std::nullopt;

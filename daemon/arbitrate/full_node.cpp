@@ -61,6 +61,15 @@ std::vector<double> due_weights(std::span<const KnobClaim> claims, double capaci
   return due;
 }
 
+CpuWeight weight_of(const CpuWeight& baseline, double share) {
+  const auto weight = static_cast<std::uint32_t>(std::lround(share * baseline.weight));
+  return {std::max(kCpuWeightMin, weight)};
+}
+
+bool differs(double share, double due) {
+  return std::abs(share - due) > kTolerance * due;
+}
+
 bool weights_hold(std::span<const KnobClaim> claims, double capacity) {
   const auto due = due_weights(claims, capacity);
   const KnobClaim* first = nullptr;
@@ -70,7 +79,7 @@ bool weights_hold(std::span<const KnobClaim> claims, double capacity) {
     if (!first) first = &claims[i];
     siblings &= claims[i].parent == first->parent;
     equal &= due[i] > 1 - kTolerance;
-    if (std::abs(claims[i].weight_held - due[i]) > kTolerance * due[i]) return false;
+    if (differs(claims[i].weight_held, due[i])) return false;
   }
   return siblings || equal;
 }

@@ -22,8 +22,10 @@ namespace sluice {
 // cpu.weight that each claim is due, as a share of its baseline: (0, 1]. 1 for those that are not governed.
 std::vector<double> due_weights(std::span<const KnobClaim> claims, double capacity_cores);
 
-// What the kernel may hold of it: whole numbers from 1 to 10000.
-std::uint32_t weight_of(std::uint32_t baseline, double share);
+// The whole number nearest to it, at least 1.
+CpuWeight weight_of(const CpuWeight& baseline, double share);
+// Whether a weight differs from another by more than rounding and a minimum that moved a little.
+bool differs(double share, double due);
 
 // Whether the kernel now shares a full node as it is due. Between tasks of different parents it never does: a
 // weight acts among siblings only.

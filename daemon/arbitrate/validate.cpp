@@ -50,7 +50,7 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
       if (write->reason.rule == Rule::released) {
         claim.movable = claim.ours = false;
         then = fair.taken(claim);
-      } else if (!std::isinf(to) && std::holds_alternative<CpuMax>(write->value) == (knob == Knob::cpu_max)) {
+      } else if (!std::isinf(to) && knob_of(write->value) == knob) {
         const bool raise = to > claim.current;
         then = {to, raise ? to : std::min(to, claim.use.value_or(to))};
         if (write->reason.rule == Rule::by_weight) then = {0, now.use};
@@ -93,6 +93,17 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
   return std::nullopt;
 }
 
+// A weight that is due is never above the baseline, for others of its siblings are not ours.
+std::optional<Invariant> check_weight(const Write& w, const TaskState& t) {
+  const auto* value = std::get_if<CpuWeight>(&w.value);
+  const auto& limit = t.weight.limit;
+  if (!value || !limit.present() || !limit.baseline()) return Invariant::knob_absent;
+  if (w.reason.rule == Rule::released) return std::nullopt;
+  if (value->weight < kCpuWeightMin || number_of(w.value) > number_of(*limit.baseline()))
+    return Invariant::out_of_bounds;
+  return std::nullopt;
+}
+
 std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const Bounds& b, bool minima_exceed,
                                       double page_bytes) {
   const auto* value = std::get_if<MemoryLimit>(&w.value);
@@ -120,6 +131,7 @@ struct EarlyCut {
 
 std::optional<EarlyCut> check_rate(std::size_t i, const Write& w, const TaskState& t, const Bounds& b,
                                    const PlanContext& c) {
+  if (w.knob == Knob::cpu_weight) return std::nullopt;
   const bool cpu = w.knob == Knob::cpu_max;
   const auto& policy = policy_of(t, *c.config);
   const auto& scaling = cpu ? policy.cpu.scaling : policy.memory.scaling;
@@ -233,11 +245,12 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     }
     const TaskState& t = found->second;
     const Bounds b = bounds_of(t, c);
-    const bool cpu = w.knob == Knob::cpu_max;
+    const bool cpu = w.knob != Knob::memory_high;
     const auto& policy = policy_of(t, *c.config);
     if (const auto bad =
-            cpu ? check_cpu(w, t, b, policy.cpu.step_cores, cpu_sums.minima_exceed)
-                : check_memory(w, t, b, memory_sums.minima_exceed, rounding_of(Knob::memory_high, c))) {
+            w.knob == Knob::cpu_weight ? check_weight(w, t)
+            : cpu                      ? check_cpu(w, t, b, policy.cpu.step_cores, cpu_sums.minima_exceed)
+                  : check_memory(w, t, b, memory_sums.minima_exceed, rounding_of(Knob::memory_high, c))) {
       violates(*bad);
       if (*bad == Invariant::knob_absent) continue;
     }
@@ -247,8 +260,7 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
     if (w.reason.rule == Rule::by_weight && !c.state->cpu_full) violates(Invariant::over_capacity);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
     const bool pinned = w.reason.rule == Rule::pinned;  // an administrator does not wait for the budget
-    if (!pinned && writes_in_window(cpu ? t.cpu : t.memory, c.now) >= budget)
-      violates(Invariant::over_budget);
+    if (!pinned && writes_in_window(t.knob(w.knob), c.now) >= budget) violates(Invariant::over_budget);
   }
   judge_early_cuts(plan, early_cuts, cpu_sums, memory_sums, c, out);
   if (changes(Knob::cpu_max)) judge_capacity(plan, cpu_sums, c, out);

@@ -30,6 +30,7 @@ enum class Rule : std::uint8_t {
   burst,            // the quota stays, its burst follows the configuration
   capacity,         // cut: the node has no more
   by_weight,        // raised to the maximum: the node is full, and cpu.weight shares it
+  weight,           // cpu.weight: what the task is to get of a full node
   reasserted,       // written again: another hand undid it
   pinned,           // an administrator holds the value
   released,         // the baseline is restored
@@ -80,6 +81,8 @@ constexpr std::string_view to_string(Rule rule) {
       return "capacity";
     case Rule::by_weight:
       return "by-weight";
+    case Rule::weight:
+      return "weight";
     case Rule::reasserted:
       return "reasserted";
     case Rule::pinned:

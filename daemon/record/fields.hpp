@@ -23,6 +23,10 @@ void fields(auto& archive, Is<CpuMax> auto& v) {
   auto& [quota, period, burst] = v;
   archive(quota, period, burst);
 }
+void fields(auto& archive, Is<CpuWeight> auto& v) {
+  auto& [weight] = v;
+  archive(weight);
+}
 void fields(auto& archive, Is<MemoryLimit> auto& v) {
   auto& [bytes] = v;
   archive(bytes);
@@ -73,12 +77,12 @@ void fields(auto& archive, Is<AncestorCpu> auto& v) {
 void fields(auto& archive, Is<Sample> auto& v) {
   auto& [id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
          memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-         memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
-         ancestor_cpu, ancestor_memory, frozen, unreadable] = v;
+         memory_stall, flow, cpu_max, memory_high, memory_max, cpu_weight, cpu_max_absent, memory_high_absent,
+         cpu_weight_absent, ancestor_cpu, ancestor_memory, frozen, unreadable] = v;
   archive(id, read_at, source, cpu, bandwidth, cpu_pressure, memory_pressure, memory_current, memory_stat,
           memory_events, swap_free, io_pressure, runnable_threads, throttle, run_queue, idle_until,
-          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_max_absent, memory_high_absent,
-          ancestor_cpu, ancestor_memory, frozen, unreadable);
+          memory_stall, flow, cpu_max, memory_high, memory_max, cpu_weight, cpu_max_absent,
+          memory_high_absent, cpu_weight_absent, ancestor_cpu, ancestor_memory, frozen, unreadable);
 }
 void fields(auto& archive, Is<TaskFacts> auto& v) {
   auto& [id, name, cgroup, config_index] = v;

@@ -30,10 +30,11 @@ void forget_absent(std::map<CgroupId, Known>& known, const Input& input) {
 }
 
 bool consistent(Knob knob, const KnobValue& value) {
-  if (knob == Knob::memory_high) return std::holds_alternative<MemoryLimit>(value);
+  if (knob != knob_of(value)) return false;
+  if (const auto* weight = std::get_if<CpuWeight>(&value))
+    return weight->weight >= kCpuWeightMin && weight->weight <= kCpuWeightMax;
   const auto* cpu = std::get_if<CpuMax>(&value);
-  return knob == Knob::cpu_max && cpu != nullptr && cpu->period >= kCpuPeriodMin &&
-         cpu->period <= kCpuPeriodMax;
+  return cpu == nullptr || (cpu->period >= kCpuPeriodMin && cpu->period <= kCpuPeriodMax);
 }
 
 // What the tick may rely on because the sampler and the actuator see to it.

@@ -12,7 +12,7 @@ namespace {
 const KnobState* knob_of(const State& state, CgroupId id, Knob knob) {
   const auto found = state.tasks.find(id);
   if (found == state.tasks.end()) return nullptr;
-  const KnobState& k = knob == Knob::cpu_max ? found->second.cpu : found->second.memory;
+  const KnobState& k = found->second.knob(knob);
   return k.limit.present() ? &k : nullptr;
 }
 
@@ -91,6 +91,7 @@ void WhatIf::show_baselines(Sample& sample, const State& then) const {
   };
   show(sample.cpu_max, Knob::cpu_max);
   show(sample.memory_high, Knob::memory_high);
+  show(sample.cpu_weight, Knob::cpu_weight);
 }
 
 Plan WhatIf::take(const TickEntry& entry, const State& then) {

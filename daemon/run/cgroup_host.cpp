@@ -8,11 +8,13 @@
 #include "daemon/sample/counters_sampler.hpp"
 #include "daemon/sample/file_sampler.hpp"
 #include "daemon/sample/node.hpp"
+#include "daemon/sample/read_stat.hpp"
 
 namespace sluice {
 namespace {
 
 constexpr auto kSwapInterval = std::chrono::seconds(1);
+constexpr auto kWeightInterval = std::chrono::seconds(1);  // it is seldom written, by anybody
 constexpr auto kFrozenInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kLookAgainAfter = 16;  // samples, at a file that was not there
 constexpr std::uint32_t kReloadAfter = 2;      // failures in a row: what is loaded will not do
@@ -76,6 +78,7 @@ std::vector<std::optional<Sample>> CgroupHost::sample(std::span<const CgroupId> 
     auto& opened = opened_.at(one->id);
     sample::Ancestors::apply(opened.ancestors, root_, one->read_at, *one);
     look_for_frost(opened, *one);
+    read_weight(opened, *one);
   }
   return out;
 }
@@ -93,6 +96,13 @@ void CgroupHost::look_for_frost(Opened& opened, Sample& sample) {
   }
   opened.used = used;
   sample.frozen = opened.frozen;
+}
+
+// In between it is unknown, which changes nothing.
+void CgroupHost::read_weight(Opened& opened, Sample& sample) {
+  if (opened.weight_at != MonotonicTime{} && sample.read_at < opened.weight_at + kWeightInterval) return;
+  opened.weight_at = sample.read_at;
+  sample::read_knob(opened.cgroup->read_cpu_weight(), sample.cpu_weight, sample.cpu_weight_absent);
 }
 
 bool CgroupHost::samples_by_bpf() const {

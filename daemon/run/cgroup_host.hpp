@@ -62,6 +62,7 @@ class CgroupHost final : public Host {
     sample::Ancestors::Chain ancestors;
     bool cpu_absent = false, memory_absent = false;  // when last looked at
     std::optional<Usec> used;                        // by the last sample
+    MonotonicTime weight_at{};                       // when cpu.weight was last read
     MonotonicTime frozen_at{};                       // when it was last asked whether it is frozen
     bool frozen = false;                             // and what it said
   };
@@ -73,6 +74,7 @@ class CgroupHost final : public Host {
   void add_counters(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
   std::optional<Bytes> host_swap();
   static void look_for_frost(Opened& opened, Sample& sample);
+  static void read_weight(Opened& opened, Sample& sample);
 
   cgroups::Root root_;
   Options options_;

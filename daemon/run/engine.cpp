@@ -189,7 +189,8 @@ std::vector<LeaseEntry> Engine::left() const {
 
 bool Engine::all_given_back() const {
   return state_.ticks > 0 && std::none_of(state_.tasks.begin(), state_.tasks.end(), [](const auto& each) {
-           return each.second.cpu.limit.touched() || each.second.memory.limit.touched();
+           return std::any_of(kKnobs.begin(), kKnobs.end(),
+                              [&](Knob which) { return each.second.knob(which).limit.touched(); });
          });
 }
 

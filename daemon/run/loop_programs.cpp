@@ -69,7 +69,7 @@ void Loop::name_writers(Report& report) {
   for (auto& notice : report.notices) {
     if (notice.kind != Notice::Kind::foreign_write && notice.kind != Notice::Kind::knob_reset) continue;
     if (!notice.found) continue;
-    const Knob knob = std::holds_alternative<CpuMax>(*notice.found) ? Knob::cpu_max : Knob::memory_high;
+    const Knob knob = knob_of(*notice.found);
     for (const auto& write : writes_seen_)  // the last one is the one that was found
       if (write.id == notice.id && write.knob == knob) notice.writer = write.writer;
     std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.id == notice.id && w.knob == knob; });

@@ -64,8 +64,9 @@ struct Sample {
   std::optional<CpuMax> cpu_max;
   std::optional<MemoryLimit> memory_high;
   std::optional<MemoryLimit> memory_max;
+  std::optional<CpuWeight> cpu_weight;  // read about once a second, else absent
   // The file is not there: its controller is off. Without this, and without a value: it could not be read.
-  bool cpu_max_absent = false, memory_high_absent = false;
+  bool cpu_max_absent = false, memory_high_absent = false, cpu_weight_absent = false;
 
   // What ancestors allow. None: they set no limit, or it is not known.
   std::optional<AncestorCpu> ancestor_cpu;

@@ -234,12 +234,37 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   lane.add(c, task);
 }
 
+// From the first time that the node is full each task has the weight that it is due, so that a node that
+// fills again is shared right from the first moment.
+void plan_weights(Tick& t, const Lane& lane, double capacity) {
+  const auto due = due_weights(lane.claims, capacity);
+  for (std::size_t i = 0; i < due.size(); ++i) {
+    const TaskState& task = *lane.tasks[i];
+    const auto& limit = task.weight.limit;
+    if (!lane.claims[i].governed || !writable(t, task, task.weight)) continue;
+    if (writes_left(task.weight, t.policy_of(task).cpu.writes_per_minute) == 0) continue;
+    const auto& baseline = std::get<CpuWeight>(*limit.baseline());
+    const CpuWeight value = weight_of(baseline, due[i]);
+    if (KnobValue(value) == limit.value() || !differs(lane.claims[i].weight_held, due[i])) continue;
+    Write w{task.facts.id,
+            Knob::cpu_weight,
+            value,
+            Reason{.rule = Rule::weight, .wanted = due[i] * baseline.weight},
+            {}};
+    if (value == baseline && limit.touched()) w.reason = Reason{.rule = Rule::released};
+    t.plan.writes.push_back(std::move(w));
+  }
+}
+
 void share_cpu(Tick& t, const Lane& lane) {
   const double capacity = capacity_of(Knob::cpu_max, t.context());
   Share share = arbitrate(lane.claims, capacity, Knob::cpu_max);
-  if (has_cause(t))
-    t.state.cpu_full =
-        is_full(lane.claims, share, capacity, t.state.cpu_full) && weights_hold(lane.claims, capacity);
+  if (has_cause(t)) {
+    const bool full = is_full(lane.claims, share, capacity, t.state.cpu_full);
+    t.state.weighs |= full;
+    t.state.cpu_full = full && weights_hold(lane.claims, capacity);
+    if (t.state.weighs && t.full()) plan_weights(t, lane, capacity);
+  }
   if (t.state.cpu_full) {
     share = share_by_weight(lane.claims, share, capacity);
     for (TaskState* task : lane.tasks) task->deferred_cpu_intent.reset();

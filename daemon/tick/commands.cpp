@@ -136,8 +136,8 @@ void enter_mode(Tick& t) {
   const bool first = t.state.ticks <= 1;
   if (t.state.mode_before == config::Mode::dry_run) {
     for (const auto& each : t.tasks) {
-      for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
-        auto& knob = knob_of(*each.task, which);
+      for (const Knob which : kKnobs) {
+        auto& knob = each.task->knob(which);
         knob.rates = {};
         knob.limit.forget_pretended();
       }

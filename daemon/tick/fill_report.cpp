@@ -69,17 +69,22 @@ void fill_limit(const ManagedLimit& limit, Value& value, Value& baseline) {
 
 // What a plan changes at once.
 void fill_writes(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
-  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size());
+  r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size() +
+                                                    task.weight.writes.size());
   r.cpu_story = story_of(t, task, Knob::cpu_max);
   r.memory_story = story_of(t, task, Knob::memory_high);
+  r.weight_story = story_of(t, task, Knob::cpu_weight);
   r.cpu_looks_again_at = looks_again(t, r.cpu_story);
   r.memory_looks_again_at = looks_again(t, r.memory_story);
   r.cpu_reason = task.cpu.limit.reason();
   r.memory_reason = task.memory.limit.reason();
+  r.weight_reason = task.weight.limit.reason();
   r.cpu_changed_at = task.cpu.limit.changed_at();
   r.memory_changed_at = task.memory.limit.changed_at();
+  r.weight_changed_at = task.weight.limit.changed_at();
   fill_limit(task.cpu.limit, r.cpu_max, r.cpu_baseline);
   fill_limit(task.memory.limit, r.memory_high, r.memory_baseline);
+  fill_limit(task.weight.limit, r.cpu_weight, r.cpu_weight_baseline);
   r.memory_probe = probe_of(t, task, bounds);
   r.memory_probes_again_at.reset();
   const bool clock_decides = r.memory_story.bar == Bar::none || r.memory_story.bar == Bar::write_under_way;

@@ -11,19 +11,29 @@ namespace {
 KnobReading reading_of(const Sample& s, Knob which) {
   KnobReading r;
   r.read_at = s.read_at;
-  const bool cpu = which == Knob::cpu_max;
-  if (cpu ? s.cpu_max.has_value() : s.memory_high.has_value()) {
-    r.file = KnobReading::File::present;
-    r.value = cpu ? KnobValue(*s.cpu_max) : KnobValue(*s.memory_high);
-  } else if (cpu ? s.cpu_max_absent : s.memory_high_absent) {
-    r.file = KnobReading::File::absent;
+  const auto take = [&](const auto& value, bool absent) {
+    if (value) r.value = *value;
+    r.file = value    ? KnobReading::File::present
+             : absent ? KnobReading::File::absent
+                      : KnobReading::File::unknown;
+  };
+  switch (which) {
+    case Knob::cpu_max:
+      take(s.cpu_max, s.cpu_max_absent);
+      break;
+    case Knob::memory_high:
+      take(s.memory_high, s.memory_high_absent);
+      break;
+    case Knob::cpu_weight:
+      take(s.cpu_weight, s.cpu_weight_absent);
+      break;
   }
   return r;
 }
 
 void observe_limits(Tick& t, TaskState& task) {
-  for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
-    const auto change = knob_of(task, which).limit.observe(reading_of(*task.sample, which));
+  for (const Knob which : kKnobs) {
+    const auto change = task.knob(which).limit.observe(reading_of(*task.sample, which));
     follow_change(t, task, which, change, nullptr);
   }
 }
@@ -46,13 +56,13 @@ void resume(TaskState& task, const Sample& now) {
 
 bool nothing_of_ours(const TaskState& task) {
   const auto idle = [](const ManagedLimit& limit) { return !limit.touched() && !limit.in_flight(); };
-  return idle(task.cpu.limit) && idle(task.memory.limit);
+  return idle(task.cpu.limit) && idle(task.memory.limit) && idle(task.weight.limit);
 }
 
 // Of a task that leaves the state: the lease must not go on speaking of it.
 void end_lease(Tick& t, TaskState& task) {
-  for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
-    if (knob_of(task, which).leased) t.lease.push_back({{task.facts.id, which}, std::nullopt});
+  for (const Knob which : kKnobs) {
+    if (task.knob(which).leased) t.lease.push_back({{task.facts.id, which}, std::nullopt});
   }
 }
 
@@ -89,7 +99,7 @@ void inherit_limits(Tick& t) {
     TaskState& task = t.state.tasks[entry.id];
     task.facts.id = entry.id;
     task.facts.cgroup = entry.path;
-    auto& knob = knob_of(task, entry.knob);
+    auto& knob = task.knob(entry.knob);
     knob.limit = ManagedLimit::inherited(entry.baseline, entry.ours);
     knob.leased_revision = knob.limit.lease_revision();
     knob.leased = knob.limit.touched();

@@ -60,12 +60,6 @@ void report_adjustment(Tick& t, const TaskState& task, Knob which, const Managed
                        const Receipt* receipt);
 // What the lease has to say of the limits that changed.
 void project_lease(Tick& t);
-inline KnobState& knob_of(TaskState& task, Knob which) {
-  return which == Knob::cpu_max ? task.cpu : task.memory;
-}
-inline const KnobState& knob_of(const TaskState& task, Knob which) {
-  return which == Knob::cpu_max ? task.cpu : task.memory;
-}
 inline bool suspended(const Tick& t, const TaskState& task) {
   return t.state.holds.node || (task.hold && task.hold->suspension);
 }

@@ -25,6 +25,7 @@ void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob
     knob.rates = {};
     return;
   }
+  if (which == Knob::cpu_weight) return;  // it has no rate policies
   const auto& policy = t.policy_of(task);
   const auto at = r.finished_at == MonotonicTime{} ? t.input.now : r.finished_at;
   note_change(which == Knob::cpu_max ? policy.cpu.scaling : policy.memory.scaling, at, before, knob.rates);
@@ -90,7 +91,7 @@ void fail(Tick& t, TaskState& task, const Receipt& r, bool release) {
 }
 
 void apply(Tick& t, TaskState& task, const Receipt& r) {
-  KnobState& knob = knob_of(task, r.knob);
+  KnobState& knob = task.knob(r.knob);
   const auto order = knob.limit.order();
   const bool release = order && order->reason.rule == Rule::released;
   if (r.knob == Knob::memory_high && r.interrupted && r.result == Receipt::Result::written)
@@ -134,7 +135,7 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
 
 void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change,
                    const Receipt* receipt) {
-  KnobState& knob = knob_of(task, which);
+  KnobState& knob = task.knob(which);
   const bool enforcing = t.mode == config::Mode::enforce;
   switch (change.event) {
     case Event::moved:
@@ -162,7 +163,7 @@ void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Cha
 void report_adjustment(Tick& t, const TaskState& task, Knob which, const ManagedLimit::Change& change,
                        const Receipt* receipt) {
   if (change.after == change.before) return;
-  const auto& limit = knob_of(task, which).limit;
+  const auto& limit = task.knob(which).limit;
   Adjustment a;
   a.id = task.facts.id;
   a.task = task.facts.name;
@@ -188,8 +189,8 @@ void apply_receipts(Tick& t) {
 void project_lease(Tick& t) {
   for (const auto& each : t.tasks) {
     TaskState& task = *each.task;
-    for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
-      KnobState& knob = knob_of(task, which);
+    for (const Knob which : kKnobs) {
+      KnobState& knob = task.knob(which);
       if (knob.leased_revision == knob.limit.lease_revision()) continue;
       knob.leased_revision = knob.limit.lease_revision();
       LeaseChange change{{task.facts.id, which}, std::nullopt};
@@ -209,8 +210,8 @@ namespace sluice {
 std::vector<LeaseEntry> lease_of(const State& state) {
   std::vector<LeaseEntry> out;
   for (const auto& [id, task] : state.tasks) {
-    for (const Knob which : {Knob::cpu_max, Knob::memory_high}) {
-      const auto& limit = parts::knob_of(task, which).limit;
+    for (const Knob which : kKnobs) {
+      const auto& limit = task.knob(which).limit;
       if (limit.touched()) out.push_back({id, task.facts.cgroup, which, *limit.baseline(), limit.ours()});
     }
   }

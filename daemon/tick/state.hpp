@@ -70,7 +70,7 @@ struct TaskState {
   TaskFacts facts;
   std::size_t place = 0;          // among all tasks by name: where the report has it
   std::uint64_t listed_tick = 0;  // the last full tick that listed it
-  KnobState cpu, memory;
+  KnobState cpu, memory, weight;  // weight: cpu.weight
   CpuState cpu_control;
   MemoryState memory_control;
 
@@ -84,6 +84,13 @@ struct TaskState {
   FlowModel flow_model;
   FlowEstimate flow;
   CauseState cause;
+
+  [[nodiscard]] KnobState& knob(Knob which) {
+    return which == Knob::cpu_max ? cpu : which == Knob::memory_high ? memory : weight;
+  }
+  [[nodiscard]] const KnobState& knob(Knob which) const {
+    return which == Knob::cpu_max ? cpu : which == Knob::memory_high ? memory : weight;
+  }
 
   const Hold* hold = nullptr;  // its own of State::holds, in this tick: set anew at the start of each
   Scheduled scheduled;         // the bounds that its schedule sets now
@@ -112,6 +119,7 @@ struct State {
   config::Mode mode_before = config::Mode::enforce;
   bool stopping = false;                           // the last tick was told to release everything
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
+  bool weighs = false;                             // the node was full: cpu.weight is as it is due ever since
   bool cpu_full = false;  // more was needed than there is, and cpu.weight shares it: full_node.hpp
   bool saturated = false;
   MonotonicTime saturated_until{};  // it is over when nothing was missing for a while

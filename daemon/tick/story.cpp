@@ -17,8 +17,8 @@ struct Barred {
 
 Barred barred(const Tick& t, const TaskState& task, Knob which) {
   const auto& policy = t.policy_of(task);
-  const bool cpu = which == Knob::cpu_max;
-  const KnobState& knob = knob_of(task, which);
+  const bool cpu = which != Knob::memory_high;
+  const KnobState& knob = task.knob(which);
   if (!knob.limit.baseline()) return {Bar::absent, {}};
   if (t.input.stopping) return {Bar::stopping, {}};
   if (!task.facts.config_index) return {Bar::leaving, {}};
@@ -28,7 +28,7 @@ Barred barred(const Tick& t, const TaskState& task, Knob which) {
   if (task.breaker.state == BreakerState::open) return {Bar::breaker, task.breaker.retry_at};
   if (t.input.now < task.yield_until) return {Bar::yielding, task.yield_until};
   if (const auto* pin = pin_of(task);
-      pin && (cpu ? pin->cpu_cores.has_value() : pin->memory_high.has_value()))
+      pin && which != Knob::cpu_weight && (cpu ? pin->cpu_cores.has_value() : pin->memory_high.has_value()))
     return {Bar::pinned, pin->until};
   const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
   if (knob.writes.size() >= budget) return {Bar::budget, knob.writes.front() + kBudgetWindow};
@@ -39,7 +39,7 @@ Barred barred(const Tick& t, const TaskState& task, Knob which) {
 
 KnobStory story_of(const Tick& t, const TaskState& task, Knob which) {
   const auto [bar, until] = barred(t, task, which);
-  const auto& limit = knob_of(task, which).limit;
+  const auto& limit = task.knob(which).limit;
   KnobStory story{limit.origin(), bar, until, std::nullopt, {}};
   if (const auto& order = limit.order()) {
     story.ordered = order->value;

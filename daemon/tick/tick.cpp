@@ -28,6 +28,7 @@ void plan_release(Tick& t, TaskState& task) {
   };
   release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
   release(task.memory, Knob::memory_high, policy.memory.enabled);
+  release(task.weight, Knob::cpu_weight, policy.cpu.enabled);
 }
 
 void name_causes(Tick& t) {
@@ -61,7 +62,7 @@ void commit_plan(Tick& t) {
   const auto context = t.context();
   for (const auto& w : t.plan.writes) {
     TaskState& task = t.state.tasks.at(w.id);
-    KnobState& knob = knob_of(task, w.knob);
+    KnobState& knob = task.knob(w.knob);
     const KnobValue before = knob.limit.value();
     if (t.plan.dry_run) {
       knob.limit.pretend(w.value, w.reason, t.input.now);
@@ -76,7 +77,7 @@ void commit_plan(Tick& t) {
     const double from = number_of(before), to = number_of(w.value);
     if (w.knob == Knob::cpu_max) {
       cpu_written(cpu_input(t, task, bounds), from, to, w.reason.rule, task.cpu_control);
-    } else {
+    } else if (w.knob == Knob::memory_high) {
       memory_written(memory_input(t, task, bounds), from, to, w.reason.rule, task.memory_control);
     }
   }
@@ -87,7 +88,7 @@ void expire(Tick& t, TaskState& task) {
   const auto now = t.input.now;
   if (task.load && now >= task.load_until) task.load.reset();
   try_again(t, task);
-  for (KnobState* knob : {&task.cpu, &task.memory}) {
+  for (KnobState* knob : {&task.cpu, &task.memory, &task.weight}) {
     while (!knob->writes.empty() && now - knob->writes.front() >= kBudgetWindow) knob->writes.pop_front();
   }
 }

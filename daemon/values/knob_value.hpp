@@ -1,4 +1,4 @@
-// Between a knob's value and the number that policy works with: cores, or bytes; infinity = "max".
+// Between a knob's value and the number that policy works with: cores, bytes, or a weight; infinity = "max".
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,9 @@ inline double bytes_of(const MemoryLimit& v) {
   return v.bytes ? static_cast<double>(*v.bytes) : kUnlimited;
 }
 inline double number_of(const KnobValue& v) {
-  return std::holds_alternative<CpuMax>(v) ? cores_of(std::get<CpuMax>(v))
-                                           : bytes_of(std::get<MemoryLimit>(v));
+  if (const auto* cpu = std::get_if<CpuMax>(&v)) return cores_of(*cpu);
+  if (const auto* weight = std::get_if<CpuWeight>(&v)) return weight->weight;
+  return bytes_of(std::get<MemoryLimit>(v));
 }
 
 // The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be

@@ -96,15 +96,16 @@ struct TaskReport {
   // Knobs: what we believe the kernel holds, the baseline that will be restored, the bounds in force.
   CpuMax cpu_max, cpu_baseline;
   MemoryLimit memory_high, memory_baseline;
+  CpuWeight cpu_weight, cpu_weight_baseline;
   double cpu_min_cores = 0, cpu_max_cores = 0;
   Scheduled scheduled;  // what of them its schedule has set
   Forecast forecast;
   Bytes memory_min = 0, memory_max = 0;
 
-  KnobStory cpu_story, memory_story;  // where the values are from, and what may become of them
-  ProbeOutlook memory_probe;          // when less memory may be tried, or why not
-  Reason cpu_reason, memory_reason;   // why each value was set; rule none: it is not our doing
-  std::optional<MonotonicTime> cpu_changed_at, memory_changed_at;
+  KnobStory cpu_story, memory_story, weight_story;  // where the values are from, and what may become of them
+  ProbeOutlook memory_probe;                        // when less memory may be tried, or why not
+  Reason cpu_reason, memory_reason, weight_reason;  // why each value was set; rule none: it is not our doing
+  std::optional<MonotonicTime> cpu_changed_at, memory_changed_at, weight_changed_at;
   // When each knob may next be changed by its controller; absent: not before somebody acts. A kernel event
   // makes the CPU controller look earlier.
   std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;

@@ -211,7 +211,7 @@ Receipt Host::apply(const Write& write) {
   out.started_at = out.written_at = out.finished_at =
       MonotonicTime{Nsec(static_cast<std::int64_t>(now_exact() * 1e3))};
   Cgroup* cgroup = find(write.id);
-  const Controller needs = write.knob == Knob::cpu_max ? kCpu : kMemory;
+  const Controller needs = write.knob == Knob::memory_high ? kMemory : kCpu;
   if (cgroup == nullptr || cgroup->parent == nullptr || !cgroup->has(needs)) {
     out.result = Receipt::Result::vanished;
     out.error_number = cgroup == nullptr ? ENODEV : ENOENT;
@@ -229,6 +229,10 @@ Receipt Host::apply(const Write& write) {
     if (spec_.memory_reclaim && excess > 0) reclaim_from(*cgroup, excess, nullptr);
     set_memory_high(*cgroup, *limit);
     out.holds = cgroup->memory_high;
+  } else if (const auto* weight = std::get_if<CpuWeight>(&write.value);
+             weight != nullptr && write.knob == Knob::cpu_weight) {
+    cgroup->cpu_weight = weight->weight;
+    out.holds = *weight;
   } else {
     out.error_number = EINVAL;
   }
@@ -282,6 +286,7 @@ Sample Host::sample(CgroupId id) {
     cgroup->bandwidth.catch_up(now_exact());
     out.bandwidth = cgroup->bandwidth.stat();
     out.cpu_max = cgroup->bandwidth.cpu_max();
+    out.cpu_weight = CpuWeight{static_cast<std::uint32_t>(cgroup->cpu_weight)};
   }
   if (spec_.kernel_programs && cgroup->task != nullptr) {
     const Work& work = cgroup->task->work;

@@ -182,6 +182,10 @@ compat::Dictionary explanation_entries(const TaskReport& task, MonotonicTime now
   add_schedule(task.scheduled, e);
   add_forecast(task.forecast, e);
 
+  e.add("WeightRule", string(to_string(task.weight_reason.rule)));
+  e.add("WeightText",
+        origin_words(Knob::cpu_weight, task.weight_story, task.weight_reason, task.weight_changed_at, now));
+
   e.add("MemoryRule", string(to_string(memory.rule)));
   e.add("MemoryCause", string(to_string(memory.cause)));
   e.add("MemoryText",

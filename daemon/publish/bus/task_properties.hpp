@@ -57,6 +57,8 @@ void visit_task_properties(Visit&& visit) {
   // As cpu.max.burst holds it, infinity where the kernel has none.
   visit("CPUBurstUSec", Emits::yes, [](C, V t) { return burst_value(t.report->cpu_max); });
   visit("CPUBaselineBurstUSec", Emits::yes, [](C, V t) { return burst_value(t.report->cpu_baseline); });
+  visit("CPUWeight", Emits::yes, [](C, V t) { return u64{t.report->cpu_weight.weight}; });
+  visit("CPUBaselineWeight", Emits::yes, [](C, V t) { return u64{t.report->cpu_weight_baseline.weight}; });
   visit("CPUMinPerSecUSec", Emits::yes, [](C, V t) { return usec_value(t.report->cpu_min_cores); });
   visit("CPUMaxPerSecUSec", Emits::yes, [](C, V t) { return usec_value(t.report->cpu_max_cores); });
   visit("MemoryHigh", Emits::yes, [](C, V t) { return limit_value(t.report->memory_high); });

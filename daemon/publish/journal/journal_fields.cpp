@@ -40,6 +40,7 @@ std::string raw_value(const KnobValue& value) {
     return fmt::format("{} {}{}", cpu->quota ? std::to_string(cpu->quota->count()) : "max",
                        cpu->period.count(), bursts ? fmt::format(" burst {}", cpu->burst->count()) : "");
   }
+  if (const auto* weight = std::get_if<CpuWeight>(&value)) return std::to_string(weight->weight);
   const auto& limit = std::get<MemoryLimit>(value);
   return limit.bytes ? fmt::format("{}", *limit.bytes) : "max";
 }

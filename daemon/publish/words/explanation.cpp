@@ -198,6 +198,13 @@ string explanation(const TaskReport& t, MonotonicTime now) {
   if (t.cpu_story.bar == Bar::none)
     text += fmt::format(" {}{}.", within("It is looked at again", t.cpu_looks_again_at, now),
                         t.cpu_max.quota ? ", or as soon as its quota stops it" : "");
+  // As long as nobody but its owner has set it, there is nothing to say.
+  if (t.weight_story.origin != Origin::absent && t.weight_story.origin != Origin::unread &&
+      t.weight_story.origin != Origin::found)
+    text += fmt::format(
+        "\n{} Baseline {}.{}",
+        knob_words(Knob::cpu_weight, t.cpu_weight, t.weight_story, t.weight_reason, t.weight_changed_at, now),
+        value_words(t.cpu_weight_baseline), order_words(t.weight_story, now));
   text += "\n" + knob_words(Knob::memory_high, t.memory_high, t.memory_story, t.memory_reason,
                             t.memory_changed_at, now);
   if (t.memory_story.bar != Bar::absent)

@@ -49,6 +49,7 @@ inline std::uint64_t limit_value(const MemoryLimit& limit) {
 }
 inline std::uint64_t knob_value(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) return quota_value(*cpu);
+  if (const auto* weight = std::get_if<CpuWeight>(&value)) return weight->weight;
   return limit_value(std::get<MemoryLimit>(value));
 }
 inline double ratio_value(std::optional<double> ratio) {

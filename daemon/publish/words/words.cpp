@@ -113,8 +113,7 @@ string writer_words(const Writer& writer) {
 
 std::string_view knob_of(const Notice& notice) {
   const auto& value = notice.found ? notice.found : notice.expected;
-  return value ? file_name(std::holds_alternative<CpuMax>(*value) ? Knob::cpu_max : Knob::memory_high)
-               : "a knob";
+  return value ? file_name(sluice::knob_of(*value)) : "a knob";
 }
 
 // A decision's cause, where the rule does not say it already.
@@ -152,6 +151,7 @@ string burst_words(const CpuMax& cpu) {
 }
 
 string value_in(const KnobValue& value, int digits) {
+  if (const auto* weight = std::get_if<CpuWeight>(&value)) return std::to_string(weight->weight);
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
     if (!cpu->quota || cpu->period.count() <= 0) return "no limit";
     const double cores = static_cast<double>(cpu->quota->count()) / static_cast<double>(cpu->period.count());
@@ -164,6 +164,7 @@ string value_in(const KnobValue& value, int digits) {
 }  // namespace
 
 string value_words(const KnobValue& value) {
+  if (const auto* weight = std::get_if<CpuWeight>(&value)) return std::to_string(weight->weight);
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
     if (!cpu->quota || cpu->period.count() <= 0) return "no limit";
     return cores_words(static_cast<double>(cpu->quota->count()) / static_cast<double>(cpu->period.count())) +
@@ -209,6 +210,8 @@ string reason_words(Knob knob, const Reason& reason) {
     case Rule::by_weight:
       return "the node is full, and the kernel shares it by cpu.weight: no quota holds anybody up" +
              clamps(reason, memory);
+    case Rule::weight:
+      return "of a full node it gets its minimum first, then its share by priority and weight";
     case Rule::reasserted:
       return "another hand had undone it" + clamps(reason, memory);
     case Rule::pinned:
