@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kClassStep = 10;   // between one priority and the next lower one
 constexpr double kFreeAgain = 0.2;  // of the node: then quotas can share it
+constexpr double kFinest = 0.01;    // of the kernel's default weight, 100: it takes whole numbers
 constexpr double kTolerance = 0.1;  // of a weight: whole numbers, and minima that move a little
 constexpr double kBinds = 0.5;  // of a quota: what must be in use of it to say that it may hold its task up
 constexpr double kMissingCores = 0.01;
@@ -35,7 +36,7 @@ double waits_for(const KnobClaim& c) {
 
 }  // namespace
 
-std::vector<double> due_weights(std::span<const KnobClaim> claims, double capacity) {
+std::vector<double> due_weights(std::span<const KnobClaim> claims, const CpuNode& node) {
   std::map<int, double, std::greater<>> of_priority;
   double minima = 0;
   for (const auto& c : claims) {
@@ -47,16 +48,17 @@ std::vector<double> due_weights(std::span<const KnobClaim> claims, double capaci
   for (auto& [priority, factor] : of_priority) factor = std::exchange(step, step / kClassStep);
   double weights = 0;
   for (const auto& c : claims) weights += shares(c) ? c.weight * of_priority[c.priority] : 0;
-  const double rest = std::max(0.0, capacity - minima);
+  const double rest = std::max(0.0, node.capacity_cores - minima);
   std::vector<double> due(claims.size(), 1);
-  double most = 0;
+  double most =
+      node.reserve_cores;  // for somebody with the kernel's default weight, as the largest of ours has
   for (std::size_t i = 0; i < claims.size(); ++i) {
     if (!shares(claims[i])) continue;
     due[i] = claims[i].min + rest * claims[i].weight * of_priority[claims[i].priority] / weights;
     most = std::max(most, due[i]);
   }
   for (std::size_t i = 0; i < claims.size(); ++i) {
-    if (shares(claims[i])) due[i] /= most;
+    if (shares(claims[i]) && most > 0) due[i] /= most;
   }
   return due;
 }
@@ -67,34 +69,36 @@ CpuWeight weight_of(const CpuWeight& baseline, double share) {
 }
 
 bool differs(double share, double due) {
-  return std::abs(share - due) > kTolerance * due;
+  return std::abs(share - due) > kTolerance * due + kFinest;
 }
 
-bool weights_hold(std::span<const KnobClaim> claims, double capacity) {
-  const auto due = due_weights(claims, capacity);
+bool weights_hold(std::span<const KnobClaim> claims, const CpuNode& node) {
+  const auto due = due_weights(claims, node);
   const KnobClaim* first = nullptr;
-  bool siblings = true, equal = true;
+  bool siblings = true;
+  double least = 1, most = 0;
   for (std::size_t i = 0; i < claims.size(); ++i) {
     if (!shares(claims[i])) continue;
     if (!first) first = &claims[i];
     siblings &= claims[i].parent == first->parent;
-    equal &= due[i] > 1 - kTolerance;
+    least = std::min(least, due[i]);
+    most = std::max(most, due[i]);
     if (differs(claims[i].weight_held, due[i])) return false;
   }
-  return siblings || equal;
+  return siblings || !differs(least, most);
 }
 
-bool is_full(std::span<const KnobClaim> claims, const Share& by_quota, double capacity, bool was_full) {
+bool is_full(std::span<const KnobClaim> claims, const Share& by_quota, const CpuNode& node, bool was_full) {
   if (by_quota.minima_exceed) return false;  // they are shared by quotas, or nobody would have a minimum
   if (by_quota.missing > kMissingCores) return true;
   double used = 0;
-  for (const auto& c : claims) used += std::min(c.use.value_or(0), capacity);
-  return was_full && used > (1 - kFreeAgain) * capacity;
+  for (const auto& c : claims) used += std::min(c.use.value_or(0), node.capacity_cores);
+  return was_full && used > (1 - kFreeAgain) * node.capacity_cores;
 }
 
-Share share_by_weight(std::span<const KnobClaim> claims, const Share& by_quota, double capacity) {
+Share share_by_weight(std::span<const KnobClaim> claims, const Share& by_quota, const CpuNode& node) {
   Share out;
-  out.allocated = capacity;
+  out.allocated = node.capacity_cores;
   out.unmet.resize(claims.size());
   std::vector<const KnobGrant*> granted(claims.size());
   for (const auto& g : by_quota.grants) granted[g.claim] = &g;

@@ -142,7 +142,8 @@ KnobClaim standing(const TaskState& t, Knob which, const Bounds& b, const PlanCo
     const auto& cpu_weight = t.weight.limit;
     if (cpu_weight.present() && cpu_weight.baseline())
       out.weight_held = number_of(cpu_weight.value()) / number_of(*cpu_weight.baseline());
-    const bool held_up = t.signals.throttled_periods.value_or(0) > 0;
+    const bool held_up =
+        t.signals.throttled_periods.value_or(0) > 0 || t.signals.ancestor_throttled_ratio.value_or(0) > 0;
     if (t.fresh && !held_up) out.waiting_ratio = t.signals.cpu_pressure_ratio.value_or(0);
   }
   if (cpu && t.sample && t.sample->ancestor_cpu) {

@@ -236,8 +236,8 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
 
 // From the first time that the node is full each task has the weight that it is due, so that a node that
 // fills again is shared right from the first moment.
-void plan_weights(Tick& t, const Lane& lane, double capacity) {
-  const auto due = due_weights(lane.claims, capacity);
+void plan_weights(Tick& t, const Lane& lane, const CpuNode& node) {
+  const auto due = due_weights(lane.claims, node);
   for (std::size_t i = 0; i < due.size(); ++i) {
     const TaskState& task = *lane.tasks[i];
     const auto& limit = task.weight.limit;
@@ -257,16 +257,16 @@ void plan_weights(Tick& t, const Lane& lane, double capacity) {
 }
 
 void share_cpu(Tick& t, const Lane& lane) {
-  const double capacity = capacity_of(Knob::cpu_max, t.context());
-  Share share = arbitrate(lane.claims, capacity, Knob::cpu_max);
+  const CpuNode node{capacity_of(Knob::cpu_max, t.context()), t.config.node.cpu_reserve_cores};
+  Share share = arbitrate(lane.claims, node.capacity_cores, Knob::cpu_max);
   if (has_cause(t)) {
-    const bool full = is_full(lane.claims, share, capacity, t.state.cpu_full);
+    const bool full = is_full(lane.claims, share, node, t.state.cpu_full);
     t.state.weighs |= full;
-    t.state.cpu_full = full && weights_hold(lane.claims, capacity);
-    if (t.state.weighs && t.full()) plan_weights(t, lane, capacity);
+    t.state.cpu_full = full && weights_hold(lane.claims, node);
+    if (t.state.weighs && t.full()) plan_weights(t, lane, node);
   }
   if (t.state.cpu_full) {
-    share = share_by_weight(lane.claims, share, capacity);
+    share = share_by_weight(lane.claims, share, node);
     for (TaskState* task : lane.tasks) task->deferred_cpu_intent.reset();
   }
   for (std::size_t i = 0; i < share.unmet.size(); ++i) {

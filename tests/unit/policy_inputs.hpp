@@ -102,11 +102,10 @@ class Bench {
     for (const auto& w : plan.writes) {
       receipts.push_back(written(w.id, w.knob, w.value, now));
       receipts.back().caused_at = w.caused_at;
-      if (w.knob == Knob::cpu_max) {
-        tasks.at(w.id).sample->cpu_max = std::get<CpuMax>(w.value);
-      } else {
-        tasks.at(w.id).sample->memory_high = std::get<MemoryLimit>(w.value);
-      }
+      Sample& s = *tasks.at(w.id).sample;
+      if (const auto* cpu = std::get_if<CpuMax>(&w.value)) s.cpu_max = *cpu;
+      if (const auto* memory = std::get_if<MemoryLimit>(&w.value)) s.memory_high = *memory;
+      if (const auto* weight = std::get_if<CpuWeight>(&w.value)) s.cpu_weight = *weight;
     }
   }
 
@@ -147,6 +146,7 @@ class Bench {
     return tick(in, config, state).plan;
   }
   static KnobValue unlimited(Knob which) {
+    if (which == Knob::cpu_weight) return CpuWeight{};
     return which == Knob::cpu_max ? KnobValue{CpuMax{}} : KnobValue{MemoryLimit{}};
   }
 

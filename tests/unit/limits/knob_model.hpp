@@ -179,6 +179,7 @@ class KnobModel {
 
   std::int64_t next(bool ours) { return 2 * ++counter_ + (ours ? 0 : 1); }
   KnobValue value(std::int64_t n) const {
+    if (knob_ == Knob::cpu_weight) return CpuWeight{static_cast<std::uint32_t>(n)};
     if (knob_ == Knob::memory_high) return MemoryLimit{static_cast<Bytes>(n) << 20};
     CpuMax v{Usec{n * 1000}, Usec{100'000}, Usec{n * 10}};
     return v;
@@ -188,6 +189,7 @@ class KnobModel {
   static std::int64_t number(const KnobValue& v) {
     if (const auto* m = std::get_if<MemoryLimit>(&v))
       return m->bytes ? static_cast<std::int64_t>(*m->bytes >> 20) : -1;
+    if (const auto* w = std::get_if<CpuWeight>(&v)) return w->weight;
     const auto& q = std::get<CpuMax>(v).quota;
     return q ? q->count() / 1000 : -1;
   }

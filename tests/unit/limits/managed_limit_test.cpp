@@ -24,7 +24,7 @@ rc::Gen<std::vector<Op>> histories() {
 
 RC_GTEST_PROP(ManagedLimit, EveryLimitGoesBackToWhatItWas, ()) {
   const auto history = *histories();
-  KnobModel model(*rc::gen::arbitrary<bool>() ? Knob::cpu_max : Knob::memory_high);
+  KnobModel model(*rc::gen::elementOf(std::vector<Knob>(kKnobs.begin(), kKnobs.end())));
   for (const auto op : history) {
     model.apply(op);
     RC_ASSERT(model.check() == std::string());

@@ -30,6 +30,8 @@ class EngineModel {
     answer_last,
     external_cpu,
     external_memory,
+    external_weight,
+    node_changes,  // its CPUs: then it has less than is needed, or enough
     vanish,
     come_back,
     knob_off,
@@ -98,6 +100,12 @@ class EngineModel {
         break;
       case Op::external_memory:
         change_knob(which, Knob::memory_high);
+        break;
+      case Op::external_weight:
+        change_knob(which, Knob::cpu_weight);
+        break;
+      case Op::node_changes:
+        cpus_ = which % 2 == 0 ? 2 : 8;
         break;
       case Op::vanish:
         if (auto* g = group(which)) remove(*g);
@@ -189,6 +197,7 @@ class EngineModel {
       config::Task t;
       t.match_unit = unit;
       t.policy.max_delay = std::chrono::milliseconds(100);
+      t.policy.priority = unit[0] == 'b' ? 10 : 0;
       t.policy.cpu.initial_cores = 1.5;
       t.policy.cpu.enabled = which % 5 != 3;
       t.policy.memory.enabled = which % 7 != 4;
@@ -200,7 +209,7 @@ class EngineModel {
   }
 
  private:
-  Engine::Moment moment() const { return {host.now, {}, {8, Bytes{16} << 30}}; }
+  Engine::Moment moment() const { return {host.now, {}, {cpus_, Bytes{16} << 30}}; }
   void start() {
     auto lease = actuate::Lease::open(files, ModelHost::kDirectory, ModelHost::kBoot);
     auto holds = record::HoldStore::open(files, ModelHost::kDirectory, ModelHost::kBoot);
@@ -242,11 +251,15 @@ class EngineModel {
   void switch_knob(unsigned which, bool on) {
     const auto* id = group(which);
     if (id == nullptr) return;
-    const Knob knob = which % 2 == 0 ? Knob::cpu_max : Knob::memory_high;
-    auto& k = *host.knob_of(*id, knob);
+    if (which % 2 != 0) return switch_file(*id, Knob::memory_high, on);
+    switch_file(*id, Knob::cpu_max, on);  // they come and go with their controller
+    switch_file(*id, Knob::cpu_weight, on);
+  }
+  void switch_file(CgroupId id, Knob knob, bool on) {
+    auto& k = *host.knob_of(id, knob);
     if (k.exists == on) return;
     for (auto& p : host.pending) {  // the old file takes nothing any more
-      if (p.order.id == *id && p.order.knob == knob && !p.landed) p.refused = true;
+      if (p.order.id == id && p.order.knob == knob && !p.landed) p.refused = true;
     }
     k.exists = on;
     k.ours = false;
@@ -360,17 +373,43 @@ class EngineModel {
 
   bool files_fail_ = false;
   unsigned pins_ = 0;
+  double cpus_ = 8;
 };
 
 inline std::ostream& operator<<(std::ostream& out, EngineModel::Op op) {
-  constexpr std::string_view kNames[] = {
-      "full_tick",     "full_tick_again", "look_then_event", "event_tick", "land",
-      "land_last",     "refuse",          "overdue",         "answer",     "answer_last",
-      "external_cpu",  "external_memory", "vanish",          "come_back",  "knob_off",
-      "knob_on",       "walk_in_part",    "walk_fails",      "open_fails", "samples_fail",
-      "pin",           "unpin",           "suspend",         "resume",     "suspend_node",
-      "resume_node",   "set_mode",        "reload",          "files_fail", "kill",
-      "stop_and_start"};
+  constexpr std::string_view kNames[] = {"full_tick",
+                                         "full_tick_again",
+                                         "look_then_event",
+                                         "event_tick",
+                                         "land",
+                                         "land_last",
+                                         "refuse",
+                                         "overdue",
+                                         "answer",
+                                         "answer_last",
+                                         "external_cpu",
+                                         "external_memory",
+                                         "external_weight",
+                                         "node_changes",
+                                         "vanish",
+                                         "come_back",
+                                         "knob_off",
+                                         "knob_on",
+                                         "walk_in_part",
+                                         "walk_fails",
+                                         "open_fails",
+                                         "samples_fail",
+                                         "pin",
+                                         "unpin",
+                                         "suspend",
+                                         "resume",
+                                         "suspend_node",
+                                         "resume_node",
+                                         "set_mode",
+                                         "reload",
+                                         "files_fail",
+                                         "kill",
+                                         "stop_and_start"};
   return out << kNames[static_cast<std::size_t>(op)];
 }
 

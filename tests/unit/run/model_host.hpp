@@ -28,6 +28,7 @@ class ModelHost final : public Host {
     CpuUsage usage;
     CpuBandwidth bandwidth;
     PressureTotals memory_pressure;
+    MonotonicTime weight_at{};  // when cpu.weight was last shown
   };
   struct Pending {
     Write order;
@@ -71,6 +72,7 @@ class ModelHost final : public Host {
   // ---- what happens to it
   KnobValue external_value(Knob knob) {
     ++counter;
+    if (knob == Knob::cpu_weight) return CpuWeight{static_cast<std::uint32_t>(1'000 + counter % 9'000)};
     if (knob == Knob::memory_high) return MemoryLimit{(Bytes{900} << 20) + counter * (Bytes{4} << 20)};
     return CpuMax{Usec{static_cast<std::int64_t>(1'000'000 + counter)}, Usec{100'000}, Usec{0}};
   }
@@ -80,7 +82,7 @@ class ModelHost final : public Host {
     }
     Group g;
     g.path = path;
-    for (const Knob knob : {Knob::cpu_max, Knob::memory_high}) {
+    for (const Knob knob : kKnobs) {
       auto& k = g.knobs[knob];
       write_external(k, knob);
       k.expected = k.value;
@@ -191,6 +193,15 @@ class ModelHost final : public Host {
     s.memory_events = MemoryEvents{};
     auto& cpu = g.knobs.at(Knob::cpu_max);
     auto& memory = g.knobs.at(Knob::memory_high);
+    auto& weight = g.knobs.at(Knob::cpu_weight);
+    // About once a second, and then each value counts as seen.
+    const bool shows_weight = g.weight_at == MonotonicTime{} || now >= g.weight_at + std::chrono::seconds(1);
+    if (shows_weight) {
+      g.weight_at = now;
+      if (weight.exists) s.cpu_weight = std::get<CpuWeight>(weight.value);
+      if (weight.exists && !weight.ours) weight.expected = weight.value;
+      s.cpu_weight_absent = !weight.exists;
+    }
     for (auto* k : {&cpu, &memory}) {
       if (k->exists && !k->ours) k->expected = k->value;
     }

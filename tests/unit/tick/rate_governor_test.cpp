@@ -132,9 +132,11 @@ TEST(RateGovernor, ARescueOfMemoryDoesNotWait) {
 
 TEST(RateGovernor, WhatTheNodeLacksIsTakenAllTheSame) {
   auto config = with({{}, percent(1, 30min)});
+  config.tasks.push_back(config.tasks[0]);
+  config.tasks[1].policy.priority = 1;  // and no cpu.weight to express it: quotas share the node
   Bench b(config);
   b.add(1, cores(3));
-  b.add(2, cores(3));
+  b.add(2, cores(3), {}, 1);
   b.full();
   starve(b, 3);
   b.node.cpu_capacity_cores = 4;  // half of it is taken away
