@@ -11,6 +11,7 @@ namespace sluice::testing {
 namespace {
 
 using Result = Receipt::Result;
+constexpr CgroupId kTask{1};
 
 const Notice* notice(const Outcome& o, Notice::Kind kind) {
   const auto& all = o.report.notices;
@@ -230,6 +231,19 @@ TEST(Answers, AWriteOfWhichNothingIsKnownIsAFailure) {
   EXPECT_EQ(b.task().breaker.state, BreakerState::open);
 }
 
+TEST(Answers, TheFirstWriteThatSucceedsAfterAFailureClosesTheBreaker) {
+  Ordered b;
+  auto refused = Bench::failed(b.write, Result::refused, EACCES, b.now);
+  refused.holds = KnobValue{cores(0.1)};
+  b.answer(refused);
+  ASSERT_EQ(b.task().breaker.state, BreakerState::open);
+  b.now += 30s;
+  b.order();
+  const auto& out = b.answer(b.success());
+  EXPECT_EQ(b.task().breaker.state, BreakerState::closed);
+  EXPECT_NE(notice(out, Notice::Kind::breaker_closed), nullptr);
+}
+
 TEST(Answers, OurOwnLackIsReportedAgainWhenItComesAgain) {
   Ordered b;
   b.answer(b.success());
@@ -258,6 +272,23 @@ TEST(Answers, EachWriteIsCountedAndIsAnAdjustment) {
   EXPECT_EQ(a.new_value, b.write.value);
   EXPECT_EQ(a.reaction, Nsec{5ms}) << "from the event to the kernel's having it";
   EXPECT_FALSE(a.dry_run);
+}
+
+// In whatever order they are handed over.
+TEST(Answers, OfTwoEventsOfATaskTheFirstIsTheCause) {
+  for (const bool first_first : {false, true}) {
+    auto config = Ordered::quick();
+    Bench b(config);
+    b.add(1, cores(0.2));
+    b.full();
+    b.run_cpu(1, 100ms, 0.15, false);
+    b.full();
+    const ThrottleEvent first{kTask, b.now + 1ms, 0}, second{kTask, b.now + 3ms, 1};
+    b.events = {first_first ? first : second, first_first ? second : first};
+    const auto* w = write_to(b.event(5ms).plan, Knob::cpu_max);
+    ASSERT_NE(w, nullptr);
+    EXPECT_EQ(w->caused_at, first.at);
+  }
 }
 
 TEST(Answers, WithoutAnEventThereIsNoReaction) {
