@@ -2,10 +2,9 @@
 // failure, and what is reported.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cerrno>
 
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
@@ -13,24 +12,10 @@ namespace {
 using Result = Receipt::Result;
 constexpr CgroupId kTask{1};
 
-const Notice* notice(const Outcome& o, Notice::Kind kind) {
-  const auto& all = o.report.notices;
-  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& n) { return n.kind == kind; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-// Baseline 3 cores, holds less, idle but for half a core.
-Bench governed(config::Config config = one_task_config()) {
-  config.tasks[0].policy.cpu.writes_per_minute = 60;  // the budget is another matter
-  Bench b(std::move(config));
-  b.add(1, cores(3));
-  b.full();
-  for (int i = 0; i < 40; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  EXPECT_LT(b.quota(), 1.0);
-  return b;
+// The budget is another matter.
+Bench with_budget(config::Config config = one_task_config()) {
+  config.tasks[0].policy.cpu.writes_per_minute = 60;
+  return governed(std::move(config));
 }
 
 void run(Bench& b, Nsec length, Nsec step = 100ms) {
@@ -53,14 +38,14 @@ bool put_right(Bench& b) {
 // ---- other writers
 
 TEST(OtherWriters, FiveResetsAMinuteArePutRightAndTheSixthIsYieldedTo) {
-  Bench b = governed();
+  Bench b = with_budget();
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(put_right(b)) << i;
   EXPECT_FALSE(put_right(b));
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::yielding);
 }
 
 TEST(OtherWriters, ResetsThatAreRareAreNoFight) {
-  Bench b = governed();
+  Bench b = with_budget();
   for (int i = 0; i < 12; ++i) {
     EXPECT_TRUE(put_right(b)) << i;
     run(b, 30s, 1s);
@@ -70,7 +55,7 @@ TEST(OtherWriters, ResetsThatAreRareAreNoFight) {
 TEST(OtherWriters, OverrideFightsForEver) {
   auto config = one_task_config();
   config.node.on_foreign_write = config::OnForeignWrite::override_it;
-  Bench b = governed(config);
+  Bench b = with_budget(config);
   for (int i = 0; i < 12; ++i) EXPECT_TRUE(put_right(b)) << i;
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::governed);
 }
@@ -129,7 +114,7 @@ TEST(OtherWriters, WhatOthersDidIsNotCountedByTheRates) {
 }
 
 TEST(OtherWriters, AnExternalValueIsLeftAloneForAMinute) {
-  Bench b = governed();
+  Bench b = with_budget();
   b.sample().cpu_max = cores(1.7);
   b.full();
   run(b, 59s, 1s);
@@ -139,7 +124,7 @@ TEST(OtherWriters, AnExternalValueIsLeftAloneForAMinute) {
 }
 
 TEST(OtherWriters, AreReportedWithWhatWasExpectedAndFoundAndCounted) {
-  Bench b = governed();
+  Bench b = with_budget();
   const auto ours = b.task().cpu.limit.value();
   b.sample().cpu_max = cores(1.7);
   const auto* n = notice(b.full(), Notice::Kind::foreign_write);

@@ -146,6 +146,17 @@ TEST(Releases, OfAWishThatOurOrderOverwroteTheLeaseIsTold) {
   EXPECT_EQ(b.told(Knob::cpu_max)->entry->baseline, KnobValue{cores(2.5)});
 }
 
+TEST(Releases, OfATaskThatIsGoneTheLeaseKnowsNothingMore) {
+  Held b(Knob::cpu_max);
+  b.full();
+  ASSERT_TRUE(b.told(Knob::cpu_max) && b.told(Knob::cpu_max)->entry);
+  b.tasks.clear();
+  b.full();
+  ASSERT_NE(b.told(Knob::cpu_max), nullptr);
+  EXPECT_FALSE(b.told(Knob::cpu_max)->entry);
+  EXPECT_EQ(b.told(Knob::memory_high), nullptr) << "it never knew of that";
+}
+
 TEST(Releases, AKnobThatAppearsLaterIsGovernedAndTheOtherKeepsItsBaseline) {
   for (const Knob knob : kBoth) {
     Held b(other(knob));
