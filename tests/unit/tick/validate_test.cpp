@@ -113,11 +113,30 @@ TEST(ValidatePlan, ABurstIsNoMoreThanItsQuota) {
   EXPECT_EQ(b.judge({cpu(1, value)}), Invariants{Invariant::out_of_bounds});
 }
 
-TEST(ValidatePlan, ASuspendedTaskIsOnlyGivenBack) {
+TEST(ValidatePlan, TheReserveIsNobodys) {
   Node b;
+  b.config.node.cpu_reserve_cores = 1;
+  b.hold(b.state.tasks.at(CgroupId{1}).cpu, Knob::cpu_max, cores(1.5));
+  EXPECT_EQ(b.judge({cpu(2, cores(1.4))}), Invariants{});
+  EXPECT_EQ(b.judge({cpu(2, cores(2))}), Invariants{Invariant::over_capacity});
+}
+
+TEST(ValidatePlan, ATaskThatIsNotGovernedIsOnlyGivenBack) {
+  Node b;
+  auto& task = b.state.tasks.at(CgroupId{1});
+  const auto only_given_back = [&] {
+    return b.judge({cpu(1, cores(2))}) == Invariants{Invariant::not_permitted} &&
+           b.judge({cpu(1, {}, Rule::released)}).empty();
+  };
   b.state.holds.node.emplace();
-  EXPECT_EQ(b.judge({cpu(1, cores(2))}), Invariants{Invariant::not_permitted});
-  EXPECT_EQ(b.judge({cpu(1, {}, Rule::released)}), Invariants{});
+  EXPECT_TRUE(only_given_back()) << "suspended";
+  b.state.holds.node.reset();
+  task.yield_until = b.now + 1s;
+  EXPECT_TRUE(only_given_back()) << "yielding";
+  task.yield_until = b.now;
+  EXPECT_EQ(b.judge({cpu(1, cores(2))}), Invariants{}) << "the time is over";
+  task.breaker.state = BreakerState::open;
+  EXPECT_TRUE(only_given_back()) << "left alone";
 }
 
 TEST(ValidatePlan, TheBudgetHoldsForAllButAPin) {
