@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stage import A, B, CONFIG, LOAD, PATIENCE_S, Stage, eventually
+from stage import A, B, CONFIG, LOAD, PATIENCE_S, Governed, Stage, eventually
 
 OWN_CPU, OWN_MEMORY = "400000 100000", str(1 << 30)
 SLICE, ONLY = "/only.slice", "/only.slice/only.service"
@@ -76,17 +76,14 @@ class OneKnob(Stage):
         self.assertEqual((OWN_CPU, "max"), (self.host.read(ONLY, "cpu.max"), self.host.read(ONLY, "memory.high")))
 
 
-class ExternalValue(Stage):
+class ExternalValue(Governed):
     """An external writer's value is the baseline from then on."""
 
     WISH = "123000 100000"
 
     def setUp(self) -> None:
         super().setUp()
-        self.daemon = self.start()
-        self.governed_on_bus("a", "b")
         for cgroup in (A, B):
-            self.governs(cgroup)
             eventually(lambda c=cgroup: self.host.read(c, "memory.high") != "max", "memory too", PATIENCE_S)
 
     def wishes(self) -> None:

@@ -6,22 +6,15 @@ import json
 import subprocess
 
 from private_bus import binary
-from stage import A, B, PATIENCE_S, Stage, eventually
+from stage import A, B, PATIENCE_S, Governed, eventually
 
 
-class Ctl(Stage):
+class Ctl(Governed):
     def ctl(self, *arguments: str, status: int = 0) -> str:
         done = subprocess.run([binary("sluicectl"), f"--bus={self.bus.address}", *arguments], capture_output=True, text=True,
                               timeout=PATIENCE_S, check=False)
         self.assertEqual(status, done.returncode, done.stdout + done.stderr)
         return done.stdout + done.stderr
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.start()
-        self.governed_on_bus("a", "b")
-        self.governs(A)
-        self.governs(B)
 
     def test_what_it_shows_is_what_the_kernel_holds(self) -> None:
         self.ctl("pin", "a", "cpu=2.5", "memory=1G", "--for=1h", "--reason=release 7")

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from private_bus import MANAGER, ROOT
-from stage import A, B, CONFIG, LOAD, PATIENCE_S, Stage, eventually
+from stage import A, B, CONFIG, LOAD, PATIENCE_S, Governed, Stage, eventually
 
 BOUND = 1_500_000
 
 
-class Holds(Stage):
-    def setUp(self) -> None:
-        super().setUp()
-        self.daemon = self.start()
-        self.governed_on_bus("a", "b")
-        self.governs(A)
-        self.governs(B)
-
+class Holds(Governed):
     def is_pinned(self) -> None:
         self.task_becomes("a", "Mode", "pinned")
         self.holds(A, "cpu.max", "250000 100000")

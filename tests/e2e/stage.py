@@ -250,4 +250,15 @@ class Stage(unittest.TestCase):
         return next((entry for entry in self.lease() if (entry.path, entry.knob) == (cgroup, knob)), None)
 
 
-__all__ = ["A", "B", "CONFIG", "LOAD", "PATIENCE_S", "CallFailed", "Daemon", "SimHost", "Stage", "eventually"]
+class Governed(Stage):
+    """With a daemon that governs both tasks."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.daemon = self.start()
+        self.governed_on_bus("a", "b")
+        self.governs(A)
+        self.governs(B)
+
+
+__all__ = ["A", "B", "CONFIG", "LOAD", "PATIENCE_S", "CallFailed", "Daemon", "Governed", "SimHost", "Stage", "eventually"]

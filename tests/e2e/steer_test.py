@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from private_bus import INFINITY, MANAGER, ROOT
-from stage import A, B, CallFailed, PATIENCE_S, Stage, eventually
+from stage import A, B, CallFailed, PATIENCE_S, Governed, eventually
 
 HOUR_USEC = str(3600 * 10**6)
 
 
-class Steer(Stage):
-    def setUp(self) -> None:
-        super().setUp()
-        self.daemon = self.start()
-        self.governed_on_bus("a", "b")
-        self.governs(A)
-        self.governs(B)
-
+class Steer(Governed):
     def test_pin_holds_both_limits_against_the_load_and_unpin_lets_go(self) -> None:
         self.ask("a", "Pin", "a{sv}ts", "2", "CPUQuotaPerSecUSec", "t", "2500000", "MemoryHigh", "t", str(1 << 30),
                  HOUR_USEC, "release 7")

@@ -74,10 +74,12 @@ TEST(ArbitrateIdle, KeepsWhatItHadIfNothingWasSeenOfIt) {
 }
 
 TEST(ArbitrateIdle, StaysWithoutALimitWhileItsFirstOneHasToWait) {
-  auto c = idle(kUnlimited, 3);
-  c.rate.lowest = kUnlimited;  // no policy lets it down
-  const std::vector<KnobClaim> both{c, wants(1, 4)};
-  for (const auto& g : arbitrate(both, 4).grants) EXPECT_NE(g.claim, 0U) << g.value;
+  for (const double use : {3, 5}) {  // less than the node has, or more
+    auto c = idle(kUnlimited, use);
+    c.rate.lowest = kUnlimited;  // no policy lets it down
+    const std::vector<KnobClaim> both{c, wants(1, 4)};
+    for (const auto& g : arbitrate(both, 4).grants) EXPECT_NE(g.claim, 0U) << g.value;
+  }
 }
 
 TEST(ArbitrateShares, GoByWeightAmongEquals) {

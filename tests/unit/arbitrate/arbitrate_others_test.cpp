@@ -1,21 +1,11 @@
 // What limits that stand take of the node, and what is left for the rest when it is less than the minima.
 #include <gtest/gtest.h>
 
-#include "daemon/arbitrate/arbitrate.hpp"
-#include "daemon/decide/cpu.hpp"
+#include "tests/unit/arbitrate/claims.hpp"
 
 namespace sluice {
 namespace {
 
-// Uses all that it may, under a limit of ours; zero: it wants what it has.
-KnobClaim claim(double current, double wanted = 0, double min = 0.1) {
-  KnobClaim c;
-  c.current = c.use.emplace(current);
-  c.min = min;
-  c.max = 4;
-  if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
-  return c;
-}
 // Without a limit, and not for us to govern.
 KnobClaim stranger(double use, double min = 0.1) {
   auto c = claim(1, 0, min);
@@ -23,13 +13,6 @@ KnobClaim stranger(double use, double min = 0.1) {
   c.use = use;
   c.ours = c.movable = c.governed = false;
   return c;
-}
-
-double after(const std::vector<KnobClaim>& c, const Share& s, std::size_t claim) {
-  for (const auto& g : s.grants) {
-    if (g.claim == claim) return g.value;
-  }
-  return c[claim].current;
 }
 
 TEST(ArbitrateOthers, WhoUsesNothingMakesNobodysFairShareSmaller) {

@@ -1,28 +1,11 @@
 // What rate policies hold up, and what goes before them.
 #include <gtest/gtest.h>
 
-#include "daemon/arbitrate/arbitrate.hpp"
 #include "daemon/values/knob_value.hpp"
+#include "tests/unit/arbitrate/claims.hpp"
 
 namespace sluice {
 namespace {
-
-// Of a task that uses all that it may, under a limit of ours if it has one.
-KnobClaim claim(double current, double wanted) {
-  KnobClaim c;
-  c.current = current;
-  c.ours = !std::isinf(current);
-  if (c.ours) c.use = current;
-  c.min = 0.1;
-  c.max = 4;
-  if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
-  return c;
-}
-KnobClaim rated(double current, double wanted, double lowest, double highest) {
-  auto c = claim(current, wanted);
-  c.rate = {lowest, highest};
-  return c;
-}
 
 TEST(ArbitrateRates, RatePoliciesHoldUpRaisesAndCuts) {
   const std::vector<KnobClaim> c{rated(1, 3, 0, 1.5), rated(3, 1, 2.5, 9), rated(1, 3, 1, 1)};

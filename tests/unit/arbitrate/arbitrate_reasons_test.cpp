@@ -1,41 +1,15 @@
 // What a grant says of itself: its rule, what was wanted, and what stood in the way. And what is not written.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "daemon/arbitrate/arbitrate.hpp"
-#include "daemon/decide/cpu.hpp"
+#include "tests/unit/arbitrate/claims.hpp"
 
 namespace sluice {
 namespace {
 
-// A task between 0.1 and 4 cores that uses all that it may, under a limit of ours if it has one; zero: it
-// wants what it has.
-KnobClaim claim(double current, double wanted = 0) {
-  KnobClaim c;
-  c.current = current;
-  c.ours = !std::isinf(current);
-  c.use = c.ours ? current : 0;
-  c.min = 0.1;
-  c.max = 4;
-  if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
-  return c;
-}
-KnobClaim stepped(double current, double wanted, double max = 4) {
-  auto c = claim(current, wanted);
-  c.min = c.step = 1;
-  c.max = max;
-  return c;
-}
 KnobClaim pinned(double current, double to) {
   auto c = claim(current, to);
   c.exact = true;
   c.intent.reason.rule = Rule::pinned;
-  return c;
-}
-KnobClaim rated(double current, double wanted, double lowest, double highest) {
-  auto c = claim(current, wanted);
-  c.rate = {lowest, highest};
   return c;
 }
 
@@ -156,7 +130,7 @@ TEST(ArbitrateReasons, AStepThatTheNodeCannotGiveIsNotToldAsOne) {
 TEST(ArbitrateShares, OfWhatIsNotWrittenTheOldValueCounts) {
   EXPECT_DOUBLE_EQ(arbitrate(std::vector{claim(1, 1.05)}, 8).allocated, 1);
   EXPECT_DOUBLE_EQ(arbitrate(std::vector{claim(1, 2)}, 8).allocated, 2);
-  EXPECT_DOUBLE_EQ(arbitrate(std::vector{claim(1, 2), claim(kUnlimited)}, 8).allocated, 2);
+  EXPECT_DOUBLE_EQ(arbitrate(std::vector{claim(1, 2), using_(0, claim(kUnlimited))}, 8).allocated, 2);
 }
 
 TEST(ArbitrateShares, CutsTooSmallToWriteAreWrittenWhereTheyOverdrawTheNode) {

@@ -4,28 +4,17 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
-#include "daemon/decide/cpu.hpp"
+#include "tests/unit/arbitrate/claims.hpp"
 
 namespace sluice {
 namespace {
 
 rc::Gen<double> number(int low_percent, int high_percent) {
   return rc::gen::map(rc::gen::inRange(low_percent, high_percent), [](int n) { return n / 100.0; });
-}
-
-// Of a task that uses all that it may, under a limit of ours if it has one.
-KnobClaim claim(double current, double wanted) {
-  KnobClaim c;
-  c.current = current;
-  c.ours = !std::isinf(current);
-  if (c.ours) c.use = current;
-  c.min = 0.1;
-  c.max = 4;
-  if (wanted > 0) c.intent = {wanted, Reason{.rule = Rule::cpu_throttled, .wanted = wanted}};
-  return c;
 }
 
 TEST(Arbitrate, BoundsAndTheirMarks) {
@@ -59,13 +48,6 @@ TEST(Arbitrate, WholeSteps) {
   EXPECT_DOUBLE_EQ(s.grants[0].value, 2);
   EXPECT_TRUE(s.grants[0].reason.clamped_step);
   EXPECT_FALSE(s.grants[0].reason.clamped_min || s.grants[0].reason.clamped_max);
-}
-
-KnobClaim stepped(double current, double wanted, double max = 4) {
-  auto c = claim(current, wanted);
-  c.min = c.step = 1;
-  c.max = max;
-  return c;
 }
 
 TEST(Arbitrate, AMaximumThatIsNoMultipleIsTheTopStep) {
@@ -103,10 +85,6 @@ TEST(Arbitrate, CapacityCutsOthersAndTellsWhatIsMissing) {
   EXPECT_DOUBLE_EQ(s.missing, 3);
 }
 
-KnobClaim using_(double use, KnobClaim c) {
-  c.use = use;
-  return c;
-}
 KnobClaim not_ours(KnobClaim c) {
   c.ours = false;
   return c;
@@ -114,13 +92,6 @@ KnobClaim not_ours(KnobClaim c) {
 KnobClaim unseen(KnobClaim c) {
   c.use.reset();
   return c;
-}
-// The value of a claim once the grants are written.
-double after(const std::vector<KnobClaim>& c, const Share& s, std::size_t claim) {
-  for (const auto& g : s.grants) {
-    if (g.claim == claim) return g.value;
-  }
-  return c[claim].current;
 }
 
 TEST(Arbitrate, AnUnlimitedTaskCountsByWhatItUses) {

@@ -1,15 +1,13 @@
 // What good files mean: values, defaults, classes, and how files add up.
 
-#include "tests/unit/config/parse.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <sstream>
+
+#include "tests/unit/config/good.hpp"
 
 namespace sluice::config::test {
 namespace {
@@ -17,56 +15,11 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Config good(const std::vector<Source>& sources) {
-  auto result = parse(sources);
-  EXPECT_THAT(described(result), IsEmpty());
-  return result.value_or(Config{});
-}
-
-Config good(std::string text) {
-  return good(std::vector<Source>{{"t.toml", std::move(text)}});
-}
-
 std::vector<std::string> matches(const Config& config) {
   std::vector<std::string> units;
   for (const auto& task : config.tasks)
     units.push_back(task.match_unit.value_or(task.match_cgroup.value_or("")));
   return units;
-}
-
-void expect_equal(const TaskPolicy& a, const TaskPolicy& b) {
-  EXPECT_EQ(a.weight, b.weight);
-  EXPECT_EQ(a.priority, b.priority);
-  EXPECT_EQ(a.max_delay, b.max_delay);
-  EXPECT_EQ(a.cpu.enabled, b.cpu.enabled);
-  EXPECT_EQ(a.cpu.min_cores, b.cpu.min_cores);
-  EXPECT_EQ(a.cpu.max_cores, b.cpu.max_cores);
-  EXPECT_EQ(a.cpu.initial_cores, b.cpu.initial_cores);
-  EXPECT_EQ(a.cpu.step_cores, b.cpu.step_cores);
-  EXPECT_EQ(a.cpu.burst_ratio, b.cpu.burst_ratio);
-  EXPECT_EQ(a.cpu.tolerance, b.cpu.tolerance);
-  EXPECT_EQ(a.cpu.writes_per_minute, b.cpu.writes_per_minute);
-  EXPECT_EQ(a.cpu.scaling, b.cpu.scaling);
-  EXPECT_EQ(a.memory.enabled, b.memory.enabled);
-  EXPECT_EQ(a.memory.min_bytes, b.memory.min_bytes);
-  EXPECT_EQ(a.memory.max_bytes, b.memory.max_bytes);
-  EXPECT_EQ(a.memory.pressure_target, b.memory.pressure_target);
-  EXPECT_EQ(a.memory.interval, b.memory.interval);
-  EXPECT_EQ(a.memory.tolerance, b.memory.tolerance);
-  EXPECT_EQ(a.memory.writes_per_minute, b.memory.writes_per_minute);
-  EXPECT_EQ(a.memory.scaling, b.memory.scaling);
-  EXPECT_EQ(a.schedule, b.schedule);
-  EXPECT_EQ(a.forecast, b.forecast);
-}
-
-void expect_equal(const Node& a, const Node& b) {
-  EXPECT_EQ(a.mode, b.mode);
-  EXPECT_EQ(a.tick, b.tick);
-  EXPECT_EQ(a.discovery, b.discovery);
-  EXPECT_EQ(a.sampling, b.sampling);
-  EXPECT_EQ(a.cpu_reserve_cores, b.cpu_reserve_cores);
-  EXPECT_EQ(a.memory_reserve_bytes, b.memory_reserve_bytes);
-  EXPECT_EQ(a.on_foreign_write, b.on_foreign_write);
 }
 
 TEST(Parse, OfNothingIsTheDefaults) {
@@ -294,66 +247,6 @@ TEST(Parse, AcrossFilesTheLaterOneIsToBlame) {
       described(parse(std::vector<Source>{{"1", "[class.a]\ncpu.max = 2"}, {"2", "[class.a]\ncpu.min = 3"}})),
       ElementsAre(
           "2:2:11: key 'class.a.cpu.min': found 3 cores, must be at most cpu.max, which is 2 cores (1:2)"));
-}
-
-std::string shipped() {
-  std::ifstream file(SLUICE_SOURCE_DIR "/config/sluice.toml");
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-TEST(Shipped, IsValidAndHarmless) {
-  ASSERT_FALSE(shipped().empty()) << "not found below " SLUICE_SOURCE_DIR;
-  const auto config = good(shipped());
-  Node expected{};
-  expected.mode = Mode::dry_run;
-  expect_equal(config.node, expected);
-  EXPECT_THAT(config.tasks, IsEmpty());
-}
-
-// A line that starts with '#' and no space is a key with its default: with all of them in force nothing may
-// change.
-TEST(Shipped, DocumentsTheDefaults) {
-  std::istringstream lines(shipped());
-  std::string text;
-  for (std::string line; std::getline(lines, line);) {
-    const bool key = line.size() > 1 && line[0] == '#' && line[1] != ' ';
-    text += (key ? line.substr(1) : line) + "\n";
-  }
-  const auto config = good(text);
-  Node node{};
-  node.mode = Mode::dry_run;
-  expect_equal(config.node, node);
-  ASSERT_EQ(config.tasks.size(), 1U);
-  TaskPolicy policy{};  // but for the keys that have no default
-  policy.cpu.max_cores = 8;
-  policy.cpu.initial_cores = 1;
-  policy.cpu.burst_ratio = 1;
-  policy.memory.max_bytes = 4ULL << 30;
-  expect_equal(config.tasks[0].policy, policy);
-}
-
-// The keys that the parser lists when it meets a strange one are all explained in the shipped file.
-TEST(Shipped, DocumentsEveryKey) {
-  const auto text = shipped();
-  for (const auto* table : {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]",
-                            "[class.a.cpu.scale_up]", "[[class.a.schedule]]", "[class.a.forecast]",
-                            "[[class.a.cpu.scale_up.policies]]", "[[task]]\nmatch"}) {
-    const auto answers =
-        problems(std::string(table) +
-                 (std::string_view(table).ends_with("match") ? ".zzzzzzzz = 1" : "\nzzzzzzzz = 1"));
-    ASSERT_FALSE(answers.empty());
-    std::size_t keys = 0;
-    const auto& answer = answers.back();
-    for (auto open = answer.find('\'', answer.find("known are")); open != std::string::npos; ++keys) {
-      const auto close = answer.find('\'', open + 1);
-      const auto key = answer.substr(open + 1, close - open - 1);
-      const bool is_table = key == "cpu" || key == "memory" || key == "schedule" || key == "forecast";
-      EXPECT_NE(text.find(is_table ? "." + key + "]" : key + " = "), std::string::npos)
-          << key << " in " << table;
-      open = answer.find('\'', close + 1);
-    }
-    EXPECT_GE(keys, 2U) << answer;
-  }
 }
 
 rc::Gen<std::string> some_toml() {

@@ -13,7 +13,7 @@ namespace {
 
 using Op = KnobModel::Op;
 
-const Histories histories_to_run("max_success=80000 max_size=60", "max_success=5000 max_size=60");
+const Histories histories_to_run("max_success=400000 max_size=200", "max_success=10000 max_size=200");
 
 rc::Gen<std::vector<Op>> histories() {
   std::vector<Op> all;

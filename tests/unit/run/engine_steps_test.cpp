@@ -126,7 +126,8 @@ TEST(EngineCommands, AreCheckedAndObeyedOnce) {
 TEST(EngineCommands, AreCheckedAgainstAllTasksAfterAnEventTickToo) {
   EngineModel model;
   model.tick_in_peace();
-  model.engine->event_tick({model.host.now, {}, {8, Bytes{16} << 30}}, {});
+  for (int i = 0; i < 2; ++i)  // the first has answers, the second is about no task
+    model.engine->event_tick({model.host.now, {}, {8, Bytes{16} << 30}}, {});
   EXPECT_TRUE(model.engine->submit(pin_of_a()));
 }
 
@@ -299,6 +300,26 @@ TEST(EngineLease, BeforeTheFirstTickNothingIsKnownToBeGivenBack) {
   for (int i = 0; i < 3; ++i) model.tick_in_peace();
   ASSERT_FALSE(model.on_file().empty());
   ASSERT_EQ(model.apply(Op::kill, 0), "");
+  EXPECT_FALSE(model.engine->all_given_back());
+  EXPECT_TRUE(model.engine->close());
+  EXPECT_FALSE(model.on_file().empty());
+}
+
+TEST(EngineLease, AMemoryHighThatIsStillToBeGivenBackIsNotForgotten) {
+  EngineModel model;
+  for (int i = 0; i < 3; ++i) model.tick_in_peace();
+  auto pin = pin_of_a();
+  pin.memory_high = Bytes{400} << 20;
+  ASSERT_TRUE(model.engine->submit(pin));
+  for (int i = 0; i < 2; ++i) model.tick_in_peace();
+  model.engine->stop();
+  tick_after(model, 100ms);
+  for (std::size_t i = model.host.pending.size(); i-- > 0;) {  // those of memory.high are slow
+    if (model.host.pending[i].order.knob != Knob::cpu_max) continue;
+    ASSERT_EQ(model.host.land(model.host.pending[i]), "");
+    model.host.answer(i);
+  }
+  tick_after(model, 100ms);
   EXPECT_FALSE(model.engine->all_given_back());
   EXPECT_TRUE(model.engine->close());
   EXPECT_FALSE(model.on_file().empty());

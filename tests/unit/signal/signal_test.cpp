@@ -41,9 +41,10 @@ TEST(Signals, RatesFromTwoSamples) {
 }
 
 TEST(Signals, PagesOfAnyKindThatAreReadAgainCount) {
-  const Sample a = sample_at(10s);
+  Sample a = sample_at(10s);
   Sample b = sample_at(12s);
-  b.memory_stat->workingset_refault_anon += 6;
+  a.memory_stat->workingset_refault_anon = 7;
+  b.memory_stat->workingset_refault_anon = 7 + 6;
   EXPECT_DOUBLE_EQ(*derive_signals(a, b).refaults_per_second, 3);
   b.memory_stat->workingset_refault_file += 4;
   EXPECT_DOUBLE_EQ(*derive_signals(a, b).refaults_per_second, 5);

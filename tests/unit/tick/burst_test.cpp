@@ -1,9 +1,7 @@
 // cpu.max.burst: it follows its quota, and what the task had comes back.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
@@ -20,10 +18,6 @@ config::Config with_ratio(std::optional<double> ratio) {
 }
 const CpuMax& holds(const Bench& b) {
   return std::get<CpuMax>(b.task().cpu.limit.value());
-}
-bool noticed(const Outcome& o, Notice::Kind kind) {
-  return std::any_of(o.report.notices.begin(), o.report.notices.end(),
-                     [&](const auto& n) { return n.kind == kind; });
 }
 
 // Uses half a core of its baseline of 3; ends with a quota below one.

@@ -1,11 +1,10 @@
 // What administrators may order, and what an order does to the others that hold.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
@@ -13,11 +12,6 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 using Kind = CommandError::Kind;
-
-bool noticed(const Outcome& o, Notice::Kind kind) {
-  return std::any_of(o.report.notices.begin(), o.report.notices.end(),
-                     [&](const auto& n) { return n.kind == kind; });
-}
 
 Bench one_task() {
   Bench b;

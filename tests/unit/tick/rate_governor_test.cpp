@@ -130,6 +130,24 @@ TEST(RateGovernor, ARescueOfMemoryDoesNotWait) {
   EXPECT_GT(b.high(), 2 * rescued);
 }
 
+// Cold cache that would be probed away, by a tenth in half an hour.
+TEST(RateGovernor, OfMemoryItIsMemorysPolicy) {
+  Bench b(with({}, {{}, percent(10, 30min)}));
+  b.add(1, cores(4), mib(256));
+  b.full();
+  for (int i = 0; i < 3000; ++i) {
+    EXPECT_FALSE(violated(b.full()));
+    auto& s = b.sample();
+    const auto high = static_cast<Bytes>(std::min(b.high(), 256.0 * Bench::kMiB));
+    s.memory_stat->pgscan += (*s.memory_current - high) / 4096;
+    s.memory_stat->pgsteal += (*s.memory_current - high) / 4096;
+    s.memory_stat->file -= *s.memory_current - high;
+    s.memory_current = high;
+  }
+  EXPECT_LT(b.high(), 0.93 * 256 * Bench::kMiB);
+  EXPECT_GE(b.high(), 0.89 * 256 * Bench::kMiB);
+}
+
 TEST(RateGovernor, WhatTheNodeLacksIsTakenAllTheSame) {
   auto config = with({{}, percent(1, 30min)});
   config.tasks.push_back(config.tasks[0]);

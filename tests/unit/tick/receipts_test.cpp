@@ -2,34 +2,20 @@
 // failure, and what is reported.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cerrno>
 
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
 
 using Result = Receipt::Result;
+constexpr CgroupId kTask{1};
 
-const Notice* notice(const Outcome& o, Notice::Kind kind) {
-  const auto& all = o.report.notices;
-  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& n) { return n.kind == kind; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-// Baseline 3 cores, holds less, idle but for half a core.
-Bench governed(config::Config config = one_task_config()) {
-  config.tasks[0].policy.cpu.writes_per_minute = 60;  // the budget is another matter
-  Bench b(std::move(config));
-  b.add(1, cores(3));
-  b.full();
-  for (int i = 0; i < 40; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  EXPECT_LT(b.quota(), 1.0);
-  return b;
+// The budget is another matter.
+Bench with_budget(config::Config config = one_task_config()) {
+  config.tasks[0].policy.cpu.writes_per_minute = 60;
+  return governed(std::move(config));
 }
 
 void run(Bench& b, Nsec length, Nsec step = 100ms) {
@@ -52,14 +38,14 @@ bool put_right(Bench& b) {
 // ---- other writers
 
 TEST(OtherWriters, FiveResetsAMinuteArePutRightAndTheSixthIsYieldedTo) {
-  Bench b = governed();
+  Bench b = with_budget();
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(put_right(b)) << i;
   EXPECT_FALSE(put_right(b));
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::yielding);
 }
 
 TEST(OtherWriters, ResetsThatAreRareAreNoFight) {
-  Bench b = governed();
+  Bench b = with_budget();
   for (int i = 0; i < 12; ++i) {
     EXPECT_TRUE(put_right(b)) << i;
     run(b, 30s, 1s);
@@ -69,7 +55,7 @@ TEST(OtherWriters, ResetsThatAreRareAreNoFight) {
 TEST(OtherWriters, OverrideFightsForEver) {
   auto config = one_task_config();
   config.node.on_foreign_write = config::OnForeignWrite::override_it;
-  Bench b = governed(config);
+  Bench b = with_budget(config);
   for (int i = 0; i < 12; ++i) EXPECT_TRUE(put_right(b)) << i;
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::governed);
 }
@@ -128,7 +114,7 @@ TEST(OtherWriters, WhatOthersDidIsNotCountedByTheRates) {
 }
 
 TEST(OtherWriters, AnExternalValueIsLeftAloneForAMinute) {
-  Bench b = governed();
+  Bench b = with_budget();
   b.sample().cpu_max = cores(1.7);
   b.full();
   run(b, 59s, 1s);
@@ -138,7 +124,7 @@ TEST(OtherWriters, AnExternalValueIsLeftAloneForAMinute) {
 }
 
 TEST(OtherWriters, AreReportedWithWhatWasExpectedAndFoundAndCounted) {
-  Bench b = governed();
+  Bench b = with_budget();
   const auto ours = b.task().cpu.limit.value();
   b.sample().cpu_max = cores(1.7);
   const auto* n = notice(b.full(), Notice::Kind::foreign_write);
@@ -230,6 +216,19 @@ TEST(Answers, AWriteOfWhichNothingIsKnownIsAFailure) {
   EXPECT_EQ(b.task().breaker.state, BreakerState::open);
 }
 
+TEST(Answers, TheFirstWriteThatSucceedsAfterAFailureClosesTheBreaker) {
+  Ordered b;
+  auto refused = Bench::failed(b.write, Result::refused, EACCES, b.now);
+  refused.holds = KnobValue{cores(0.1)};
+  b.answer(refused);
+  ASSERT_EQ(b.task().breaker.state, BreakerState::open);
+  b.now += 30s;
+  b.order();
+  const auto& out = b.answer(b.success());
+  EXPECT_EQ(b.task().breaker.state, BreakerState::closed);
+  EXPECT_NE(notice(out, Notice::Kind::breaker_closed), nullptr);
+}
+
 TEST(Answers, OurOwnLackIsReportedAgainWhenItComesAgain) {
   Ordered b;
   b.answer(b.success());
@@ -258,6 +257,23 @@ TEST(Answers, EachWriteIsCountedAndIsAnAdjustment) {
   EXPECT_EQ(a.new_value, b.write.value);
   EXPECT_EQ(a.reaction, Nsec{5ms}) << "from the event to the kernel's having it";
   EXPECT_FALSE(a.dry_run);
+}
+
+// In whatever order they are handed over.
+TEST(Answers, OfTwoEventsOfATaskTheFirstIsTheCause) {
+  for (const bool first_first : {false, true}) {
+    auto config = Ordered::quick();
+    Bench b(config);
+    b.add(1, cores(0.2));
+    b.full();
+    b.run_cpu(1, 100ms, 0.15, false);
+    b.full();
+    const ThrottleEvent first{kTask, b.now + 1ms, 0}, second{kTask, b.now + 3ms, 1};
+    b.events = {first_first ? first : second, first_first ? second : first};
+    const auto* w = write_to(b.event(5ms).plan, Knob::cpu_max);
+    ASSERT_NE(w, nullptr);
+    EXPECT_EQ(w->caused_at, first.at);
+  }
 }
 
 TEST(Answers, WithoutAnEventThereIsNoReaction) {

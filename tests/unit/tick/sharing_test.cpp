@@ -5,15 +5,10 @@
 #include <algorithm>
 
 #include "daemon/arbitrate/validate.hpp"
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
-
-bool noticed(const Outcome& o, Notice::Kind kind) {
-  return std::any_of(o.report.notices.begin(), o.report.notices.end(),
-                     [&](const auto& n) { return n.kind == kind; });
-}
 
 config::Config two_rules(double first_max, double second_max) {
   auto c = one_task_config();

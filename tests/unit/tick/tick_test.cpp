@@ -5,29 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "daemon/arbitrate/validate.hpp"
-#include "tests/unit/policy_inputs.hpp"
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
-
-bool noticed(const Outcome& o, Notice::Kind kind) {
-  return std::any_of(o.report.notices.begin(), o.report.notices.end(),
-                     [&](const auto& n) { return n.kind == kind; });
-}
-
-// A task that has been written to: baseline 3 cores, holds less.
-Bench governed() {
-  Bench b;
-  b.add(1, cores(3));
-  b.full();
-  for (int i = 0; i < 40; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  EXPECT_LT(b.quota(), 1.0);
-  return b;
-}
 
 TEST(Governor, EqualInputsGiveEqualPlans) {
   Input in;
@@ -159,94 +140,6 @@ TEST(Governor, TheBreakerTriesAgainLaterAndWaitsLongerEachTime) {
   EXPECT_GE(waits[2], 59s);
 }
 
-TEST(Governor, SuspendGivesTheBaselineBackAndResumeGovernsOn) {
-  Bench b = governed();
-  b.commands.push_back(SuspendCommand{"t1", "maintenance"});
-  b.full();
-  b.full();
-  EXPECT_DOUBLE_EQ(b.quota(), 3);
-  for (int i = 0; i < 50; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    EXPECT_TRUE(b.full().plan.writes.empty());
-  }
-  EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::suspended);
-  EXPECT_EQ(b.last.report.tasks[0].hold_reason, "maintenance");
-  b.commands.push_back(ResumeCommand{"t1"});
-  for (int i = 0; i < 50; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  EXPECT_LT(b.quota(), 1);
-}
-
-TEST(Governor, SuspendOfTheNodeReleasesEveryTask) {
-  Bench b = governed();
-  b.commands.push_back(SuspendCommand{"", "x"});
-  b.full();
-  b.full();
-  EXPECT_DOUBLE_EQ(b.quota(), 3);
-}
-
-TEST(Governor, APinHoldsUntilItLapses) {
-  Bench b = governed();
-  PinCommand pin;
-  pin.task = "t1";
-  pin.cpu_cores = 2.5;
-  pin.until = b.now + 2s;
-  b.commands.push_back(pin);
-  b.event();
-  b.full();
-  EXPECT_DOUBLE_EQ(b.quota(), 2.5);
-  for (int i = 0; i < 15; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-    EXPECT_DOUBLE_EQ(b.quota(), 2.5);
-  }
-  for (int i = 0; i < 50; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  EXPECT_LT(b.quota(), 1);
-}
-
-TEST(Governor, APinDoesNotWaitForTheBudget) {
-  auto config = one_task_config();
-  config.tasks[0].policy.cpu.writes_per_minute = 1;
-  Bench b(config);
-  b.add(1, cores(3));
-  for (int i = 0; i < 40; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    b.full();
-  }
-  PinCommand pin;
-  pin.task = "t1";
-  pin.cpu_cores = 2;
-  for (const double wanted : {2.0, 1.5, 2.5}) {
-    pin.cpu_cores = wanted;
-    b.commands.push_back(pin);
-    b.full();
-    b.full();
-    EXPECT_DOUBLE_EQ(b.quota(), wanted);
-  }
-}
-
-TEST(Governor, APinOfAVanishedOwnerLapses) {
-  Bench b = governed();
-  PinCommand pin;
-  pin.task = "t1";
-  pin.cpu_cores = 2;
-  pin.owner = ":1.5";
-  b.commands.push_back(pin);
-  b.full();
-  EXPECT_TRUE(b.pinned());
-  b.commands.push_back(OwnerVanishedCommand{":1.6"});
-  b.full();
-  EXPECT_TRUE(b.pinned());
-  b.commands.push_back(OwnerVanishedCommand{":1.5"});
-  b.full();
-  EXPECT_FALSE(b.pinned());
-}
-
 TEST(Governor, AForeignValueIsYieldedToAndBecomesTheBaseline) {
   Bench b = governed();
   b.sample().cpu_max = cores(1.7);
@@ -296,71 +189,6 @@ TEST(Governor, OverrideWritesOursAgain) {
   EXPECT_EQ(*b.task().cpu.limit.baseline(), KnobValue{cores(1.7)}) << "at the end it gets what it chose last";
 }
 
-TEST(Governor, DryRunWritesNothingAndTellsWhatItWould) {
-  auto config = one_task_config();
-  config.node.mode = config::Mode::dry_run;
-  Bench b(config);
-  b.add(1, cores(3));
-  b.full();
-  std::size_t told = 0;
-  for (int i = 0; i < 60; ++i) {
-    b.run_cpu(1, 100ms, 0.5, false);
-    const auto& out = b.full();
-    EXPECT_TRUE(out.plan.dry_run || out.plan.writes.empty());
-    told += out.report.adjustments.size();
-  }
-  EXPECT_EQ(b.sample().cpu_max, cores(3));
-  EXPECT_GE(told, 1U);
-  EXPECT_LE(told, 6U);
-  EXPECT_TRUE(b.stop_plan().writes.empty());
-}
-
-TEST(Governor, LeavingEnforceRestoresForReal) {
-  Bench b = governed();
-  b.commands.push_back(SetModeCommand{config::Mode::dry_run});
-  const auto plan = b.full().plan;
-  EXPECT_FALSE(plan.dry_run);
-  ASSERT_NE(write_to(plan, Knob::cpu_max), nullptr);
-  EXPECT_EQ(write_to(plan, Knob::cpu_max)->reason.rule, Rule::released);
-  b.full();
-  EXPECT_EQ(b.sample().cpu_max, cores(3));
-}
-
-TEST(Governor, CommandsAreCheckedAgainstTheLastReport) {
-  Bench b = governed();
-  const Report& r = b.last.report;
-  PinCommand pin;
-  pin.task = "nobody";
-  pin.cpu_cores = 1;
-  EXPECT_EQ(check_command(pin, r).error().kind, CommandError::Kind::no_such_task);
-  pin.task = "t1";
-  EXPECT_TRUE(check_command(pin, r));
-  pin.cpu_cores = 400;
-  EXPECT_EQ(check_command(pin, r).error().kind, CommandError::Kind::limit_out_of_range);
-  SetBoundsCommand bounds;
-  bounds.task = "t1";
-  bounds.cpu_min_cores = 3;
-  bounds.cpu_max_cores = 2;
-  EXPECT_EQ(check_command(bounds, r).error().kind, CommandError::Kind::limit_out_of_range);
-  ReportLoadCommand load;
-  load.task = "t1";
-  load.load.lag = -1;
-  EXPECT_FALSE(check_command(load, r));
-}
-
-TEST(Governor, SetBoundsMovesAValueThatIsOutside) {
-  Bench b = governed();
-  SetBoundsCommand bounds;
-  bounds.task = "t1";
-  bounds.cpu_min_cores = 1.5;
-  b.commands.push_back(bounds);
-  b.full();
-  b.full();
-  EXPECT_DOUBLE_EQ(b.quota(), 1.5);
-  config_reloaded(b.state);
-  EXPECT_EQ(b.hold_of(), nullptr) << "the config's word again after a reload";
-}
-
 TEST(Governor, SaturationIsToldOnceWithWhatIsMissing) {
   auto config = one_task_config();
   config.tasks[0].policy.max_delay = 100ms;
@@ -400,27 +228,6 @@ TEST(Governor, AnAnswerFromTheKernelIsNoCauseForAnotherWrite) {
   EXPECT_GT(planned, 3U) << "the node is contended";
   EXPECT_EQ(answered, planned);
   EXPECT_EQ(more, 0U);
-}
-
-TEST(ValidatePlan, NamesWhatIsWrong) {
-  Bench b = governed();
-  const PlanContext c{&b.state, &b.config, b.node, b.now};
-  auto violations = [&](std::vector<Write> writes) {
-    std::vector<Invariant> out;
-    for (const auto& v : validate_plan({std::move(writes), false}, c)) out.push_back(v.invariant);
-    return out;
-  };
-  const Reason why{.rule = Rule::cpu_surplus};
-  EXPECT_EQ(violations({{CgroupId{9}, Knob::cpu_max, cores(1), why, {}}}),
-            std::vector{Invariant::unknown_task});
-  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, cores(7), why, {}}}),
-            std::vector{Invariant::out_of_bounds});
-  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, mib(1), why, {}}}), std::vector{Invariant::knob_absent});
-  const auto low = violations({{CgroupId{1}, Knob::memory_high, mib(20), why, {}}});
-  EXPECT_NE(std::find(low.begin(), low.end(), Invariant::below_floor), low.end());
-  const Write good{CgroupId{1}, Knob::cpu_max, cores(1), why, {}};
-  EXPECT_TRUE(violations({good}).empty());
-  EXPECT_EQ(violations({good, good}), std::vector{Invariant::duplicate});
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/policy_inputs.hpp"
+#include <algorithm>
+
+#include "tests/unit/tick/governed.hpp"
 
 namespace sluice::testing {
 namespace {
@@ -38,6 +40,27 @@ Write cpu(std::uint64_t id, const CpuMax& value, Rule rule = Rule::cpu_throttled
 }
 Write memory(std::uint64_t id, const MemoryLimit& value, Rule rule) {
   return {CgroupId{id}, Knob::memory_high, value, {.rule = rule}, {}};
+}
+
+TEST(ValidatePlan, NamesWhatIsWrong) {
+  Bench b = governed();
+  const PlanContext c{&b.state, &b.config, b.node, b.now};
+  auto violations = [&](std::vector<Write> writes) {
+    std::vector<Invariant> out;
+    for (const auto& v : validate_plan({std::move(writes), false}, c)) out.push_back(v.invariant);
+    return out;
+  };
+  const Reason why{.rule = Rule::cpu_surplus};
+  EXPECT_EQ(violations({{CgroupId{9}, Knob::cpu_max, cores(1), why, {}}}),
+            std::vector{Invariant::unknown_task});
+  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, cores(7), why, {}}}),
+            std::vector{Invariant::out_of_bounds});
+  EXPECT_EQ(violations({{CgroupId{1}, Knob::cpu_max, mib(1), why, {}}}), std::vector{Invariant::knob_absent});
+  const auto low = violations({{CgroupId{1}, Knob::memory_high, mib(20), why, {}}});
+  EXPECT_NE(std::find(low.begin(), low.end(), Invariant::below_floor), low.end());
+  const Write good{CgroupId{1}, Knob::cpu_max, cores(1), why, {}};
+  EXPECT_TRUE(violations({good}).empty());
+  EXPECT_EQ(violations({good, good}), std::vector{Invariant::duplicate});
 }
 
 TEST(ValidatePlan, QuotasOfOursAreWithinTheNode) {
@@ -90,11 +113,30 @@ TEST(ValidatePlan, ABurstIsNoMoreThanItsQuota) {
   EXPECT_EQ(b.judge({cpu(1, value)}), Invariants{Invariant::out_of_bounds});
 }
 
-TEST(ValidatePlan, ASuspendedTaskIsOnlyGivenBack) {
+TEST(ValidatePlan, TheReserveIsNobodys) {
   Node b;
+  b.config.node.cpu_reserve_cores = 1;
+  b.hold(b.state.tasks.at(CgroupId{1}).cpu, Knob::cpu_max, cores(1.5));
+  EXPECT_EQ(b.judge({cpu(2, cores(1.4))}), Invariants{});
+  EXPECT_EQ(b.judge({cpu(2, cores(2))}), Invariants{Invariant::over_capacity});
+}
+
+TEST(ValidatePlan, ATaskThatIsNotGovernedIsOnlyGivenBack) {
+  Node b;
+  auto& task = b.state.tasks.at(CgroupId{1});
+  const auto only_given_back = [&] {
+    return b.judge({cpu(1, cores(2))}) == Invariants{Invariant::not_permitted} &&
+           b.judge({cpu(1, {}, Rule::released)}).empty();
+  };
   b.state.holds.node.emplace();
-  EXPECT_EQ(b.judge({cpu(1, cores(2))}), Invariants{Invariant::not_permitted});
-  EXPECT_EQ(b.judge({cpu(1, {}, Rule::released)}), Invariants{});
+  EXPECT_TRUE(only_given_back()) << "suspended";
+  b.state.holds.node.reset();
+  task.yield_until = b.now + 1s;
+  EXPECT_TRUE(only_given_back()) << "yielding";
+  task.yield_until = b.now;
+  EXPECT_EQ(b.judge({cpu(1, cores(2))}), Invariants{}) << "the time is over";
+  task.breaker.state = BreakerState::open;
+  EXPECT_TRUE(only_given_back()) << "left alone";
 }
 
 TEST(ValidatePlan, TheBudgetHoldsForAllButAPin) {

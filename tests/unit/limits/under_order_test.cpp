@@ -1,0 +1,70 @@
+// What is seen and answered while an order is under way: only its own answer ends it.
+#include <gtest/gtest.h>
+
+#include "daemon/limits/managed_limit.hpp"
+
+namespace sluice::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using Event = ManagedLimit::Event;
+using File = KnobReading::File;
+
+MemoryLimit mib(Bytes n) {
+  return {n << 20};
+}
+
+// Baseline 900 MiB; 500 are ordered.
+struct Ordered {
+  MonotonicTime now{1000s};
+  ManagedLimit limit;
+
+  Ordered() {
+    read(mib(900));
+    limit.send(mib(500), {.rule = Rule::memory_probe}, now += 1ms);
+  }
+  ManagedLimit::Change read(const KnobValue& value, File file = File::present) {
+    return limit.observe({file, value, now += 1ms});
+  }
+  ManagedLimit::Change answer(const KnobValue& asked, Receipt::Result result,
+                              std::optional<KnobValue> holds) {
+    Receipt r;
+    r.knob = Knob::memory_high;
+    r.asked = asked;
+    r.result = result;
+    r.holds = std::move(holds);
+    r.finished_at = now += 1ms;
+    return limit.answer(r);
+  }
+};
+
+TEST(UnderOrder, AFileThatIsGoneIsNewsOnlyWithTheAnswer) {
+  Ordered b;
+  EXPECT_EQ(b.read({}, File::absent).event, Event::none);
+  EXPECT_TRUE(b.limit.in_flight());
+  EXPECT_TRUE(b.limit.touched()) << "it may have landed before";
+  b.read(mib(950));  // it is back
+  EXPECT_FALSE(b.limit.may_send()) << "two at once could land in any order";
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::vanished, {}).event, Event::vanished);
+  EXPECT_FALSE(b.limit.touched());
+}
+
+TEST(UnderOrder, AnAnswerToAnotherOneIsNone) {
+  Ordered b;
+  EXPECT_EQ(b.answer(mib(600), Receipt::Result::written, mib(600)).event, Event::unexpected);
+  EXPECT_TRUE(b.limit.in_flight());
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::written, mib(500)).event, Event::confirmed);
+  EXPECT_EQ(b.limit.value(), KnobValue{mib(500)});
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::written, mib(500)).event, Event::unexpected) << "once";
+}
+
+TEST(UnderOrder, AWishThatItOverwroteIsWhatIsGivenBack) {
+  Ordered b;
+  b.read(mib(700));
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::written, mib(500)).event, Event::external);
+  EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)});
+  EXPECT_TRUE(b.limit.touched());
+}
+
+}  // namespace
+}  // namespace sluice::testing
