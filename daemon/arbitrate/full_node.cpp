@@ -112,10 +112,10 @@ Share share_by_weight(std::span<const KnobClaim> claims, const Share& by_quota, 
     }
     if (std::isinf(c.current) && !c.max_is_set) continue;  // the kernel gives it its share already
     if (c.current <= c.max && !may_bind(c)) continue;
-    const double most = c.rate_free ? c.max : std::clamp(c.rate.highest, c.min, c.max);
+    const double most = std::clamp(c.rate.highest, c.min, c.max);
     if (std::abs(most - c.current) <= c.tolerance * c.current && c.current <= c.max) continue;
     if (c.current > most && !granted[i]) continue;  // it waits for evidence
-    Reason reason{.rule = c.current > c.max ? Rule::bound : Rule::by_weight, .wanted = c.max};
+    Reason reason{.rule = Rule::by_weight, .wanted = c.max};
     reason.clamped_max = c.current > c.max;
     reason.clamped_rate = most < c.max;
     out.grants.push_back({i, most, reason});

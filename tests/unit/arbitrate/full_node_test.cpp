@@ -177,7 +177,7 @@ TEST(FullNode, AMaximumLimitsAndAPinStays) {
   const auto s = by_weight({above, pin, open, claim(2)});
   ASSERT_NE(granted(s, 0), nullptr);
   EXPECT_DOUBLE_EQ(granted(s, 0)->value, 2);
-  EXPECT_EQ(granted(s, 0)->reason.rule, Rule::bound);
+  EXPECT_TRUE(granted(s, 0)->reason.clamped_max);
   ASSERT_NE(granted(s, 1), nullptr);
   EXPECT_DOUBLE_EQ(granted(s, 1)->value, 1.5);
   ASSERT_NE(granted(s, 2), nullptr);

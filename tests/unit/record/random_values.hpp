@@ -87,8 +87,9 @@ inline record::ConfigEntry random_config(Filler& filler) {
 
 // A tick as random as what reads it allows. Tasks have the ids 1 to `tasks`, some left out.
 inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
-  const auto period = [](KnobValue& v) {
+  const auto make_valid = [](KnobValue& v) {
     if (auto* cpu = std::get_if<CpuMax>(&v)) cpu->period = Usec{100'000};
+    if (auto* cpu = std::get_if<CpuWeight>(&v)) cpu->weight = 1 + cpu->weight % kCpuWeightMax;
   };
   record::TickEntry e;
   Input& in = e.input;
@@ -104,20 +105,20 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
     if (o.sample && o.sample->cpu_max) o.sample->cpu_max->period = Usec{100'000};
   }
   for (auto& r : e.input.receipts) {
-    r.knob = std::holds_alternative<CpuMax>(r.asked) ? Knob::cpu_max : Knob::memory_high;
+    r.knob = knob_of(r.asked);
     if (r.holds) r.holds = r.asked;
-    period(r.asked);
-    if (r.holds) period(*r.holds);
+    make_valid(r.asked);
+    if (r.holds) make_valid(*r.holds);
   }
   for (auto& l : e.input.inherited) {
-    l.knob = std::holds_alternative<CpuMax>(l.baseline) ? Knob::cpu_max : Knob::memory_high;
+    l.knob = knob_of(l.baseline);
     l.ours.assign(1 + filler.dice(3), l.baseline);
-    period(l.baseline);
-    for (auto& v : l.ours) period(v);
+    make_valid(l.baseline);
+    for (auto& v : l.ours) make_valid(v);
   }
   for (auto& w : e.plan.writes) {
-    w.knob = std::holds_alternative<CpuMax>(w.value) ? Knob::cpu_max : Knob::memory_high;
-    period(w.value);
+    w.knob = knob_of(w.value);
+    make_valid(w.value);
   }
   return e;
 }
