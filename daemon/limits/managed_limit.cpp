@@ -176,7 +176,7 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   }
   if (settled_at_ != MonotonicTime{} && reading.read_at <= settled_at_)
     return observe_stale(found, reading.read_at);
-  if (order_) return observe_under_way(found);
+  if (order_) return observe_under_way(found, reading.read_at);
   if (!certain_) return observe_uncertain(found, reading.read_at);
   if (same(found, held_)) return {};
   if (!touched()) {
@@ -203,11 +203,20 @@ ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, Monoton
   return {Event::external, found, held_};
 }
 
-// What is neither the old value nor the new one is an external writer's. Our order may overwrite it; its
-// answer tells.
-ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found) {
-  if (!is_ours(found)) external_meanwhile_ = external_part(found);
-  return {};
+// What is neither the old value nor the new one is an external writer's, and the baseline from here on,
+// whether our order overwrites it or not: of values of ours only the order's can come now, and an order for
+// the baseline of before is one, too.
+ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found, MonotonicTime at) {
+  if (is_ours(found)) return {};
+  const Change change{Event::external, held_, found};
+  set_baseline(external_part(found));
+  std::vector<KnobValue> ours{order_->value};
+  if (!same(*baseline_, found)) ours.push_back(found);  // of which a part is still ours
+  set_ours(std::move(ours));
+  order_->adds = true;
+  hold(found, at, Origin::external);
+  external_since_ = at;
+  return change;
 }
 
 ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, MonotonicTime at) {
@@ -219,7 +228,12 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
   set_ours(back ? std::vector<KnobValue>{} : std::vector{found});
   const bool released = back && order && order->reason.rule == Rule::released;
   if (landed) {
-    hold(found, at, released ? Origin::released : Origin::ours, order->reason);
+    const bool late = !released && order->reason.rule == Rule::released;  // another value is the baseline now
+    hold(found, at,
+         released ? Origin::released
+         : late   ? Origin::inherited
+                  : Origin::ours,
+         late ? Reason{} : order->reason);
   } else {
     hold_unexplained(found, at);
   }
@@ -235,7 +249,6 @@ void ManagedLimit::send(const KnobValue& value, const Reason& reason, MonotonicT
   const bool release = reason.rule == Rule::released;  // the baseline is none of ours
   const bool adds = !release && std::find(ours_.begin(), ours_.end(), value) == ours_.end();
   order_ = LimitOrder{value, reason, now, false, adds};
-  external_meanwhile_.reset();
   if (!adds) return;
   auto ours = ours_;
   ours.push_back(value);
@@ -263,7 +276,6 @@ ManagedLimit::Change ManagedLimit::answer(const Receipt& receipt) {
     auto ours = ours_;
     if (order.adds) std::erase(ours, order.value);
     set_ours(std::move(ours));
-    external_meanwhile_.reset();  // it is still there: the next reading finds it
     if (order.reason.rule == Rule::released) postpone_release(receipt.finished_at);
     return {Event::not_tried, held_, held_};
   }
@@ -289,24 +301,21 @@ ManagedLimit::Change ManagedLimit::answer(const Receipt& receipt) {
 ManagedLimit::Change ManagedLimit::settle(const LimitOrder& order, const KnobValue& found, bool in_force,
                                           MonotonicTime at) {
   const bool release = order.reason.rule == Rule::released;
-  const auto external = std::exchange(external_meanwhile_, std::nullopt);
   Change change{Event::failed, held_, found};
   if (in_force || same(order.value, found)) {
     change.event = release ? Event::released : Event::confirmed;
+    refused_releases_ = 0;
+    release_due_at_ = {};
+    if (release &&
+        !same(found, *baseline_)) {  // an external writer's wish came between: that is the baseline now
+      set_ours({found});
+      hold(found, at, Origin::inherited);
+      change.event = Event::confirmed;
+      return change;
+    }
     set_ours(release ? std::vector<KnobValue>{} : std::vector{found});
     hold(found, at, release ? Origin::released : Origin::ours, order.reason);
-    if (release) {
-      refused_releases_ = 0;
-      release_due_at_ = {};
-      external_since_.reset();
-    }
-    if (external) {  // an external writer's wish that our order has overwritten
-      set_baseline(*external);
-      set_ours({found});
-      external_since_ = at;
-      if (release) hold(found, at, Origin::inherited);  // what we gave back is the baseline no more
-      change.event = Event::external;
-    }
+    if (release) external_since_.reset();
     return change;
   }
   if (!is_ours(found)) return adopt_external(found, at);
@@ -322,7 +331,6 @@ void ManagedLimit::vanish() {
   baseline_.reset();
   order_.reset();
   undecided_.reset();
-  external_meanwhile_.reset();
   pretended_.reset();
   external_since_.reset();
   present_ = false;

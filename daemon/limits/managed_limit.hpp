@@ -144,7 +144,7 @@ class ManagedLimit {
   [[nodiscard]] KnobValue external_part(const KnobValue& found) const;
   Change adopt_external(const KnobValue& found, MonotonicTime at);
   Change settle(const LimitOrder& order, const KnobValue& found, bool in_force, MonotonicTime at);
-  Change observe_under_way(const KnobValue& found);
+  Change observe_under_way(const KnobValue& found, MonotonicTime at);
   Change observe_stale(const KnobValue& found, MonotonicTime read_at);
   Change observe_uncertain(const KnobValue& found, MonotonicTime at);
   void postpone_release(MonotonicTime now);
@@ -156,13 +156,12 @@ class ManagedLimit {
   Origin origin_ = Origin::unread;  // of held_
   std::optional<LimitOrder> order_;
   std::optional<KnobValue> pretended_;
-  bool certain_ = true;                          // held_ was read, not concluded
-  std::optional<LimitOrder> undecided_;          // returned, and what it left could not be read yet
-  std::optional<KnobValue> external_meanwhile_;  // seen while an order was under way, which may overwrite it
-  MonotonicTime read_at_{};                      // of the newest reading
-  MonotonicTime settled_at_{};                   // readings from before this moment are stale
-  MonotonicTime settled_before_{};               // the same, of the answer before that
-  std::vector<KnobValue> replaced_;              // what may have been in force between the two
+  bool certain_ = true;                  // held_ was read, not concluded
+  std::optional<LimitOrder> undecided_;  // returned, and what it left could not be read yet
+  MonotonicTime read_at_{};              // of the newest reading
+  MonotonicTime settled_at_{};           // readings from before this moment are stale
+  MonotonicTime settled_before_{};       // the same, of the answer before that
+  std::vector<KnobValue> replaced_;      // what may have been in force between the two
   MonotonicTime release_due_at_{};
   std::uint32_t refused_releases_ = 0;  // in a row
   Reason reason_;

@@ -124,7 +124,7 @@ class Node {
         writes_.clear();
         releases_.clear();
       }
-      if (policy != Policy::no_quotas && host_.now() > warm) look();
+      if (policy != Policy::no_quotas && host_.now() > warm) look(governed && governed->state().cpu_full);
     }
     return result(governed ? governed->violations() : 0);
   }
@@ -142,7 +142,10 @@ class Node {
     return host_.apply(w);
   }
 
-  void look() {
+  void look(bool by_weight) {
+    ++looks_;
+    by_weight_ += by_weight ? 1 : 0;
+    if (by_weight) return;
     double sum = 0;
     for (const CgroupId id : ids_) sum += cores_of(*host_.sample(id).cpu_max);
     out_.sum_worst = std::max(out_.sum_worst, sum / spec_.cores);
@@ -186,6 +189,7 @@ class Node {
     }
     out_.writes_per_minute = static_cast<double>(writes) / static_cast<double>(ids_.size()) / (wall / 60);
     out_.violations = violations;
+    out_.by_weight_share = looks_ > 0 ? static_cast<double>(by_weight_) / static_cast<double>(looks_) : 0;
     return out_;
   }
 
@@ -196,6 +200,7 @@ class Node {
   std::vector<std::string> paths_;
   std::map<CgroupId, std::vector<double>> writes_;
   std::vector<double> releases_;
+  std::size_t looks_ = 0, by_weight_ = 0;
   NodeRow out_;
 };
 

@@ -39,10 +39,12 @@ struct NodeRow {
   double delay_p99_worst_s = 0;  // of the worst task
   double quota_to_usage = 0;     // all quotas over all usage
   double offered_to_usage = 0;
-  double used_share = 0;           // of the node
-  std::size_t sum_violations = 0;  // looks (each 100 ms) at which the quotas add up to more than the node
-  double sum_worst = 0;            // the largest sum, of the node
-  double writes_per_minute = 0;    // a task
+  double used_share = 0;  // of the node
+  // While quotas share the node:
+  std::size_t sum_violations = 0;       // looks (each 100 ms) at which they add up to more than it
+  double sum_worst = 0;                 // the largest sum, of the node
+  double by_weight_share = 0;           // of looks at which cpu.weight shares it
+  double writes_per_minute = 0;         // a task
   std::size_t writes_worst_minute = 0;  // of the worst task
   std::size_t violations = 0;
 };

@@ -270,8 +270,9 @@ class KnobModel {
     limit.observe(later.reading);
     if (limit.baseline() != before && limit.baseline()) expected_ = *limit.baseline();
   }
+  // External values grow: an older one is back because we gave it back, and is nobody's new wish.
   void note_seen(const KnobValue& v) {
-    if (!is_ours(v)) expected_ = v;
+    if (!is_ours(v) && number(v) >= number(expected_)) expected_ = v;
   }
   void controller_on() {
     if (exists_) return;

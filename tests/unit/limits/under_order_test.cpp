@@ -60,10 +60,51 @@ TEST(UnderOrder, AnAnswerToAnotherOneIsNone) {
 
 TEST(UnderOrder, AWishThatItOverwroteIsWhatIsGivenBack) {
   Ordered b;
-  b.read(mib(700));
-  EXPECT_EQ(b.answer(mib(500), Receipt::Result::written, mib(500)).event, Event::external);
+  EXPECT_EQ(b.read(mib(700)).event, Event::external);
+  EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)});
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::written, mib(500)).event, Event::confirmed);
   EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)});
   EXPECT_TRUE(b.limit.touched());
+}
+
+TEST(UnderOrder, AWishStandsWhateverComesOfTheOrder) {
+  for (const auto result : {Receipt::Result::not_tried, Receipt::Result::refused}) {
+    Ordered b;
+    b.read(mib(700));
+    b.answer(mib(500), result,
+             result == Receipt::Result::refused ? std::optional<KnobValue>(mib(700)) : std::nullopt);
+    EXPECT_FALSE(b.limit.touched());
+    EXPECT_EQ(b.limit.value(), KnobValue{mib(700)});
+    EXPECT_EQ(b.limit.origin(), Origin::external);
+    b.limit.send(mib(600), {.rule = Rule::memory_probe}, b.now += 1ms);
+    b.answer(mib(600), Receipt::Result::written, mib(600));
+    EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)});
+  }
+}
+
+TEST(UnderOrder, AWishStandsWhenTheAnswerCouldNotBeReadBack) {
+  Ordered b;
+  b.read(mib(700));
+  EXPECT_EQ(b.answer(mib(500), Receipt::Result::refused, {}).event, Event::undecided);
+  b.read(mib(500));
+  EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)});
+  EXPECT_EQ(b.limit.ours(), std::vector<KnobValue>{mib(500)});
+}
+
+TEST(UnderOrder, ABaselineThatWasGivenBackTooLateIsAValueOfOurs) {
+  for (const bool readable : {true, false}) {
+    Ordered b;
+    b.answer(mib(500), Receipt::Result::written, mib(500));
+    b.limit.send(mib(900), {.rule = Rule::released}, b.now += 1ms);
+    b.read(mib(700));
+    b.answer(mib(900), readable ? Receipt::Result::written : Receipt::Result::refused,
+             readable ? std::optional<KnobValue>(mib(900)) : std::nullopt);
+    b.read(mib(900));
+    EXPECT_EQ(b.limit.baseline(), KnobValue{mib(700)}) << readable;
+    EXPECT_TRUE(b.limit.touched()) << "and so it is given back once more";
+    EXPECT_TRUE(b.limit.release_due(b.now + std::chrono::minutes(2)));
+    EXPECT_EQ(b.limit.reason().rule, Rule::none);
+  }
 }
 
 }  // namespace
