@@ -140,7 +140,8 @@ class Node {
       if (claims[i].governed && taken.quota == 0) minima_in_use_ += std::min(claims[i].min, taken.use);
     }
     room_ = std::max(0.0, capacity - promised_);
-    needs_room_ = std::max(capacity - used_by_others, std::min(least, room_));
+    // Minima are there whatever the others use beyond theirs.
+    needs_room_ = std::max(capacity - used_by_others, std::min(least, std::max(0.0, room_ - minima_in_use_)));
     minima_missing_ = guaranteed > capacity * (1 + kEpsilon) ? guaranteed - capacity : 0;
   }
 
@@ -165,6 +166,7 @@ class Node {
   void mark(std::size_t i, Share& out);
   [[nodiscard]] bool changed(std::size_t i) const;
   [[nodiscard]] bool tolerable(std::size_t i) const;
+  [[nodiscard]] bool cut_beyond_rate(std::size_t i) const;
   void settle(bool keep_small_cuts, Share& out);
 
   std::span<const KnobClaim> claims_;
@@ -335,12 +337,19 @@ bool Node::tolerable(std::size_t i) const {
   return std::abs(to - c.current) < c.tolerance * c.current;
 }
 
+// Only for a node that is too small without it.
+bool Node::cut_beyond_rate(std::size_t i) const {
+  const auto& c = claims_[i];
+  return !c.exact && less(value_[i], c.current) && less(value_[i], std::min(c.rate.lowest, c.current));
+}
+
 void Node::settle(bool keep_small_cuts, Share& out) {
   out.grants.clear();
   double quotas = 0, used = 0;
   for (const auto i : sharing_) {
     const auto& c = claims_[i];
-    const bool write = changed(i) && !(tolerable(i) && (keep_small_cuts || value_[i] > c.current));
+    const bool may_stay = tolerable(i) || (cut_beyond_rate(i) && c.current <= c.max);
+    const bool write = changed(i) && !(may_stay && (keep_small_cuts || value_[i] > c.current));
     if (write) out.grants.push_back({i, value_[i], goals_[i].reason});
     const double after = write ? value_[i] : c.current;
     if (write || c.ours) quotas += after;  // finite, as all that is ours
