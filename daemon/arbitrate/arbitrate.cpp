@@ -11,6 +11,7 @@ namespace sluice {
 namespace {
 
 constexpr double kEpsilon = 1e-9;
+constexpr double kRounding = 1e-3;     // of quotas: whole microseconds
 constexpr double kUsesNothing = 0.01;  // cores: such a task wants no share
 
 bool less(double a, double b) {
@@ -348,7 +349,7 @@ void Node::settle(bool keep_small_cuts, Share& out) {
   double quotas = 0, used = 0;
   for (const auto i : sharing_) {
     const auto& c = claims_[i];
-    const bool may_stay = tolerable(i) || (cut_beyond_rate(i) && c.current <= c.max);
+    const bool may_stay = tolerable(i) || (cut_beyond_rate(i) && !less(c.max, c.current * (1 - kRounding)));
     const bool write = changed(i) && !(may_stay && (keep_small_cuts || value_[i] > c.current));
     if (write) out.grants.push_back({i, value_[i], goals_[i].reason});
     const double after = write ? value_[i] : c.current;
