@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""clang-tidy over the sources of a build, two at a time, and only over what changed since it was last clean.
+"""clang-tidy over the sources of a build, many in one run, and only over what changed since it was last clean.
 
     tests/lint/tidy.py BUILD_DIR [--jobs N] [--cache DIR] [FILE…]
 
 A file that is clean is remembered by a hash of everything that its verdict depends on: its text, the project's headers
 that it reaches, the compiler's flags, the .clang-tidy files and clang-tidy's version. One verdict for each file.
+
+Sources are read together, as batches.py says. A batch that is clean clears its files; of one that is not, each file is
+read again by itself, and that is its verdict. So are files that the path-sensitive analyser looks at: it passes over
+what a source includes.
 """
 
 import argparse
@@ -16,8 +20,10 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
+import batches
 import sources
 
 FINDING = re.compile(r"^(/.*?):(\d+):(\d+): (?:warning|error): (.*)$", re.MULTILINE)
@@ -64,12 +70,12 @@ def key(name: str, entry: dict, build: pathlib.Path, includes: sources.Includes,
     return digest.hexdigest()
 
 
-def tidy(build: pathlib.Path, name: str) -> tuple[list[str], str, float]:
+def tidy(source: str, entry: dict) -> tuple[list[str], str, float]:
     """Findings as file:line:column: text, the raw output when it failed without any, and the seconds it took."""
     started = time.monotonic()
-    command = ["clang-tidy", "--quiet", "-p", str(build), *map("--extra-arg={}".format, GCC_ONLY), name]
+    command = ["clang-tidy", "--quiet", source, "--", *batches.flags(entry), *GCC_ONLY]
     try:
-        run = subprocess.run(command, cwd=sources.REPO, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        run = subprocess.run(command, cwd=entry["directory"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         return [], f"took longer than {LIMIT_S} s", LIMIT_S
     root = str(sources.REPO) + "/"
@@ -78,6 +84,33 @@ def tidy(build: pathlib.Path, name: str) -> tuple[list[str], str, float]:
     lines = [line for line in found if not line.startswith("build/") or "[clang-diagnostic-error" in line]
     raw = "" if run.returncode == 0 or found else f"exit status {run.returncode}\n{run.stdout[-2000:]}{run.stderr[-2000:]}"
     return lines, raw, time.monotonic() - started
+
+
+def tidy_together(scratch: pathlib.Path, name: str, members: list[str], entries: dict) -> tuple[list[str], list[str]]:
+    """Reads these sources as few. Returns those that are clean, and those that are to be read each by itself."""
+    clean, alone = [], []
+    while members:
+        batch = batches.Batch(sources.REPO, scratch, name, members, entries[members[0]], rules_for(members[0]))
+        waiting: list[str] = []
+        while len(batch.members) > 1 and (strangers := batch.strangers(GCC_ONLY)) != []:
+            if strangers is None:
+                return clean, [*alone, *waiting, *batch.members]
+            waiting += strangers
+            batch.take([member for member in batch.members if member not in strangers])
+        good = False
+        if len(batch.members) > 1:
+            lines, raw, _ = tidy(str(batch.source), batch.entry)
+            good = not lines and not raw
+        (clean if good else alone).extend(batch.members)
+        members = waiting
+    return clean, alone
+
+
+def has_analyser(name: str) -> bool:
+    """Do this file's rules ask for the path-sensitive analyser?"""
+    command = ["clang-tidy", "--list-checks", name, "--"]
+    run = subprocess.run(command, cwd=sources.REPO, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    return "clang-analyzer-" in run.stdout
 
 
 def default_cache() -> pathlib.Path:
@@ -116,10 +149,24 @@ def main() -> int:
 
     failed = 0
     said: set[str] = set()  # a header's finding is found from each file that includes it
-    with concurrent.futures.ThreadPoolExecutor(max(args.jobs, 1)) as pool:
-        running = {pool.submit(tidy, build, name): name for name in todo}
-        for done, future in enumerate(concurrent.futures.as_completed(running), 1):
-            name = running[future]
+    with concurrent.futures.ThreadPoolExecutor(max(args.jobs, 1)) as pool, tempfile.TemporaryDirectory(prefix="tidy-", dir=build) as scratch:
+        analysed = {tuple(rules_for(name)): name for name in todo}
+        analysed = {rules: has_analyser(name) for rules, name in analysed.items()}
+        alone = [name for name in todo if analysed[tuple(rules_for(name))]]
+        together = batches.batched({name: chosen[name] for name in todo if name not in alone}, rules_for)
+        folder = pathlib.Path(scratch)
+        running = [pool.submit(tidy_together, folder, f"batch_{n}", some, chosen) for n, some in enumerate(together)]
+        done = 0
+        for future in concurrent.futures.as_completed(running):
+            clean, others = future.result()
+            for name in clean:
+                todo[name].touch()
+            alone += others
+            done += len(clean)
+            print(f"[{done}/{len(todo)}] read together: {len(clean)}; each by itself, later: {len(others)}", flush=True)
+        by_itself = {pool.submit(tidy, str(sources.REPO / name), chosen[name]): name for name in sorted(alone)}
+        for future in concurrent.futures.as_completed(by_itself):
+            name = by_itself[future]
             lines, raw, seconds = future.result()
             if not lines and not raw:
                 todo[name].touch()
@@ -129,6 +176,7 @@ def main() -> int:
                 if line not in said:
                     print(line)
                     said.add(line)
+            done += 1
             print(f"[{done}/{len(todo)}] {name} {len(lines)} findings, {seconds:.1f} s", flush=True)
     prune(args.cache)
     print(f"{len(chosen) - failed} passed, {failed} failed, 0 skipped")
