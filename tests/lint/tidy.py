@@ -29,6 +29,8 @@ import sources
 FINDING = re.compile(r"^(/.*?):(\d+):(\d+): (?:warning|error): (.*)$", re.MULTILINE)
 # The build is GCC's: flags that clang does not know, and a word of C that GCC's C++ has and BPF skeletons use.
 GCC_ONLY = ("-Wno-unknown-warning-option", "-D_Bool=bool")
+# A name at a source's top is shadowed by the next source's parameters. GCC, which reads each alone, has the same warning.
+NEIGHBOURS = "-Wno-shadow"
 KEEP_DAYS = 30
 LIMIT_S = 600
 
@@ -70,10 +72,10 @@ def key(name: str, entry: dict, build: pathlib.Path, includes: sources.Includes,
     return digest.hexdigest()
 
 
-def tidy(source: str, entry: dict) -> tuple[list[str], str, float]:
+def tidy(source: str, entry: dict, *more: str) -> tuple[list[str], str, float]:
     """Findings as file:line:column: text, the raw output when it failed without any, and the seconds it took."""
     started = time.monotonic()
-    command = ["clang-tidy", "--quiet", source, "--", *batches.flags(entry), *GCC_ONLY]
+    command = ["clang-tidy", "--quiet", source, "--", *batches.flags(entry), *GCC_ONLY, *more]
     try:
         run = subprocess.run(command, cwd=entry["directory"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -99,7 +101,7 @@ def tidy_together(scratch: pathlib.Path, name: str, members: list[str], entries:
             batch.take([member for member in batch.members if member not in strangers])
         good = False
         if len(batch.members) > 1:
-            lines, raw, _ = tidy(str(batch.source), batch.entry)
+            lines, raw, _ = tidy(str(batch.source), batch.entry, NEIGHBOURS)
             good = not lines and not raw
         (clean if good else alone).extend(batch.members)
         members = waiting
