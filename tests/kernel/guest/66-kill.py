@@ -12,7 +12,7 @@ import time
 import sluice
 from lib import check, figure
 
-KILLS = int(os.environ.get("SLUICE_KILLS", "20"))
+KILLS = int(os.environ.get("SLUICE_KILLS", "8"))
 BASELINE_CPU, BASELINE_HIGH = "30000 100000", str(200 << 20)
 PIN_USEC, PINNED = 170_000, "17000 100000"
 CONFIG = """
