@@ -252,7 +252,7 @@ void plan_weights(Tick& t, const Lane& lane, const CpuNode& node) {
             Reason{.rule = Rule::weight, .wanted = due[i] * baseline.weight},
             {}};
     if (value == baseline && limit.touched()) w.reason = Reason{.rule = Rule::released};
-    t.plan.writes.push_back(std::move(w));
+    t.plan.writes.push_back(w);
   }
 }
 
