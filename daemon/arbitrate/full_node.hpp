@@ -1,12 +1,12 @@
 // A node that has less CPU than its tasks need is shared by cpu.weight, not by quotas: what one task leaves,
-// the kernel gives to the next at once, which no quota can. So each task's quota goes to its maximum, and its
-// weight says what it is to get: its minimum first, then by priority and weight. Pure; the order of the
-// claims does not matter.
+// the kernel gives to the next at once, which no quota can. So a quota that may hold its task up goes to its
+// maximum, and its weight says what it is to get: its minimum first, then by priority and weight. Pure; the
+// order of the claims does not matter.
 //
 // Properties, each the name of a test:
 //   - A node is full when more is needed than it has, and until a fifth of it is free again.
-//   - Of a full node nobody is cut, but into its bounds; every quota of ours goes to its maximum. A pin
-//   stays.
+//   - Of a full node nobody is cut, but into its bounds; a quota of ours of which more than half is in use
+//   goes to its maximum. A pin stays.
 //   - When all tasks want all they can get, weights give each at least its minimum.
 //   - A higher priority gets ten times the share of the next lower one; no weight is above its baseline.
 //   - Somebody else with the kernel's default weight, beside our tasks, gets the node's reserve.

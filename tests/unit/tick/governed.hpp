@@ -1,4 +1,4 @@
-// A task that is governed already, and what a tick tells of it.
+// A task that is governed already, and what a tick reports of it.
 #pragma once
 
 #include <gtest/gtest.h>

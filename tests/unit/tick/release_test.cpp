@@ -32,7 +32,7 @@ struct Held : Bench {
   }
   TaskState& mine() { return state.tasks.at(kTask); }
   void suspend() { commands = {SuspendCommand{"t1", "test"}}; }
-  // What the lease is told in this tick, if anything; its entry may be none.
+  // The change of the lease in this tick, if there is one; without an entry nothing is left to give back.
   const LeaseChange* told(Knob knob) const {
     for (const auto& change : last.lease) {
       if (change.key.knob == knob) return &change;
