@@ -56,8 +56,8 @@ def at_baseline(unit: sluice.Unit) -> bool:
     return unit.read("cpu.max") == BASELINE_CPU and unit.read("memory.high") == BASELINE_HIGH
 
 
-def restores(since: float) -> list[tuple[int, int]]:
-    return [(int(restored), int(failed)) for restored, failed in RESTORED.findall(sluice.daemon_log(since))]
+def restores(log: str) -> list[tuple[int, int]]:
+    return [(int(restored), int(failed)) for restored, failed in RESTORED.findall(log)]
 
 
 def kill() -> None:
@@ -69,17 +69,19 @@ def active(other_than: int) -> bool:
 
 
 def killed_again_and_again(pinned: sluice.Unit) -> None:
-    dice, since = random.Random(), time.time()
-    lost, away, given_back = [], [], 0
+    dice = random.Random()
+    lost, away, complaints, given_back = [], [], [], 0
     for number in range(KILLS):
         time.sleep(dice.random() * dice.choice((0.2, 1.5)))
-        pid, before = sluice.daemon_pid(), len(restores(since))
+        pid, since = sluice.daemon_pid(), time.time()
         kill()
         if not sluice.wait_for(lambda: active(pid), 90):
             lost.append(f"kill {number}: no start; {sluice.show('sluiced', 'Result')}")
             break
         # ExecStopPost ran before that start.
-        new = restores(since)[before:]
+        log = sluice.daemon_log(since)
+        new = restores(log)
+        complaints += [line for line in log.splitlines() if "could not be restored" in line]
         given_back += sum(restored for restored, _ in new)
         if not new or any(failed for _, failed in new):
             lost.append(f"kill {number}: {new or 'nothing was restored'}")
@@ -89,7 +91,6 @@ def killed_again_and_again(pinned: sluice.Unit) -> None:
     figure("kill.restored-each-time", "baselines", given_back)
     check("kill.restored-each-time", not lost and given_back > 0, "; ".join(lost[:5]))
     check("kill.pin-survives", not away, "; ".join(away[:5]))
-    complaints = [line for line in sluice.daemon_log(since).splitlines() if "could not be restored" in line]
     check("kill.nothing-is-left-undone", not complaints, "; ".join(complaints[:3]))
 
 
