@@ -11,48 +11,14 @@
 #include <vector>
 
 #include "daemon/run/engine.hpp"
+#include "tests/unit/run/engine_op.hpp"
 #include "tests/unit/run/model_host.hpp"
 
 namespace sluice::testing {
 
 class EngineModel {
  public:
-  enum class Op : std::uint8_t {
-    full_tick,
-    full_tick_again,  // the most frequent thing
-    look_then_event,  // an event between the two halves of a tick
-    event_tick,
-    land,
-    land_last,
-    refuse,
-    overdue,
-    answer,
-    answer_last,
-    external_cpu,
-    external_memory,
-    external_weight,
-    node_changes,  // its CPUs: then it has less than is needed, or enough
-    vanish,
-    come_back,
-    knob_off,
-    knob_on,
-    walk_in_part,
-    walk_fails,
-    open_fails,
-    samples_fail,
-    pin,
-    unpin,
-    suspend,
-    resume,
-    suspend_node,
-    resume_node,
-    set_mode,
-    reload,
-    files_fail,
-    kill,
-    stop_and_start,
-    count,
-  };
+  using Op = EngineOp;
 
   EngineModel() {
     host.files = &files;
@@ -375,42 +341,5 @@ class EngineModel {
   unsigned pins_ = 0;
   double cpus_ = 8;
 };
-
-inline std::ostream& operator<<(std::ostream& out, EngineModel::Op op) {
-  constexpr std::string_view kNames[] = {"full_tick",
-                                         "full_tick_again",
-                                         "look_then_event",
-                                         "event_tick",
-                                         "land",
-                                         "land_last",
-                                         "refuse",
-                                         "overdue",
-                                         "answer",
-                                         "answer_last",
-                                         "external_cpu",
-                                         "external_memory",
-                                         "external_weight",
-                                         "node_changes",
-                                         "vanish",
-                                         "come_back",
-                                         "knob_off",
-                                         "knob_on",
-                                         "walk_in_part",
-                                         "walk_fails",
-                                         "open_fails",
-                                         "samples_fail",
-                                         "pin",
-                                         "unpin",
-                                         "suspend",
-                                         "resume",
-                                         "suspend_node",
-                                         "resume_node",
-                                         "set_mode",
-                                         "reload",
-                                         "files_fail",
-                                         "kill",
-                                         "stop_and_start"};
-  return out << kNames[static_cast<std::size_t>(op)];
-}
 
 }  // namespace sluice::testing
