@@ -16,6 +16,7 @@ struct Failure {
 // name.
 inline constexpr const char* kNoBus = "no-bus";
 inline constexpr const char* kMuteBus = "mute-bus";
+inline constexpr const char* kNotBack = "not-back";
 inline constexpr const char* kNotRunning = "not-running";
 
 // What was asked, and where.

@@ -10,7 +10,7 @@
 namespace sluice::record {
 
 // Goes up with every change of fields.hpp or codec.hpp. A reader reads its own version only.
-inline constexpr std::uint32_t kFormatVersion = 9;
+inline constexpr std::uint32_t kFormatVersion = 10;
 
 // The first line. Both clocks at that moment: monotonic times of the recording become dates with them.
 struct Header {

@@ -15,6 +15,9 @@ std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& s
 // Only what is marked valid becomes present. Last, for it reads what the walk left in the sample.
 void add_counters(const sluice_counters& counters, Sample& sample);
 
+// cpu.max for a knob that a newer kernel program may name.
+Knob knob_of(const sluice_write_event& event);
+
 // "foo.service" and its like from the names of the writer's cgroup and its ancestors.
 Writer writer_of(const sluice_write_event& event);
 
