@@ -215,7 +215,7 @@ int govern(const Options& o) {
                  lease->entries().size());
 
   LoopOptions options;
-  options.load_config = [&o] { return load(o); };
+  options.load_config = [o] { return load(o); };
   options.version = kVersion;
   options.proc_fd = proc->get();
   if (o.bus != "none") options.bus_address = o.bus;
