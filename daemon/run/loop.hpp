@@ -20,12 +20,13 @@
 #include "daemon/record/profile_store.hpp"
 #include "daemon/record/recorder.hpp"
 #include "daemon/run/cgroup_host.hpp"
+#include "daemon/run/config_reader.hpp"
 #include "daemon/run/engine.hpp"
 
 namespace sluice {
 
 struct LoopOptions {
-  std::function<config::Result()> load_config;  // for SIGHUP and Reload
+  std::function<config::Result()> load_config;  // for SIGHUP and Reload; on another thread
   std::optional<std::string> bus_address;       // none: no bus at all
   std::string version;
   std::string sampling_reason;                          // why not BPF; empty when it is
@@ -53,7 +54,7 @@ class Loop {
   void on_oom_kill(CgroupId id);
   void on_signal(int signal);
   void warn_of_sizes(const config::Config& config) const;
-  void reload(const std::function<void(publish::ReloadResult)>& done);
+  publish::ReloadResult apply(tl::expected<config::Config, ConfigReader::Problems> read);
   void stop(int status);
   void finish_when_released();
   void leave_in_force();
@@ -74,6 +75,7 @@ class Loop {
   CgroupHost& host_;
   LoopOptions options_;
   Engine engine_;
+  ConfigReader config_reader_;
   publish::LogPublisher log_;
   std::unique_ptr<publish::BusService> bus_;
   publish::DaemonFacts facts_;
