@@ -1,5 +1,6 @@
 // The CPU controller. It computes the quota that a task needs so that no record waits longer than max_delay
 // because of the limit. It works from demand, not from usage: the usage of a throttled task equals its quota.
+//
 // There are two ways to know the demand:
 //   backlog   The task reports its lag (D-Bus ReportLoad), or its sockets show unread bytes whose CPU cost
 //   was
@@ -8,8 +9,10 @@
 //   throttled Otherwise the time since the limit began to throttle is an upper bound of every record's wait.
 //             While this time is short, throttling does no harm. As it grows the quota rises in stages; the
 //             last stage is the upper bound.
+//
 // Cuts follow the ski-rental rule. A cut costs one write, so it is made when the surplus quota since the last
 // write exceeds the price of a write. The price rises as the write budget is spent.
+//
 // Pure: values in, values out. tests/bench evaluates the constants; its README says how they were found.
 #pragma once
 

@@ -1,10 +1,13 @@
 // The memory controller. It keeps memory in use as low as its pressure target allows, with memory.high.
+//
 // Down: it probes. It sets memory.high below the memory in use, which evicts pages, and then slightly above
 // what is left, so that the task meets no limit between two probes. It learns how much reclaimable memory the
 // task needs: if evicted pages are read back, the step was too large, and the next step below that level
 // waits until its stall is paid off. Memory above that level (logs, files read once) is reclaimed at once.
+//
 // Up: it raises at once, on any tick. memory.high never goes below anon + unreclaimable without swap. It is
 // lifted to the upper bound within a second if reclaim frees nothing (the known memory.high hang).
+//
 // Pure: values in, values out.
 #pragma once
 
