@@ -14,9 +14,8 @@
 //   - It is untouched again only when the kernel was seen to hold the baseline or an external writer's value,
 //     or when the file or the cgroup is gone. A refused release is retried for ever, with a growing wait.
 //   - An unknown reading changes nothing.
-//   - A reason is shown only for a value that an order of ours made, or that dry-run would hold. A value of
-//   an
-//     external writer, a value that was found and one that was inherited have none.
+//   - A reason is shown only for a value that an order of ours made, or that dry-run would hold. A value
+//     of an external writer, a value that was found and one that was inherited have none.
 //
 // README.md draws the states. Nothing else may move them.
 #pragma once
