@@ -207,7 +207,7 @@ LogFields::~LogFields() {
   thread_fields().resize(thread_fields().size() - count_);
 }
 
-// The task's own bound comes first, so that a noisy task does not use up the lines of the others.
+// A line that is refused by its own limit does not count against the limit of all lines.
 bool LogPublisher::may_log(const LineLimit::Key& key, std::uint32_t most, std::string_view line,
                            MonotonicTime now) {
   if (lines_ >= kLinesPerSecond) {
