@@ -31,7 +31,7 @@ struct Source::Impl {
   std::vector<sluice_counters> counters;
   Stats stats;
 
-  int os_error = 0;  // of what failed last
+  int os_error = 0;  // of the last failure
 
   void open_counting(const Options& options);
   template <typename Watch, typename... Arguments>
@@ -47,7 +47,8 @@ void Source::Impl::note(const Error& error, const char* consequence) {
   why_not += error.sentence + ": " + consequence + ". ";
 }
 
-// One program is opened, or it is said what is missed. Whether the kernel can was said by gaps().
+// Opens one program, or reports the consequence. If the kernel lacks something, gaps() has already reported
+// it.
 template <typename Watch, typename... Arguments>
 void Source::Impl::open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence,
                             Arguments&&... arguments) {
@@ -158,7 +159,7 @@ tl::expected<std::size_t, Error> Source::drain(const EventHandler& events, const
 }
 
 tl::expected<void, Error> Source::set_governed(std::span<const std::uint64_t> cgroup_ids) {
-  if (!impl_->governed) return {};  // nobody would hear of it
+  if (!impl_->governed) return {};  // no program would use it
   const auto counting = impl_->counting();
   return impl_->governed->replace(cgroup_ids, [&](GovernedSet::Member member) {
     for (Counting* one : counting) one->restart(member);
