@@ -1,4 +1,4 @@
-// The sockets of governed cgroups: passes over them, and their totals. Private to this room.
+// The sockets of governed cgroups: passes over them, and their totals. Private to this folder.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,7 @@ class FlowWatch : public Counting {
   ~FlowWatch() override;
 
   void restart(GovernedSet::Member member) override;
-  // Visits every socket, if that is due: passes take no more than a share of one CPU's time.
+  // Visits every socket if a pass is due. Passes use at most a share of one CPU's time.
   tl::expected<void, Error> pass(std::span<const GovernedSet::Member> members);
   void fill(sluice_counters& counters) override;
 

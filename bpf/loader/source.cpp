@@ -210,7 +210,7 @@ tl::expected<std::size_t, Error> Source::drain(const EventHandler& events, const
 }
 
 tl::expected<void, Error> Source::set_governed(std::span<const std::uint64_t> cgroup_ids) {
-  if (!impl_->governed) return {};  // nobody would hear of it
+  if (!impl_->governed) return {};  // no program would use it
   const auto counting = impl_->counting();
   return impl_->governed->replace(cgroup_ids, [&](GovernedSet::Member member) {
     for (Counting* one : counting) one->restart(member);

@@ -20,7 +20,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 4096);  // the loader's
+  __uint(max_entries, 4096);  // set by the loader
 } events SEC(".maps");
 
 struct sluice_write_counts counts;
@@ -62,8 +62,8 @@ static __always_inline void name_writer(struct sluice_write_event* event) {
   }
 }
 
-// After the write, so that a refused one is no news. Rare: every write to any file of a cgroup passes here,
-// and most are of systemd, moving processes.
+// Runs after the write, so that refused writes are not reported. Such writes are rare: every write to any
+// file of a cgroup passes here, and most are by systemd, which moves processes.
 SEC("fexit/cgroup_file_write")
 int BPF_PROG(on_write, struct kernfs_open_file* of, char* text, size_t bytes, int64_t offset, long written) {
   uint32_t pid = bpf_get_current_pid_tgid() >> 32;

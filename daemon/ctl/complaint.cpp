@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kOurs = "org.sluice.Governor1.Error.";
 constexpr std::string_view kTheirs = "org.freedesktop.DBus.Error.";
 
-// What to do about a refusal that the daemon has put into words already.
+// The cure for a refusal that the daemon already explains.
 struct Cure {
   std::string_view error, words;
 };
@@ -79,7 +79,7 @@ std::string complaint(const Failure& failure, const Asked& asked) {
   for (const auto& [error, words] : kCures) {
     if (name == error) return fmt::format("{}. {}", failure.message, words);
   }
-  const bool is_ours = failure.name.starts_with(kOurs);  // then its words are enough
+  const bool is_ours = failure.name.starts_with(kOurs);  // then its message is sufficient
   return is_ours || name == "InvalidArgs" ? failure.message
                                           : fmt::format("{} ({})", failure.message, failure.name);
 }

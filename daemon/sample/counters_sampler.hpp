@@ -1,4 +1,4 @@
-// What the kernel programs counted, as facts of a sample.
+// Counters of the kernel programs, as facts of a sample.
 #pragma once
 
 #include <optional>
@@ -9,10 +9,10 @@
 
 namespace sluice::sample {
 
-// The last moment with no thread runnable, up to when the sample was read. Pure.
+// The last moment without a runnable thread, until the sample was read. Pure.
 std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& sample);
 
-// Only what is marked valid becomes present. Last, for it reads what the walk left in the sample.
+// Only counters marked valid become present. Call it last, because it uses the walk's part of the sample.
 void add_counters(const sluice_counters& counters, Sample& sample);
 
 // cpu.max for a knob that a newer kernel program may name.

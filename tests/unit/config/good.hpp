@@ -1,4 +1,4 @@
-// What a good text means: parsed without a problem, and compared key by key.
+// The meaning of a valid text: parsed without a problem, and compared key by key.
 #pragma once
 
 #include <gmock/gmock.h>

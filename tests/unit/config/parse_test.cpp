@@ -1,4 +1,4 @@
-// What good files mean: values, defaults, classes, and how files add up.
+// The meaning of valid files: values, defaults, classes, and how files combine.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -235,7 +235,7 @@ TEST(Parse, TheSameMatchInAnotherFileIsTheLaterOnesFault) {
       ElementsAre(
           "2:3:14: key 'task[0].match.unit': found \"x.service\", must differ from the match of the task at "
           "1:5, which would govern them all"));
-  // The replacement stands first, yet it is what came last.
+  // The replacement stands first, but it was written last.
   EXPECT_THAT(
       described(parse(std::vector<Source>{{"1", y + x}, {"2", x + "name = \"y\""}})),
       ElementsAre(
@@ -251,7 +251,7 @@ TEST(Parse, AcrossFilesTheLaterOneIsToBlame) {
 }
 
 rc::Gen<std::string> some_toml() {
-  // Fragments of real files in any order: far likelier to get past the parser than random bytes.
+  // Fragments of real files in any order: they pass the parser more often than random bytes.
   return rc::gen::map(
       rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
           "[node]\n", "[[task]]\n", "[task.cpu]\n", "[task.memory]\n", "[class.a]\n", "[class.a.cpu]\n",

@@ -1,4 +1,4 @@
-// What each mistake is answered with, word for word: these messages are the interface of a bad file.
+// The exact message for each mistake: these messages are the interface of an invalid file.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ TEST_P(One, IsAnsweredExactly) {
   EXPECT_THAT(problems(GetParam().text), ElementsAre(GetParam().answer));
 }
 
-// The words in the middle are toml++'s own and change with its version.
+// The words in the middle are from toml++ and depend on its version.
 TEST(Syntax, IsPlacedAndTheCommonSlipsHaveACure) {
   EXPECT_THAT(problems("[node]\ntick = 100ms\n"),
               ElementsAre(AllOf(StartsWith("t.toml:2:11: not valid TOML: "),

@@ -1,4 +1,4 @@
-// What can happen to an engine between two of its checks, and what each is called in a failure's report.
+// Steps between two checks of the engine, and their names in reports of failures.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace sluice::testing {
 
 enum class EngineOp : std::uint8_t {
   full_tick,
-  full_tick_again,  // the most frequent thing
+  full_tick_again,  // the most frequent step
   look_then_event,  // an event between the two halves of a tick
   event_tick,
   land,
@@ -22,7 +22,7 @@ enum class EngineOp : std::uint8_t {
   external_cpu,
   external_memory,
   external_weight,
-  node_changes,  // its CPUs: then it has less than is needed, or enough
+  node_changes,  // its number of CPUs changes, so that it is too small, or large enough
   vanish,
   come_back,
   knob_off,

@@ -1,4 +1,4 @@
-// cpu.weight, the third knob: when it is written, what is given back, and that quotas wait for it.
+// cpu.weight, the third knob: when it is written and restored, and that quotas wait for it.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -6,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// Two tasks that want all of a node of four cores; the second goes first.
+// Two tasks that want all of a node of four cores; the second has the higher priority.
 config::Config two_classes() {
   auto config = one_task_config();
   config.node.cpu_reserve_cores = 0;
