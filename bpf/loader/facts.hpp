@@ -22,7 +22,7 @@ struct KernelFacts {
   bool has_psi_seq = false;          // one sequence lock per CPU instead of one per group
   bool has_bandwidth = false;        // cpu.max exists
   bool has_throttle_hook = false;    // throttle_cfs_rq() can be traced, and returns whether it throttled
-  int probe_error = 0;               // errno of what could not be looked at, but may be there; 0: all was
+  int probe_error = 0;               // errno of a fact that could not be read; 0: all were read
   EventFacts events;                 // for what only the event programs show
 };
 

@@ -18,7 +18,7 @@ void add_counters(const sluice_counters& counters, Sample& sample);
 // cpu.max for a knob that a newer kernel program may name.
 Knob knob_of(const sluice_write_event& event);
 
-// "foo.service" and its like from the names of the writer's cgroup and its ancestors.
+// The path's end, such as "foo.service", from the names of the writer's cgroup and its ancestors.
 Writer writer_of(const sluice_write_event& event);
 
 }  // namespace sluice::sample
