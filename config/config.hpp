@@ -22,6 +22,9 @@ enum class Mode : std::uint8_t {
 };
 enum class Sampling : std::uint8_t { automatic, bpf, files };
 enum class OnForeignWrite : std::uint8_t { yield, override_it };
+// How a node that has less CPU than its tasks need is shared: the quotas go to their maxima and the kernel
+// shares by cpu.weight, or the quotas add up to the node and cpu.weight is never written.
+enum class ShareBy : std::uint8_t { weight, quota };
 
 struct Node {
   Mode mode = Mode::enforce;
@@ -31,6 +34,7 @@ struct Node {
   double cpu_reserve_cores = 0.5;           // left to the rest of the host, never granted
   std::uint64_t memory_reserve_bytes = 1ULL << 30;
   OnForeignWrite on_foreign_write = OnForeignWrite::yield;
+  ShareBy share_by = ShareBy::weight;
 };
 
 // How fast a knob may move, and on what evidence, as in the `behavior` of the HPA. Without policies there is

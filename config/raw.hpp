@@ -43,6 +43,7 @@ struct RawNode {
   Slot<double> cpu_reserve;
   Slot<std::int64_t> memory_reserve;
   Slot<OnForeignWrite> on_foreign_write;
+  Slot<ShareBy> share_by;
 };
 
 struct RawScalingRules {

@@ -80,6 +80,8 @@ void read_node(Section& in, RawNode& node) {
   in.value(
       "on_foreign_write", node.on_foreign_write,
       OneOf<OnForeignWrite>{{{"yield", OnForeignWrite::yield}, {"override", OnForeignWrite::override_it}}});
+  in.value("share_by", node.share_by,
+           OneOf<ShareBy>{{{"weight", ShareBy::weight}, {"quota", ShareBy::quota}}});
 }
 
 // The unit of a policy's `value` besides percent: the knob's own.

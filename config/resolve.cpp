@@ -163,6 +163,7 @@ Node resolve_node(const RawNode& raw, Report& report) {
   in.take(out.cpu_reserve_cores, &RawNode::cpu_reserve);
   in.take(out.memory_reserve_bytes, &RawNode::memory_reserve);
   in.take(out.on_foreign_write, &RawNode::on_foreign_write);
+  in.take(out.share_by, &RawNode::share_by);
   must_not_exceed(tick, "node.tick", discovery, "node.discovery", show_duration, report);
   return out;
 }

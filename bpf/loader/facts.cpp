@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -56,8 +57,10 @@ bool may_trace() {
   return effective(CAP_SYS_ADMIN) || (effective(CAP_BPF) && effective(CAP_PERFMON));
 }
 
-bool knows_cgroup2() {
+// An errno when that could not be looked at.
+bool knows_cgroup2(int& os_error) {
   std::ifstream filesystems("/proc/filesystems");
+  if (!filesystems) os_error = errno;
   for (std::string line; std::getline(filesystems, line);)
     if (line.ends_with("\tcgroup2")) return true;
   return false;
@@ -79,9 +82,10 @@ void learn_types(const btf* types, KernelFacts& facts) {
 KernelFacts probe_kernel() {
   KernelFacts facts;
   facts.has_capability = may_trace();
-  facts.has_cgroup2 = knows_cgroup2();
+  facts.has_cgroup2 = knows_cgroup2(facts.probe_error);
   const std::unique_ptr<btf, decltype(&btf__free)> types(btf__parse(kVmlinuxBtf, nullptr), &btf__free);
   facts.has_btf = types != nullptr;
+  if (!types) facts.probe_error = errno;
   if (types) learn_types(types.get(), facts);
   facts.has_psi = facts.has_psi && access("/proc/pressure/cpu", F_OK) == 0;
   return facts;

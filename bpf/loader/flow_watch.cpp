@@ -24,7 +24,7 @@ FlowWatch::~FlowWatch() = default;
 tl::expected<std::unique_ptr<FlowWatch>, Error> FlowWatch::open(const Options& options,
                                                                 const EventFacts& facts,
                                                                 const GovernedSet& governed,
-                                                                std::string& why_not) {
+                                                                Shortfall& lacks) {
   LogCapture log;
   const auto fail = [&](const char* what, int os_error) {
     return tl::unexpected(make_error(what, os_error, log.text()));
@@ -57,13 +57,15 @@ tl::expected<std::unique_ptr<FlowWatch>, Error> FlowWatch::open(const Options& o
                                                                               : skeleton->progs.on_accept_2));
   }
   if (!watch->accept_link_)
-    why_not +=
+    lacks.add(
         "inet_csk_accept() cannot be traced: an accepted connection counts for the cgroup that made the "
-        "listening socket. ";
+        "listening socket.",
+        facts.accept_arguments != 0 ? errno : 0);
   if (facts.has_task_iterator)
     watch->tasks_link_.reset(bpf_program__attach_iter(skeleton->progs.visit_task, nullptr));
   if (!watch->tasks_link_)
-    why_not += "Tasks in other network namespaces are not recognized: their sockets are not seen. ";
+    lacks.add("Tasks in other network namespaces are not recognized: their sockets are not seen.",
+              facts.has_task_iterator ? errno : 0);
   return watch;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bpf/loader/counting.hpp"
+#include "bpf/loader/shortfall.hpp"
 #include "bpf/wire/flow.h"
 
 struct flow_bpf;
@@ -15,10 +16,9 @@ namespace sluice::bpf {
 
 class FlowWatch : public Counting {
  public:
-  // `why_not` receives a sentence for each facility that is missing.
+  // `lacks` receives a sentence for what works without something.
   static tl::expected<std::unique_ptr<FlowWatch>, Error> open(const Options& options, const EventFacts& facts,
-                                                              const GovernedSet& governed,
-                                                              std::string& why_not);
+                                                              const GovernedSet& governed, Shortfall& lacks);
   ~FlowWatch() override;
 
   void restart(GovernedSet::Member member) override;

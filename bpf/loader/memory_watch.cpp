@@ -15,8 +15,7 @@ MemoryWatch::~MemoryWatch() = default;
 tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Options& options,
                                                                     const EventFacts& facts,
                                                                     const GovernedSet& governed,
-                                                                    const EventRing& ring,
-                                                                    std::string& why_not) {
+                                                                    const EventRing& ring, Shortfall& lacks) {
   LogCapture log;
   const auto fail = [&](const char* what, int os_error) {
     return tl::unexpected(make_error(what, os_error, log.text()));
@@ -50,18 +49,21 @@ tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Option
       attach(true, watch->stall_, programs.on_stall))
     watch->counted_ |= SLUICE_COUNTS_MEMORY_STALL;
   else
-    why_not += "psi_memstall_enter() cannot be traced: the tasks' memory stalls are not counted. ";
+    lacks.add("psi_memstall_enter() cannot be traced: the tasks' memory stalls are not counted.",
+              facts.has_memstall_hooks ? errno : 0);
   if (attach(high, watch->penalty_end_, programs.on_penalty_end) &&
       attach(true, watch->penalty_, programs.on_penalty))
     watch->counted_ |= SLUICE_COUNTS_HIGH;
   else
-    why_not +=
+    lacks.add(
         "schedule_timeout_killable() cannot be traced: penalties above memory.high are not counted "
-        "from other stalls. ";
+        "from other stalls.",
+        high ? errno : 0);
   if (attach(facts.has_oom_hook, watch->oom_, programs.on_oom))
     watch->counted_ |= SLUICE_COUNTS_OOM_KILLS;
   else
-    why_not += "oom_kill_process() cannot be traced: an OOM kill is seen at the next tick. ";
+    lacks.add("oom_kill_process() cannot be traced: an OOM kill is seen at the next tick.",
+              facts.has_oom_hook ? errno : 0);
   if (watch->counted_ == 0) return fail("attaching the memory programs", errno);
   return watch;
 }

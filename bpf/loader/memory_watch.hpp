@@ -6,6 +6,7 @@
 
 #include "bpf/loader/counting.hpp"
 #include "bpf/loader/event_ring.hpp"
+#include "bpf/loader/shortfall.hpp"
 #include "bpf/wire/memstall.h"
 
 struct memstall_bpf;
@@ -14,11 +15,11 @@ namespace sluice::bpf {
 
 class MemoryWatch : public Counting {
  public:
-  // `why_not` receives a sentence for each of the three that is missing.
+  // `lacks` receives a sentence for each of the three that is missing.
   static tl::expected<std::unique_ptr<MemoryWatch>, Error> open(const Options& options,
                                                                 const EventFacts& facts,
                                                                 const GovernedSet& governed,
-                                                                const EventRing& ring, std::string& why_not);
+                                                                const EventRing& ring, Shortfall& lacks);
   ~MemoryWatch() override;
 
   void restart(GovernedSet::Member member) override;

@@ -1,12 +1,15 @@
 #include "bpf/loader/source.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <type_traits>
 
 #include "bpf/loader/flow_watch.hpp"
 #include "bpf/loader/libbpf.hpp"
 #include "bpf/loader/memory_watch.hpp"
 #include "bpf/loader/run_queue_watch.hpp"
+#include "bpf/loader/shortfall.hpp"
 #include "bpf/loader/throttle_feed.hpp"
 #include "bpf/loader/walker.hpp"
 #include "bpf/loader/writer_watch.hpp"
@@ -18,8 +21,16 @@ constexpr const char* kNoEvents = "throttling is seen at the next tick, and noth
 }
 
 struct Source::Impl {
+  // What is loaded, or not, by itself.
+  enum Part : std::size_t { kGaps, kWalk, kShared, kThrottle, kRunQueue, kMemory, kFlow, kWriter, kParts };
+
+  explicit Impl(const Options& wanted) : options(wanted), facts(probe_kernel()) {}
+
+  Options options;
   KernelFacts facts;
-  std::string why_not;
+  std::array<Shortfall, kParts> missing;
+  std::array<bool, kParts> tried{};
+  std::string why_not;  // of all parts
   std::unique_ptr<Walker> walker;
   std::unique_ptr<GovernedSet> governed;
   std::unique_ptr<EventRing> ring;
@@ -31,55 +42,97 @@ struct Source::Impl {
   std::vector<sluice_counters> counters;
   Stats stats;
 
-  int os_error = 0;  // of the last failure
-
-  void open_counting(const Options& options);
-  template <typename Watch, typename... Arguments>
-  void open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence, Arguments&&... arguments);
+  bool load();
+  bool is_due(Part part) const { return !tried[part] || missing[part].may_pass(); }
+  bool load_shared();
+  template <typename What, typename Open>
+  bool load_part(Part part, std::unique_ptr<What>& into, bool can, const char* consequence, Open open);
+  void say_why_not();
   std::vector<Counting*> counting() const;
   std::optional<std::uint32_t> run_queue_slot(std::uint64_t cgroup_id) const;
-  void note(const Error& error, const char* consequence);
 };
 
-void Source::Impl::note(const Error& error, const char* consequence) {
-  os_error = error.os_error;
-  if (!why_not.empty() && !why_not.ends_with(' ')) why_not += ' ';
-  why_not += error.sentence + ": " + consequence + ". ";
+void Source::Impl::say_why_not() {
+  why_not.clear();
+  for (const Shortfall& part : missing) {
+    if (!why_not.empty() && !part.empty()) why_not += ' ';
+    why_not += part.text();
+  }
 }
 
-// Opens one program, or reports the consequence. If the kernel lacks something, gaps() has already reported
-// it.
-template <typename Watch, typename... Arguments>
-void Source::Impl::open_one(std::unique_ptr<Watch>& into, bool can, const char* consequence,
-                            Arguments&&... arguments) {
-  if (!can) return;
-  auto opened = Watch::open(std::forward<Arguments>(arguments)...);
-  if (opened)
-    into = std::move(*opened);
-  else
-    note(opened.error(), consequence);
+// One part is opened, or it is said what is missed. Whether the kernel can was said by gaps(). A part that
+// lacks something is replaced only by one that lacks nothing more than the kernel does. True: there is more
+// than before.
+template <typename What, typename Open>
+bool Source::Impl::load_part(Part part, std::unique_ptr<What>& into, bool can, const char* consequence,
+                             Open open) {
+  if (!can || !is_due(part)) return false;
+  tried[part] = true;
+  Shortfall lacks;
+  auto opened = open(lacks);
+  if (into && (!opened || lacks.may_pass())) return false;
+  if (!opened) lacks.add(opened.error(), consequence);
+  missing[part] = std::move(lacks);
+  if (!opened) return false;
+  into = std::move(*opened);
+  if constexpr (std::is_base_of_v<Counting, What>) {
+    for (const GovernedSet::Member& member : governed->members()) into->restart(member);
+  }
+  return true;
 }
 
-void Source::Impl::open_counting(const Options& options) {
+// What all counting programs share.
+bool Source::Impl::load_shared() {
+  if (!is_due(kShared)) return ring != nullptr;
+  tried[kShared] = true;
+  missing[kShared] = {};
+  const auto fail = [&](const Error& error) {
+    missing[kShared].add(error, kNoEvents);
+    return false;
+  };
   auto set = GovernedSet::create(options.governed_capacity);
-  if (!set) return note(set.error(), kNoEvents);
-  governed = std::move(*set);
+  if (!set) return fail(set.error());
   auto made = EventRing::create(options.ring_bytes);
-  if (!made) return note(made.error(), kNoEvents);
+  if (!made) return fail(made.error());
+  governed = std::move(*set);
   ring = std::move(*made);
+  return true;
+}
 
-  const EventFacts& events = facts.events;
-  open_one(throttle, options.throttle && facts.has_throttle_hook, "throttling is seen at the next tick",
-           options, events, *governed, *ring, why_not);
-  open_one(run_queue, options.run_queue && events.has_switch_hook,
-           "waiting for a CPU is not counted, and when a task last had nothing to run is not known",
-           *governed);
-  open_one(memory, options.memory_stall && events.has_memory_hook(), "stalls on memory are not counted",
-           options, events, *governed, *ring, why_not);
-  open_one(flow, options.flow && events.has_sockets(), "the tasks' sockets are not seen", options, events,
-           *governed, why_not);
-  open_one(writer, options.writer && events.has_write_hook, "external writers are not named", options,
-           *governed, *ring);
+// Whatever was not tried yet, or failed in a way that may pass. True: there is more than before.
+bool Source::Impl::load() {
+  if (!tried[kGaps]) {
+    tried[kGaps] = true;
+    for (const Gap& gap : gaps(facts)) missing[kGaps].add(gap.sentence(), facts.probe_error);
+  }
+  bool more = false;
+  if (facts.has_cgroup2 && facts.has_btf && facts.has_capability) {
+    more |= load_part(kWalk, walker, options.iterator && facts.has_cgroup_iterator,
+                      "cgroups are read through files",
+                      [&](Shortfall& lacks) { return Walker::open(options, facts, lacks); });
+    if (load_shared()) {
+      const EventFacts& events = facts.events;
+      more |= load_part(kThrottle, throttle, options.throttle && facts.has_throttle_hook,
+                        "throttling is seen at the next tick", [&](Shortfall& lacks) {
+                          return ThrottleFeed::open(options, events, *governed, *ring, lacks);
+                        });
+      more |=
+          load_part(kRunQueue, run_queue, options.run_queue && events.has_switch_hook,
+                    "waiting for a CPU is not counted, and when a task last had nothing to run is not known",
+                    [&](Shortfall&) { return RunQueueWatch::open(*governed); });
+      more |= load_part(kMemory, memory, options.memory_stall && events.has_memory_hook(),
+                        "stalls on memory are not counted", [&](Shortfall& lacks) {
+                          return MemoryWatch::open(options, events, *governed, *ring, lacks);
+                        });
+      more |= load_part(kFlow, flow, options.flow && events.has_sockets(), "the tasks' sockets are not seen",
+                        [&](Shortfall& lacks) { return FlowWatch::open(options, events, *governed, lacks); });
+      more |= load_part(kWriter, writer, options.writer && events.has_write_hook,
+                        "external writers are not named",
+                        [&](Shortfall&) { return WriterWatch::open(options, *governed, *ring); });
+    }
+  }
+  say_why_not();
+  return more;
 }
 
 std::vector<Counting*> Source::Impl::counting() const {
@@ -96,27 +149,25 @@ Source& Source::operator=(Source&&) noexcept = default;
 Source::~Source() = default;
 
 tl::expected<Source, Error> Source::open(const Options& options) {
-  auto impl = std::make_unique<Impl>();
-  impl->facts = probe_kernel();
-  const KernelFacts& facts = impl->facts;
-  for (const Gap& gap : gaps(facts)) impl->why_not += gap.sentence() + " ";
-  const bool may_load = facts.has_cgroup2 && facts.has_btf && facts.has_capability;
-
-  if (may_load && options.iterator && facts.has_cgroup_iterator) {
-    if (auto walker = Walker::open(options, facts, impl->why_not))
-      impl->walker = std::move(*walker);
-    else
-      impl->note(walker.error(), "cgroups are read through files");
-  }
-  if (may_load) impl->open_counting(options);
-  while (impl->why_not.ends_with(' ')) impl->why_not.pop_back();
+  auto impl = std::make_unique<Impl>(options);
+  impl->load();
   if (!impl->walker && impl->counting().empty()) {
-    if (impl->why_not.empty()) impl->why_not = "No kernel program was asked for.";
-    return tl::unexpected(Error{impl->why_not, impl->os_error});
+    Shortfall all;
+    for (const Shortfall& part : impl->missing)
+      if (!part.empty()) all.add(part.text(), part.os_error());
+    if (all.empty()) all.add("No kernel program was asked for.");
+    return tl::unexpected(Error{all.text(), all.os_error()});
   }
   return Source(std::move(impl));
 }
 
+bool Source::incomplete() const {
+  return std::any_of(impl_->missing.begin(), impl_->missing.end(),
+                     [](const Shortfall& part) { return part.may_pass(); });
+}
+bool Source::mend() {
+  return impl_->load();
+}
 bool Source::has_iterator() const {
   return impl_->walker != nullptr;
 }
@@ -173,7 +224,8 @@ std::span<const sluice_counters> Source::counters() {
   const auto members = impl.governed->members();
   if (impl.flow) {
     if (const auto passed = impl.flow->pass(members); !passed) {
-      impl.note(passed.error(), "the tasks' sockets are no longer seen");
+      impl.missing[Impl::kFlow].add(passed.error(), "the tasks' sockets are no longer seen");
+      impl.say_why_not();
       impl.flow.reset();
     }
   }

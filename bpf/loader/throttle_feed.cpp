@@ -17,7 +17,7 @@ tl::expected<std::unique_ptr<ThrottleFeed>, Error> ThrottleFeed::open(const Opti
                                                                       const EventFacts& facts,
                                                                       const GovernedSet& governed,
                                                                       const EventRing& ring,
-                                                                      std::string& why_not) {
+                                                                      Shortfall& lacks) {
   LogCapture log;
   const auto fail = [&](const char* what, int os_error) {
     return tl::unexpected(make_error(what, os_error, log.text()));
@@ -46,7 +46,8 @@ tl::expected<std::unique_ptr<ThrottleFeed>, Error> ThrottleFeed::open(const Opti
   if (!feed->begin_link_) return fail("attaching to throttle_cfs_rq()", errno);
   if (facts.has_unthrottle_hook) feed->end_link_.reset(bpf_program__attach(skeleton->progs.on_unthrottle));
   if (!feed->end_link_)
-    why_not += "unthrottle_cfs_rq() cannot be traced: how long a cgroup stands still is not known. ";
+    lacks.add("unthrottle_cfs_rq() cannot be traced: how long a cgroup stands still is not known.",
+              facts.has_unthrottle_hook ? errno : 0);
   return feed;
 }
 

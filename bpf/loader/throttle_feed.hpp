@@ -7,6 +7,7 @@
 
 #include "bpf/loader/counting.hpp"
 #include "bpf/loader/event_ring.hpp"
+#include "bpf/loader/shortfall.hpp"
 #include "bpf/wire/throttle.h"
 
 struct throttle_bpf;
@@ -15,11 +16,11 @@ namespace sluice::bpf {
 
 class ThrottleFeed : public Counting {
  public:
-  // `why_not` receives a sentence if events work but durations are unknown.
+  // `lacks` receives a sentence when events work, but their duration is not known.
   static tl::expected<std::unique_ptr<ThrottleFeed>, Error> open(const Options& options,
                                                                  const EventFacts& facts,
                                                                  const GovernedSet& governed,
-                                                                 const EventRing& ring, std::string& why_not);
+                                                                 const EventRing& ring, Shortfall& lacks);
   ~ThrottleFeed() override;
 
   void restart(GovernedSet::Member member) override;

@@ -52,16 +52,16 @@ Walker::Walker(const Options& options, const KernelFacts& facts)
 Walker::~Walker() = default;
 
 tl::expected<std::unique_ptr<Walker>, Error> Walker::open(const Options& options, const KernelFacts& facts,
-                                                          std::string& why_not) {
+                                                          Shortfall& lacks) {
   std::unique_ptr<Walker> walker(new Walker(options, facts));
   const std::uint32_t capacity = std::clamp(options.record_capacity, 16u, kCapacityMax);
-  const char* const by_file = "memory.stat is read through files. ";
+  const char* const by_file = "memory.stat is read through files";
   if (!facts.has_cgroup_flush)
-    why_not += std::string("Programs cannot flush this kernel's memory accounts: ") + by_file;
+    lacks.add(Error{"Programs cannot flush this kernel's memory accounts"}, by_file);
   else if (auto layout = find_stat_layout(walker->programs_at_start_))
     walker->layout_ = *layout;
   else
-    why_not += layout.error().sentence + ": " + by_file;
+    lacks.add(layout.error(), by_file);
   Error fresh_failed;
   if (facts.has_psi) {
     auto loaded = walker->load(capacity, true);
@@ -71,8 +71,9 @@ tl::expected<std::unique_ptr<Walker>, Error> Walker::open(const Options& options
   auto loaded = walker->load(capacity, false);
   if (!loaded) return tl::unexpected(facts.has_psi ? std::move(fresh_failed) : std::move(loaded.error()));
   if (facts.has_psi)
-    why_not +=
-        "Pressure cannot be read from the walk, so it is read through files: " + fresh_failed.sentence + ". ";
+    lacks.add(
+        "Pressure cannot be read from the walk, so it is read through files: " + fresh_failed.sentence + ".",
+        fresh_failed.os_error);
   return walker;
 }
 

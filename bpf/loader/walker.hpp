@@ -9,6 +9,7 @@
 
 #include "bpf/loader/fresh.hpp"
 #include "bpf/loader/libbpf.hpp"
+#include "bpf/loader/shortfall.hpp"
 #include "bpf/loader/walk_layout.hpp"
 
 struct walk_bpf;
@@ -17,9 +18,9 @@ namespace sluice::bpf {
 
 class Walker {
  public:
-  // `why_not` receives a sentence if the walk works, but something is missing.
+  // `lacks` receives a sentence when the walk works, but without something.
   static tl::expected<std::unique_ptr<Walker>, Error> open(const Options& options, const KernelFacts& facts,
-                                                           std::string& why_not);
+                                                           Shortfall& lacks);
   ~Walker();
 
   tl::expected<std::span<const sluice_record>, Error> walk();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// External writers of a governed cgroup's cpu.max or memory.high.
+// Who else writes a governed cgroup's cpu.max, memory.high or cpu.weight.
 #include "bpf/wire/writer.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -36,12 +36,13 @@ static __always_inline bool same(const char* name, const char* wanted) {
   return false;
 }
 
-// A burst belongs to the knob of its quota. -1: no governed knob.
+// A burst is part of its quota's knob, and cpu.weight.nice writes the same weight. -1: none of them.
 static __always_inline int knob_of(struct kernfs_node* file) {
   char name[NAME] = {};
   bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, name));
   if (same(name, "cpu.max") || same(name, "cpu.max.burst")) return SLUICE_KNOB_CPU_MAX;
   if (same(name, "memory.high")) return SLUICE_KNOB_MEMORY_HIGH;
+  if (same(name, "cpu.weight") || same(name, "cpu.weight.nice")) return SLUICE_KNOB_CPU_WEIGHT;
   return -1;
 }
 

@@ -70,12 +70,12 @@ struct sluice_counters {
   struct sluice_idle idle;
 };
 
-/* An external writer wrote a governed cgroup's cpu.max or memory.high. Kind SLUICE_EVENT_WRITTEN. */
+/* A governed cgroup's cpu.max, memory.high or cpu.weight was written by an external writer. Kind SLUICE_EVENT_WRITTEN. */
 #define SLUICE_WRITER_LEVELS 4
 #define SLUICE_WRITER_NAME 64
 #define SLUICE_WRITER_VALUE 32
 
-enum sluice_knob { SLUICE_KNOB_CPU_MAX = 0, SLUICE_KNOB_MEMORY_HIGH = 1 };
+enum sluice_knob { SLUICE_KNOB_CPU_MAX = 0, SLUICE_KNOB_MEMORY_HIGH = 1, SLUICE_KNOB_CPU_WEIGHT = 2 };
 
 struct sluice_write_event {
   struct sluice_event event;

@@ -214,4 +214,36 @@ Reply<void> Client::restore() const {
   return call(kRootPath, kManagerInterface, "Restore", std::tuple());
 }
 
+Reply<string> Client::owner() const {
+  try {
+    string owner;
+    compat::create_proxy(*bus_, kBusName, kBusPath)
+        ->callMethod("GetNameOwner")
+        .onInterface(kBusName)
+        .withTimeout(patience_)
+        .withArguments(string(kServiceName))
+        .storeResultsTo(owner);
+    return owner;
+  } catch (const sdbus::Error& error) {
+    return failed(error);
+  }
+}
+
+// The program that is replaced and the next one have different bus names.
+Reply<string> Client::reexecute() const {
+  constexpr auto kPause = std::chrono::milliseconds(100);
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  const auto before = owner();
+  if (!before) return before;
+  if (const auto asked = call(kRootPath, kManagerInterface, "Reexecute", std::tuple()); !asked)
+    return tl::unexpected(asked.error());
+  do {
+    std::this_thread::sleep_for(kPause);
+    const auto now = owner();
+    if (!now || *now == *before) continue;
+    if (const auto next = manager(); next) return word(*next, "Version");
+  } while (std::chrono::steady_clock::now() < deadline);
+  return tl::unexpected(Failure{kNotBack, {}});
+}
+
 }  // namespace sluice::ctl

@@ -49,8 +49,11 @@ class Client {
   Reply<void> set_mode(const std::string& mode) const;
   Reply<void> reload() const;
   Reply<void> restore() const;
+  // Returns when the next program answers: its version.
+  Reply<std::string> reexecute() const;
 
  private:
+  Reply<std::string> owner() const;  // the unique bus name of the daemon
   static Reply<Client> open(const Asked& asked);
   Client(std::unique_ptr<sdbus::IConnection> bus, std::chrono::seconds patience);
   // Waits until `results` are filled; without any, until the call is accepted.

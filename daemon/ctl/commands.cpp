@@ -179,5 +179,10 @@ int Commands::restore() const {
   return done(client_.restore(),
               "Every baseline is back, and sluiced only observes; sluicectl mode enforce governs again");
 }
+int Commands::reexec() const {
+  const auto version = client_.reexecute();
+  if (!version) return failed(version.error());
+  return say(fmt::format("sluiced {} has taken over; every limit stayed in force\n", *version));
+}
 
 }  // namespace sluice::ctl

@@ -38,6 +38,7 @@ class Commands {
   int set_mode(const std::string& mode) const;
   int reload() const;
   int restore() const;
+  int reexec() const;
 
  private:
   [[nodiscard]] int failed(const Failure& failure) const;

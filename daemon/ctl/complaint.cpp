@@ -51,6 +51,13 @@ std::string complaint(const Failure& failure, const Asked& asked) {
         "waits longer",
         asked.bus, asked.patience_s);
   }
+  if (name == kNotBack) {
+    return fmt::format(
+        "the installed sluiced did not answer within {} s. See systemctl status sluiced and journalctl -u "
+        "sluiced; "
+        "--timeout=SECONDS waits longer",
+        asked.patience_s);
+  }
   if (name == kNotRunning) return away(asked);
   for (const auto prefix : {kOurs, kTheirs}) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());

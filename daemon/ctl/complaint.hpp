@@ -16,6 +16,7 @@ struct Failure {
 // daemon's name.
 inline constexpr const char* kNoBus = "no-bus";
 inline constexpr const char* kMuteBus = "mute-bus";
+inline constexpr const char* kNotBack = "not-back";
 inline constexpr const char* kNotRunning = "not-running";
 
 // The request, and the bus.

@@ -138,7 +138,9 @@ std::vector<Command> declare(CLI::App& app, Options& o) {
           [&o] { return ask(o, [](const Commands& c) { return c.reload(); }); });
   changes("restore", "Give every baseline back and only observe",
           [&o] { return ask(o, [](const Commands& c) { return c.restore(); }); });
-  for (const auto& command : commands) command.parser->fallthrough();  // --json may follow the command
+  changes("reexec", "Replace the running sluiced by the installed one; every limit stays in force",
+          [&o] { return ask(o, [](const Commands& c) { return c.reexec(); }); });
+  for (const auto& command : commands) command.parser->fallthrough();  // --json may come after the command
   auto* doctor_parser =
       app.add_subcommand("doctor", "What this host offers to Sluice: sluiced --doctor, with its options");
   doctor_parser->prefix_command();

@@ -9,8 +9,8 @@
 
 namespace sluice::record {
 
-// Increases with every change of fields.hpp or codec.hpp. A reader reads its own version only.
-inline constexpr std::uint32_t kFormatVersion = 9;
+// Goes up with every change of fields.hpp or codec.hpp. A reader reads its own version only.
+inline constexpr std::uint32_t kFormatVersion = 10;
 
 // The first line. Both clocks are read at the same moment, to convert monotonic times of the recording to
 // dates.

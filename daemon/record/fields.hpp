@@ -181,8 +181,10 @@ void fields(auto& archive, Is<Holds> auto& v) {
 // ---- configuration --------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<config::Node> auto& v) {
-  auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write] = v;
-  archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write);
+  auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write,
+         share_by] = v;
+  archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write,
+          share_by);
 }
 void fields(auto& archive, Is<config::ScalingPolicy> auto& v) {
   auto& [type, value, period] = v;

@@ -19,13 +19,28 @@ constexpr auto kFrozenInterval = std::chrono::seconds(1);
 constexpr std::uint64_t kLookAgainAfter = 16;  // samples, at a file that was not there
 constexpr std::uint32_t kReloadAfter = 2;      // failures in a row: what is loaded will not do
 
+std::string without_stop(std::string sentences) {
+  while (sentences.ends_with('.')) sentences.pop_back();
+  return sentences;
+}
+
+// "12 s and 3 failures"
+std::string lasted(const sample::Retry& retry, MonotonicTime now) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - retry.since()).count();
+  return std::to_string(seconds) + " s and " + std::to_string(retry.failures()) +
+         (retry.failures() == 1 ? " failure" : " failures");
+}
+
 }  // namespace
 
 CgroupHost::CgroupHost(cgroups::Root root, Options options)
     : root_(std::move(root)),
       options_(std::move(options)),
       actuator_(std::make_shared<actuate::CgroupfsWriter>()),
-      walks_(options_.bpf && options_.bpf->has_iterator()) {}
+      walks_(options_.bpf && options_.bpf->has_iterator()),
+      ever_(options_.bpf != nullptr) {
+  if (options_.bpf_failure) bpf_failed(options_.clock(), options_.bpf_failure->sentence);
+}
 
 cgroups::Result<cgroups::Walk> CgroupHost::walk() {
   return cgroups::walk(root_);
@@ -123,43 +138,82 @@ void CgroupHost::bpf_failed(MonotonicTime now, const std::string& why) {
   tree_stamp_ = 0;
   if (retry_.failures() == 0) {
     samples_by_files_ = 0;
-    bpf_news_.push_back({false, false, why});
+    bpf_news_.push_back({false, false,
+                         "The kernel programs failed: " + without_stop(why) +
+                             ". Cgroups are read through files meanwhile; they are tried again.",
+                         why});
   }
   retry_.failed(now);
 }
 
 void CgroupHost::bpf_works(MonotonicTime now) {
   if (retry_.failures() == 0) return;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - retry_.since()).count();
   bpf_news_.push_back({true, reopened_,
-                       "The kernel programs work again, after " + std::to_string(seconds) + " s and " +
-                           std::to_string(retry_.failures()) + " failures; meanwhile " +
-                           std::to_string(samples_by_files_) + " samples were read from files" +
-                           (reopened_ ? ", and throttling was seen at ticks only" : "")});
+                       "The kernel programs work " + std::string(ever_ ? "again" : "now") + ", after " +
+                           lasted(retry_, now) + "; meanwhile " + std::to_string(samples_by_files_) +
+                           " samples were read from files" +
+                           (reopened_ ? ", and throttling was seen at ticks only." : "."),
+                       options_.bpf->why_not()});
   reopened_ = false;
+  ever_ = true;
   retry_.worked();
 }
 
 // A new set of programs in place of one that does not work.
 bool CgroupHost::reopen_bpf(MonotonicTime now) {
-  auto source = options_.reopen_bpf ? options_.reopen_bpf()
+  auto programs = options_.open_bpf ? options_.open_bpf()
                                     : tl::unexpected(bpf::Error{"they are not loaded again", ENOTSUP});
-  if (!source || (walks_ && !source->has_iterator())) {
-    bpf_failed(now, source ? source->why_not() : source.error().sentence);
+  // What worked once can work again; what never did may be missing for good.
+  if (!programs && !ever_ && !bpf::may_pass(programs.error().os_error)) {
+    retry_.worked();
+    bpf_news_.push_back({false, false, programs.error().sentence, programs.error().sentence});
+    return false;
+  }
+  if (!programs || (walks_ && !(*programs)->has_iterator())) {
+    bpf_failed(now, programs ? (*programs)->why_not() : programs.error().sentence);
     return false;
   }
   lost_before_ = lost_events();
-  options_.bpf.emplace(std::move(*source));
+  options_.bpf = std::move(*programs);
   reopened_ = true;
+  mending_.worked();
   return true;
+}
+
+// Those that are missing are tried again, beside those that work.
+void CgroupHost::mend_bpf(MonotonicTime now) {
+  auto& bpf = *options_.bpf;
+  if (!bpf.incomplete()) return;
+  if (mending_.failures() == 0) {  // this is when it is noticed; the next try is a second later
+    bpf_news_.push_back(
+        {false, false,
+         "Some kernel programs failed: " + without_stop(bpf.why_not()) + ". They are tried again.",
+         bpf.why_not()});
+    return mending_.failed(now);
+  }
+  if (!mending_.due(now)) return;
+  const bool more = bpf.mend();
+  if (bpf.incomplete()) {
+    mending_.failed(now);
+    if (more) bpf_news_.push_back({true, true, "Some more kernel programs work now.", bpf.why_not()});
+    return;
+  }
+  bpf_news_.push_back({true, true,
+                       more
+                           ? "All kernel programs work now, after " + lasted(mending_, now) + "."
+                           : "Some kernel programs are not tried again: " + without_stop(bpf.why_not()) + ".",
+                       bpf.why_not()});
+  mending_.worked();
 }
 
 // Whether the programs may be asked: they have not failed, or it is time to try again.
 bool CgroupHost::bpf_is_due() {
-  const bool ever = options_.bpf || retry_.failures() > 0;
+  const bool wanted = options_.bpf || retry_.failures() > 0;
   const auto now = options_.clock();
-  if (!ever || !retry_.due(now)) return false;
+  if (!wanted || !retry_.due(now)) return false;
   if ((!options_.bpf || retry_.failures() >= kReloadAfter) && !reopen_bpf(now)) return false;
+  mend_bpf(now);
+  walks_ = walks_ || options_.bpf->has_iterator();
   if (!walks_) bpf_works(now);  // there is no walk to show it
   return walks_;
 }

@@ -4,11 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "bpf/loader/source.hpp"
+#include "bpf/loader/kernel_programs.hpp"
 #include "cgroups/root.hpp"
 #include "daemon/actuate/actuator.hpp"
 #include "daemon/run/host.hpp"
@@ -19,10 +20,13 @@ namespace sluice {
 
 class CgroupHost final : public Host {
  public:
+  using OpenPrograms = std::function<tl::expected<std::unique_ptr<bpf::KernelPrograms>, bpf::Error>()>;
   struct Options {
-    std::optional<bpf::Source> bpf;  // none: samples are read from files
-    // Loads the kernel programs anew when they fail again and again; none: they are not loaded again.
-    std::function<tl::expected<bpf::Source, bpf::Error>()> reopen_bpf{};
+    std::unique_ptr<bpf::KernelPrograms> bpf{};  // none: samples are read from files
+    // Why there are none, if that may pass: `open_bpf` is tried until it works, or fails in a way that stays.
+    std::optional<bpf::Error> bpf_failure{};
+    // Loads the kernel programs anew; none: they are not loaded again.
+    OpenPrograms open_bpf{};
     int proc_fd = -1;  // of procfs; borrowed
     std::function<MonotonicTime()> clock;
   };
@@ -39,7 +43,7 @@ class CgroupHost final : public Host {
 
   // Readable while there are receipts; owned by the actuator.
   [[nodiscard]] int receipts_fd() const { return actuator_.wake_fd(); }
-  [[nodiscard]] bpf::Source* bpf() { return options_.bpf ? &*options_.bpf : nullptr; }
+  [[nodiscard]] bpf::KernelPrograms* bpf() { return options_.bpf.get(); }
   // The walk was good the last time: samples are from it.
   [[nodiscard]] bool samples_by_bpf() const;
   // Of programs that were loaded before these ones, too.
@@ -47,12 +51,13 @@ class CgroupHost final : public Host {
   // The programs' events cannot be read any more: they are dropped, and loaded anew when that is due.
   void lose_bpf(const std::string& why);
 
-  // What became of the kernel programs since the last call. Whole sentences.
+  // What became of the kernel programs since the last call.
   struct BpfNews {
-    bool good = false;  // they work again
-    bool reopened =
-        false;  // they are others: their events are to be waited for, and the governed set is to be told
-    std::string sentence;
+    bool good = false;  // they work again, or more of them do
+    // Their events are to be waited for anew, and the governed set is to be told.
+    bool reopened = false;
+    std::string sentence;  // whole sentences
+    std::string why_not;   // what is missing now, and why; empty: nothing is
   };
   std::vector<BpfNews> take_bpf_news() { return std::exchange(bpf_news_, {}); }
 
@@ -68,6 +73,7 @@ class CgroupHost final : public Host {
   };
   bool bpf_is_due();
   bool reopen_bpf(MonotonicTime now);
+  void mend_bpf(MonotonicTime now);
   void bpf_failed(MonotonicTime now, const std::string& why);
   void bpf_works(MonotonicTime now);
   bool sample_by_bpf(std::span<const CgroupId> ids, std::vector<std::optional<Sample>>& out);
@@ -85,8 +91,10 @@ class CgroupHost final : public Host {
   std::optional<Bytes> swap_free_;
   MonotonicTime swap_at_{};
   std::uint64_t tree_stamp_ = 0, samples_ = 0;
-  bool walks_ = false;  // there is an iterator, or was
-  sample::Retry retry_;
+  bool walks_ = false;                  // there is an iterator, or was
+  sample::Retry retry_;                 // of programs that fail
+  sample::Retry mending_;               // of those that are missing, while others work
+  bool ever_ = false;                   // programs were there
   bool reopened_ = false;               // since it failed
   std::uint64_t samples_by_files_ = 0;  // since it failed
   std::uint64_t lost_before_ = 0;       // events, of programs that are gone

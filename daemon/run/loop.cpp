@@ -35,6 +35,17 @@ Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, L
       host_(host),
       options_(std::move(options)),
       engine_(host, std::move(parts)),
+      config_reader_(io, {.load = options_.load_config,
+                          .apply = [this](auto read) { return apply(std::move(read)); },
+                          .slow =
+                              [this] {
+                                facts_.last_error = fmt::format(
+                                    "Reading the configuration takes more than {} s; the old one "
+                                    "stays until it was read.",
+                                    ConfigReader::kPatience.count());
+                                spdlog::warn("{}", facts_.last_error);
+                                refresh_facts();
+                              }}),
       timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP),
       // Duplicates, because Asio closes what it is given.
@@ -66,7 +77,8 @@ int Loop::run() {
   if (options_.bus_address) {
     publish::BusHooks hooks;
     hooks.submit = [this](Command c) { return submit(std::move(c)); };
-    hooks.reload = [this](auto done) { reload(done); };
+    hooks.reload = [this](auto done) { config_reader_.ask(std::move(done)); };
+    hooks.reexecute = [this] { return reexecute_ = !stop_by_; };
     hooks.plan = [this] { return engine_.plan(); };
     hooks.name_taken = [this] {
       spdlog::error("Another process owns org.sluice.Governor1 on the bus: one governor a host. Stopping.");
@@ -140,6 +152,7 @@ void Loop::full_tick() {
   publish_reports();
   feed_watchdog();
   if (at >= profiles_at_) save_profiles();
+  if (reexecute_ && !stop_by_) return leave_in_force();
   finish_when_released();
 }
 
@@ -197,29 +210,30 @@ tl::expected<void, CommandError> Loop::submit(Command command) {
   return {};
 }
 
-void Loop::reload(const std::function<void(publish::ReloadResult)>& done) {
-  auto fail = [&](std::vector<std::string> problems) {
+// What was read takes effect at once, whole, or not at all.
+publish::ReloadResult Loop::apply(tl::expected<config::Config, ConfigReader::Problems> read) {
+  std::vector<std::string> problems;
+  if (stop_by_) {
+    problems.emplace_back("The daemon is stopping.");
+  } else if (!read) {
+    problems = std::move(read.error());
+  } else if (const auto p = config::check_minima(*read, node_.cpu_capacity_cores, node_.memory_capacity)) {
+    problems.push_back(config::describe(*p));
+  }
+  if (!problems.empty()) {
     facts_.last_error = problems.front();
     for (const auto& p : problems) spdlog::error("{}", p);
     spdlog::error("Reload refused: {} problem(s), the old configuration stays.", problems.size());
     refresh_facts();
-    if (done) done(tl::unexpected(std::move(problems)));
-  };
-  auto loaded = options_.load_config();
-  std::vector<std::string> problems;
-  if (!loaded) {
-    for (const auto& p : loaded.error()) problems.push_back(config::describe(p));
-  } else if (const auto p = config::check_minima(*loaded, node_.cpu_capacity_cores, node_.memory_capacity)) {
-    problems.push_back(config::describe(*p));
+    return tl::unexpected(std::move(problems));
   }
-  if (!problems.empty()) return fail(std::move(problems));
-  warn_of_sizes(*loaded);
-  engine_.reload(std::move(*loaded));
+  warn_of_sizes(*read);
+  engine_.reload(std::move(*read));
   facts_.last_error.clear();
   if (options_.recorder) options_.recorder->add(record::ConfigEntry{engine_.config()});
   full_tick();  // the tasks' rules are of the old configuration until then
   spdlog::info("Configuration reloaded: {} task rule(s).", engine_.config().tasks.size());
-  if (done) done({});
+  return {};
 }
 
 void Loop::warn_of_sizes(const config::Config& config) const {
@@ -231,7 +245,7 @@ void Loop::on_signal(int signal) {
   if (signal != SIGHUP) return stop(0);
   if (stop_by_) return;
   process::notify("STATUS=Reloading the configuration");
-  reload({});
+  config_reader_.ask({});
 }
 
 void Loop::refresh_facts() {
@@ -291,6 +305,19 @@ void Loop::stop(int status) {
 void Loop::finish_when_released() {
   if (!stop_by_ || !(engine_.all_given_back() || monotonic_now() >= *stop_by_)) return;
   if (!report_release(engine_) && status_ == 0) status_ = 1;
+  end();
+}
+
+// The next program finds in lease and holds what this one leaves, as after a crash.
+void Loop::leave_in_force() {
+  save_profiles();
+  process::notify("STATUS=Being replaced by the installed program; every limit stays in force");
+  spdlog::info("The installed program takes over; every limit stays in force.");
+  status_ = kReexecute;
+  end();
+}
+
+void Loop::end() {
   timer_.cancel();
   signals_.cancel();
   events_ready_.reset();

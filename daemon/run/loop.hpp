@@ -20,12 +20,13 @@
 #include "daemon/record/profile_store.hpp"
 #include "daemon/record/recorder.hpp"
 #include "daemon/run/cgroup_host.hpp"
+#include "daemon/run/config_reader.hpp"
 #include "daemon/run/engine.hpp"
 
 namespace sluice {
 
 struct LoopOptions {
-  std::function<config::Result()> load_config;  // for SIGHUP and Reload
+  std::function<config::Result()> load_config;  // for SIGHUP and Reload; on another thread
   std::optional<std::string> bus_address;       // none: no bus at all
   std::string version;
   std::string sampling_reason;                          // why not BPF; empty when it is
@@ -37,7 +38,9 @@ struct LoopOptions {
 class Loop {
  public:
   Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options);
-  // Runs until SIGTERM, SIGINT or a fatal cause, then gives every limit back. The exit status.
+  // run() ended to be replaced by the installed program: every limit is in force, and the lease says which.
+  static constexpr int kReexecute = -1;
+  // Runs until SIGTERM, SIGINT or a fatal cause, then gives every limit back. The exit status, or kReexecute.
   int run();
 
  private:
@@ -51,9 +54,11 @@ class Loop {
   void on_oom_kill(CgroupId id);
   void on_signal(int signal);
   void warn_of_sizes(const config::Config& config) const;
-  void reload(const std::function<void(publish::ReloadResult)>& done);
+  publish::ReloadResult apply(tl::expected<config::Config, ConfigReader::Problems> read);
   void stop(int status);
   void finish_when_released();
+  void leave_in_force();
+  void end();
 
   void watch_tasks();
   void name_writers(Report& report);
@@ -70,6 +75,7 @@ class Loop {
   CgroupHost& host_;
   LoopOptions options_;
   Engine engine_;
+  ConfigReader config_reader_;
   publish::LogPublisher log_;
   std::unique_ptr<publish::BusService> bus_;
   publish::DaemonFacts facts_;
@@ -92,6 +98,7 @@ class Loop {
   MonotonicTime node_at_{}, watchdog_at_{}, status_at_{}, profiles_at_{}, ticked_at_{};
   std::optional<MonotonicTime> stop_by_;  // stopping: what is not given back by then is reported
   std::optional<Usec> watchdog_interval_;
+  bool reexecute_ = false;   // asked for; the next full tick is the last
   bool oom_killed_ = false;  // since the last full tick
   bool command_tick_posted_ = false;
   bool ready_told_ = false;

@@ -29,9 +29,8 @@ void Loop::react() {
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };
   const auto on_write = [&](const sluice_write_event& e) {
-    const Knob knob = e.knob == SLUICE_KNOB_CPU_MAX ? Knob::cpu_max : Knob::memory_high;
-    writes_seen_.push_back(
-        {CgroupId{e.event.cgroup_id}, knob, since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
+    writes_seen_.push_back({CgroupId{e.event.cgroup_id}, sample::knob_of(e),
+                            since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
   };
   const auto drained = host_.bpf()->drain(on_event, on_write);
   if (!drained) {
@@ -95,20 +94,13 @@ void Loop::listen_to_bpf() {
   on_bpf_events();
 }
 
-// Programs that fail are tried again, by the host; true: they are others now, and know of no task.
+// Programs that fail are tried again, by the host; true: they are others now, and know of no task or not of
+// all.
 bool Loop::follow_bpf() {
   bool reopened = false;
   for (const auto& news : host_.take_bpf_news()) {
-    if (news.good) {
-      spdlog::info("{}.", news.sentence);
-      options_.sampling_reason.clear();
-      if (host_.bpf()) options_.sampling_reason = host_.bpf()->why_not();
-    } else {
-      spdlog::error(
-          "The kernel programs failed: {}. Cgroups are read through files meanwhile; they are tried again.",
-          news.sentence);
-      options_.sampling_reason = news.sentence;
-    }
+    spdlog::log(news.good ? spdlog::level::info : spdlog::level::err, "{}", news.sentence);
+    options_.sampling_reason = news.why_not;
     reopened |= news.reopened;
   }
   if (reopened) listen_to_bpf();

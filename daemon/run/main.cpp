@@ -5,14 +5,17 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <iostream>
 
+#include "bpf/loader/source.hpp"
 #include "cgroups/fd_limit.hpp"
 #include "daemon/actuate/single_instance.hpp"
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
 #include "daemon/process/clock.hpp"
+#include "daemon/process/program.hpp"
 #include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
@@ -121,28 +124,40 @@ int run_doctor(const Options& o) {
   return diagnosis.can_be_governed() ? kOk : kHostLacks;
 }
 
-// The kernel programs, or a sentence on why there are none. Explicit `sampling = "bpf"` makes that fatal.
-bool open_bpf(const config::Config& config, const cgroups::Root& root, std::optional<bpf::Source>& bpf,
+// The kernel programs, or a sentence on why there are none. Explicit `sampling = "bpf"` makes that fatal,
+// unless it may pass: then they are tried again.
+bool open_bpf(const config::Config& config, const cgroups::Root& root, CgroupHost::Options& host,
               std::string& why_not) {
   const auto wanted = config.node.sampling;
   if (wanted == config::Sampling::files) {
     why_not = "The configuration says sampling = \"files\".";
     return true;
   }
+  bool may_pass = false;
   if (!root.is_cgroup2()) {
     why_not = "The cgroup root is not the kernel's cgroup2, which is all that BPF can walk.";
-  } else if (auto source = bpf::Source::open({}); source) {
-    why_not = source->why_not();
-    bpf.emplace(std::move(*source));
   } else {
-    why_not = source.error().sentence;
+    host.open_bpf = []() -> tl::expected<std::unique_ptr<bpf::KernelPrograms>, bpf::Error> {
+      auto source = bpf::Source::open({});
+      if (!source) return tl::unexpected(std::move(source.error()));
+      return std::make_unique<bpf::Source>(std::move(*source));
+    };
+    if (auto programs = host.open_bpf(); programs) {
+      host.bpf = std::move(*programs);
+      why_not = host.bpf->why_not();
+      may_pass = host.bpf->incomplete();
+    } else {
+      why_not = programs.error().sentence;
+      may_pass = bpf::may_pass(programs.error().os_error);
+      if (may_pass) host.bpf_failure = std::move(programs.error());
+    }
   }
-  if (!why_not.empty()) spdlog::warn("{}", why_not);
-  const bool has_iterator = bpf && bpf->has_iterator();
+  if (!why_not.empty() && !may_pass) spdlog::warn("{}", why_not);  // else the host says so, and tries again
+  const bool has_iterator = host.bpf && host.bpf->has_iterator();
   spdlog::info("Cgroups are sampled by {}{}.", has_iterator ? "the BPF iterator" : "reading files",
-               bpf && bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
-  if (bpf) spdlog::info("Kernel programs: {}.", fmt::join(bpf->capabilities(), ", "));
-  if (wanted == config::Sampling::bpf && !has_iterator) {
+               host.bpf && host.bpf->has_throttle() ? ", throttling is reported by BPF at once" : "");
+  if (host.bpf) spdlog::info("Kernel programs: {}.", fmt::join(host.bpf->capabilities(), ", "));
+  if (wanted == config::Sampling::bpf && !has_iterator && !may_pass) {
     spdlog::error("The configuration insists on sampling = \"bpf\"; say \"auto\" to fall back to files.");
     return false;
   }
@@ -190,7 +205,7 @@ int govern(const Options& o) {
     return kFailed;
   }
   for (const auto& n : holds->notices()) spdlog::warn("{}", n);
-  CgroupHost::Options host_options{.bpf = std::nullopt, .proc_fd = proc->get(), .clock = monotonic_now};
+  CgroupHost::Options host_options{.proc_fd = proc->get(), .clock = monotonic_now};
   if (o.restore) {
     // ExecStopPost, and by hand. It needs no configuration: no rule matches, so everything is released.
     CgroupHost host(std::move(*root), std::move(host_options));
@@ -202,7 +217,7 @@ int govern(const Options& o) {
                  lease->entries().size());
 
   LoopOptions options;
-  options.load_config = [&o] { return load(o); };
+  options.load_config = [o] { return load(o); };
   options.version = kVersion;
   options.proc_fd = proc->get();
   if (o.bus != "none") options.bus_address = o.bus;
@@ -216,8 +231,7 @@ int govern(const Options& o) {
     options.recorder = std::move(*recorder);
     spdlog::info("Every tick is recorded in {}, up to {} bytes.", o.record, o.record_max_bytes);
   }
-  if (!open_bpf(*loaded, *root, host_options.bpf, options.sampling_reason)) return kHostLacks;
-  if (host_options.bpf) host_options.reopen_bpf = [] { return bpf::Source::open({}); };
+  if (!open_bpf(*loaded, *root, host_options, options.sampling_reason)) return kHostLacks;
   options.profile_store = std::make_unique<record::ProfileStore>(o.state_dir + "/forecasts");
   auto learned = options.profile_store->load();
   if (learned.notice) spdlog::warn("{}", *learned.notice);
@@ -226,6 +240,16 @@ int govern(const Options& o) {
   Loop loop(io, host, {std::move(*lease), std::move(*holds), std::move(*loaded), std::move(learned.profiles)},
             std::move(options));
   return loop.run();
+}
+
+int guarded(const Options& o) {
+  try {
+    return govern(o);
+  } catch (const std::exception& e) {
+    // No descriptor, no thread, no memory. What was in force is in the lease.
+    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+    return kFailed;
+  }
 }
 
 // What was printed and did not arrive is a failure.
@@ -287,14 +311,14 @@ int main(int argc, char** argv) {
                : o.log == "stderr" ? publish::LogTarget::standard_error
                                    : publish::LogTarget::automatic;
   log.level = spdlog::level::from_str(o.log_level);
-  publish::set_up_log(log);
-  int status = kFailed;
-  try {
-    status = govern(o);
-  } catch (
-      const std::exception& e) {  // no descriptor, no thread, no memory: what was in force is in the lease
-    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+  const auto program = process::own_program();
+  for (;;) {
+    publish::set_up_log(log);
+    const int status = guarded(o);
+    publish::shut_down_log();
+    if (status != Loop::kReexecute) return status;
+    const int error = process::replace_by(program, argv);
+    publish::set_up_log(log);
+    spdlog::error("'{}' cannot be run: {}. This program goes on.", program, std::strerror(error));
   }
-  publish::shut_down_log();
-  return status;
 }

@@ -54,6 +54,17 @@ void add_counters(const sluice_counters& c, Sample& s) {
   }
 }
 
+Knob knob_of(const sluice_write_event& event) {
+  switch (event.knob) {
+    case SLUICE_KNOB_MEMORY_HIGH:
+      return Knob::memory_high;
+    case SLUICE_KNOB_CPU_WEIGHT:
+      return Knob::cpu_weight;
+    default:
+      return Knob::cpu_max;
+  }
+}
+
 Writer writer_of(const sluice_write_event& event) {
   Writer writer{.pid = event.pid, .uid = event.uid, .command = std::string(text(event.comm)), .cgroup = {}};
   for (const auto& level : event.cgroup) {  // from the writer's own cgroup upwards

@@ -261,8 +261,9 @@ void share_cpu(Tick& t, const Lane& lane) {
   const CpuNode node{capacity_of(Knob::cpu_max, t.context()), t.config.node.cpu_reserve_cores};
   Share share = arbitrate(lane.claims, node.capacity_cores, Knob::cpu_max);
   if (has_cause(t)) {
-    const bool full = is_full(lane.claims, share, node, t.state.cpu_full);
-    t.state.weighs |= full;
+    const bool by_weight = t.config.node.share_by == config::ShareBy::weight;
+    const bool full = by_weight && is_full(lane.claims, share, node, t.state.cpu_full);
+    t.state.weighs = by_weight && (t.state.weighs || full);
     t.state.cpu_full = full && weights_hold(lane.claims, node);
     if (t.state.weighs && t.full()) plan_weights(t, lane, node);
   }

@@ -28,7 +28,8 @@ void plan_release(Tick& t, TaskState& task) {
   };
   release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
   release(task.memory, Knob::memory_high, policy.memory.enabled);
-  release(task.weight, Knob::cpu_weight, policy.cpu.enabled);
+  release(task.weight, Knob::cpu_weight,
+          policy.cpu.enabled && t.config.node.share_by == config::ShareBy::weight);
 }
 
 void name_causes(Tick& t) {

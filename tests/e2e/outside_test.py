@@ -10,23 +10,41 @@ import shutil
 import subprocess
 import unittest
 
-from stage import A, B, LOAD, PATIENCE_S, Stage, eventually
-from private_bus import MANAGER, ROOT
+from stage import A, B, LOAD, PATIENCE_S, Daemon, Stage, eventually
+from private_bus import MANAGER, NAME, ROOT
 
 F_SETPIPE_SZ = 1031
 C = "/system.slice/c.service"
 FREE = "max 100000"
-# A disk that takes its time: every fsync waits until a file goes away.
+# A disk that takes its time: every fsync, or every opening of a configuration, waits until a file goes away.
 SLOW_DISK = """
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+static void wait_while(const char *name) {
+  const char *until = getenv(name);
+  while (until && access(until, F_OK) == 0) usleep(10000);
+}
 int fsync(int fd) {
   (void)fd;
-  const char *until = getenv("SLOW_DISK_WHILE");
-  while (until && access(until, F_OK) == 0) usleep(10000);
+  wait_while("SLOW_DISK_WHILE");
   return 0;
 }
+#define SLOW(OPEN)                                                       \\
+  int OPEN(const char *path, int flags, ...) {                           \\
+    va_list rest;                                                        \\
+    va_start(rest, flags);                                               \\
+    const int mode = va_arg(rest, int);                                  \\
+    va_end(rest);                                                        \\
+    if (strstr(path, ".toml")) wait_while("SLOW_CONFIG_WHILE");          \\
+    return ((int (*)(const char *, int, int))dlsym(RTLD_NEXT, #OPEN))(path, flags, mode); \\
+  }
+SLOW(open)
+SLOW(open64)
 """
 CONFIG_OF_ALL = """
 [node]
@@ -179,10 +197,10 @@ class SlowDisk(Stage):
             self.skipTest("needs a C compiler")
         source, self.library, self.gate = (self.folder / name for name in ("slow.c", "slow.so", "slow"))
         source.write_text(SLOW_DISK)
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", self.library, source], check=True)
-        self.gate.touch()
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", self.library, source, "-ldl"], check=True)
 
     def test_limits_are_given_back_before_it_is_done(self) -> None:
+        self.gate.touch()
         config = CONFIG_OF_ALL + 'forecast.mode = "forecast-only"\n'
         daemon = self.start(config=config, environment={"LD_PRELOAD": str(self.library), "SLOW_DISK_WHILE": str(self.gate)})
         self.governed_on_bus("a", "b")
@@ -196,6 +214,36 @@ class SlowDisk(Stage):
         self.gate.unlink()
         daemon.ends(0)
         self.assertTrue((self.folder / "state" / "forecasts").exists())
+
+    def hang_in_a_reload(self) -> tuple[Daemon, subprocess.Popen[bytes]]:
+        """The daemon that reads its configuration, and one who asked for that over the bus and still waits."""
+        daemon = self.start(environment={"LD_PRELOAD": str(self.library), "SLOW_CONFIG_WHILE": str(self.gate)})
+        self.governed_on_bus("a", "b")
+        self.governs(A)
+        self.gate.touch()
+        daemon.reload(CONFIG_OF_ALL)
+        asked = subprocess.Popen(
+            ["busctl", f"--address={self.bus.address}", f"--timeout={PATIENCE_S}", "call", NAME, ROOT, MANAGER, "Reload"])
+        self.addCleanup(asked.kill)
+        self.ticks(20)
+        return daemon, asked
+
+    def test_a_configuration_that_takes_long_to_read_stops_no_tick(self) -> None:
+        daemon, asked = self.hang_in_a_reload()
+        self.host.load(A, 100)  # a fifth of a core
+        eventually(lambda: self.host.cores(A) < 1, "the limit follows the load meanwhile", PATIENCE_S)
+        self.assertIsNone(asked.poll(), "nothing was read yet")
+        self.assertNotIn("Configuration reloaded", daemon.log())
+        self.gate.unlink()
+        self.assertEqual(0, asked.wait(PATIENCE_S))
+        self.assertEqual(2, daemon.log().count("Configuration reloaded"), "who asked later was read for anew")
+        daemon.stop()
+
+    def test_a_configuration_that_is_never_read_holds_up_no_end(self) -> None:
+        daemon, asked = self.hang_in_a_reload()
+        daemon.stop()
+        self.assertEqual(FREE, self.host.read(A, "cpu.max"))
+        self.assertNotEqual(0, asked.wait(PATIENCE_S), "nobody is told that it was applied")
 
 
 if __name__ == "__main__":

@@ -319,8 +319,15 @@ TEST_F(Writer, IsNamedWithItsProcessAndItsCgroup) {
   ASSERT_EQ(writes.size(), 1u);
   EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_MEMORY_HIGH));
 
+  for (const char* file : {"cpu.weight", "cpu.weight.nice"}) {  // two names of one knob
+    shell("echo 5 > " + (cgroup / file).string());
+    writes = heard(source);
+    ASSERT_EQ(writes.size(), 1u) << file;
+    EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_CPU_WEIGHT)) << file;
+  }
+
   shell("echo 1000 > " + (other / "cpu.max").string());  // not governed
-  shell("echo 200 > " + (cgroup / "cpu.weight").string() + "; echo nonsense 2>/dev/null > " +
+  shell("echo 5 > " + (cgroup / "cgroup.max.depth").string() + "; echo nonsense 2>/dev/null > " +
         (cgroup / "cpu.max").string());
   write_text(cgroup / "cpu.max", "40000 100000");  // our own
   EXPECT_TRUE(heard(source).empty());

@@ -39,6 +39,7 @@ TEST(Parse, EveryKeyArrives) {
     cpu_reserve = "750m"
     memory_reserve = "512MiB"
     on_foreign_write = "override"
+    share_by = "quota"
     [[task]]
     match.cgroup = "/nomad.slice/*/*"
     name = "nomad"
@@ -85,15 +86,15 @@ TEST(Parse, EveryKeyArrives) {
     mode = "forecast-only"
     season = "7d"
   )");
-  expect_equal(config.node,
-               {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
+  expect_equal(config.node, {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20,
+                             OnForeignWrite::override_it, ShareBy::quota});
   ASSERT_EQ(config.tasks.size(), 1U);
   const auto& task = config.tasks[0];
   EXPECT_EQ(task.match_cgroup, "/nomad.slice/*/*");
   EXPECT_EQ(task.match_unit, std::nullopt);
   EXPECT_EQ(task.name, "nomad");
   EXPECT_EQ(task.class_name, "");
-  EXPECT_EQ(task.origin, "t.toml:10");
+  EXPECT_EQ(task.origin, "t.toml:11");
   const Scaling cpu{{3s, {{ChangeType::percent, 50, 60s}}, SelectPolicy::min},
                     {.select_policy = SelectPolicy::disabled}};
   const Scaling memory{

@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"strange", "[node]\n\"a\\n b\" = 1\n",
                 "t.toml:2:1: key 'node.\"a\\u000A b\"': unknown; known are 'mode', 'tick', 'discovery', "
                 "'sampling', "
-                "'cpu_reserve', 'memory_reserve' and 'on_foreign_write'"},
+                "'cpu_reserve', 'memory_reserve', 'on_foreign_write' and 'share_by'"},
         Mistake{"in_match", "[[task]]\nmatch.unit = \"a.service\"\nmatch.units = \"b.service\"\n",
                 "t.toml:3:7: key 'task[0].match.units': unknown; did you mean 'unit'?"}),
     name_of);

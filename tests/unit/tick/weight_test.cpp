@@ -112,5 +112,25 @@ TEST(Weight, FollowsTheConfiguration) {
   EXPECT_FALSE(p.b.task(1).weight.limit.touched()) << "and nothing is left to give back";
 }
 
+TEST(Weight, IsNeverWrittenAndGoesBackWhereQuotasShare) {
+  Pair p;
+  p.b.config.node.share_by = config::ShareBy::quota;
+  p.contend(30);
+  EXPECT_EQ(p.b.task(1).weight.writes.size(), 0U);
+  EXPECT_LE(p.b.quota(1) + p.b.quota(2), 4.01) << "quotas share";
+
+  p.b.config.node.share_by = config::ShareBy::weight;
+  config_reloaded(p.b.state);
+  p.contend(30);
+  ASSERT_LT(p.weight(1), 100U);
+
+  p.b.config.node.share_by = config::ShareBy::quota;
+  config_reloaded(p.b.state);
+  p.contend(30);
+  EXPECT_EQ(p.weight(1), 100U) << "the baseline";
+  EXPECT_FALSE(p.b.task(1).weight.limit.touched());
+  EXPECT_LE(p.b.quota(1) + p.b.quota(2), 4.01) << "and quotas share again";
+}
+
 }  // namespace
 }  // namespace sluice::testing
