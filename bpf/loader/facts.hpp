@@ -22,8 +22,8 @@ struct KernelFacts {
   bool has_psi_seq = false;          // one sequence lock per CPU instead of one per group
   bool has_bandwidth = false;        // cpu.max exists
   bool has_throttle_hook = false;    // throttle_cfs_rq() can be traced, and returns whether it throttled
-  int probe_error = 0;               // errno of what could not be looked at, but may be there; 0: all was
-  EventFacts events;                 // for what only the event programs show
+  int probe_error = 0;               // errno of a failed probe of something that may exist; 0: none failed
+  EventFacts events;                 // for the event programs
 };
 
 struct Gap {

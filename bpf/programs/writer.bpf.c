@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// Who else writes a governed cgroup's cpu.max, memory.high or cpu.weight.
+// External writers of a governed cgroup's cpu.max, memory.high or cpu.weight.
 #include "bpf/wire/writer.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -36,7 +36,7 @@ static __always_inline bool same(const char* name, const char* wanted) {
   return false;
 }
 
-// A burst is part of its quota's knob, and cpu.weight.nice writes the same weight. -1: none of them.
+// A burst belongs to the knob of its quota, and cpu.weight.nice to cpu.weight. -1: no governed knob.
 static __always_inline int knob_of(struct kernfs_node* file) {
   char name[NAME] = {};
   bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, name));

@@ -9,7 +9,7 @@
 
 namespace sluice::record {
 
-// Goes up with every change of fields.hpp or codec.hpp. A reader reads its own version only.
+// Increases with every change of fields.hpp or codec.hpp. A reader reads its own version only.
 inline constexpr std::uint32_t kFormatVersion = 10;
 
 // The first line. Both clocks are read at the same moment, to convert monotonic times of the recording to
