@@ -22,8 +22,8 @@ enum class Mode : std::uint8_t {
 };
 enum class Sampling : std::uint8_t { automatic, bpf, files };
 enum class OnForeignWrite : std::uint8_t { yield, override_it };
-// How a node that has less CPU than its tasks need is shared: the quotas go to their maxima and the kernel
-// shares by cpu.weight, or the quotas add up to the node and cpu.weight is never written.
+// How a node with less CPU than its tasks need is shared. By weight: quotas go to their maxima, and the
+// kernel shares by cpu.weight. By quota: quotas add up to the node, and cpu.weight is never written.
 enum class ShareBy : std::uint8_t { weight, quota };
 
 struct Node {

@@ -57,7 +57,7 @@ bool may_trace() {
   return effective(CAP_SYS_ADMIN) || (effective(CAP_BPF) && effective(CAP_PERFMON));
 }
 
-// An errno when that could not be looked at.
+// Sets `os_error` if /proc/filesystems could not be read.
 bool knows_cgroup2(int& os_error) {
   std::ifstream filesystems("/proc/filesystems");
   if (!filesystems) os_error = errno;

@@ -16,7 +16,7 @@ namespace sluice::bpf {
 
 class FlowWatch : public Counting {
  public:
-  // `lacks` receives a sentence for what works without something.
+  // `lacks` receives a sentence for each facility that is missing.
   static tl::expected<std::unique_ptr<FlowWatch>, Error> open(const Options& options, const EventFacts& facts,
                                                               const GovernedSet& governed, Shortfall& lacks);
   ~FlowWatch() override;

@@ -34,7 +34,7 @@ struct Options {
   double flow_share = 0.02;
 };
 
-// A loaded program, as the kernel sees it.
+// A loaded program, as reported by the kernel.
 struct Program {
   std::string name;
   // instructions that the verifier checked; 0: this kernel does not report them
@@ -44,8 +44,8 @@ struct Program {
 
 class Source final : public KernelPrograms {
  public:
-  // An error only when nothing at all could be loaded. Something missing: see why_not(). The error's errno is
-  // one that may pass if there was any.
+  // An error only if nothing could be loaded; its errno is a temporary one if there was any. If one part is
+  // missing: see why_not().
   static tl::expected<Source, Error> open(const Options& options);
 
   Source(Source&&) noexcept;

@@ -16,7 +16,7 @@ namespace sluice::bpf {
 
 class ThrottleFeed : public Counting {
  public:
-  // `lacks` receives a sentence when events work, but their duration is not known.
+  // `lacks` receives a sentence if events work but durations are unknown.
   static tl::expected<std::unique_ptr<ThrottleFeed>, Error> open(const Options& options,
                                                                  const EventFacts& facts,
                                                                  const GovernedSet& governed,

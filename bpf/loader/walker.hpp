@@ -18,7 +18,7 @@ namespace sluice::bpf {
 
 class Walker {
  public:
-  // `lacks` receives a sentence when the walk works, but without something.
+  // `lacks` receives a sentence if the walk works, but something is missing.
   static tl::expected<std::unique_ptr<Walker>, Error> open(const Options& options, const KernelFacts& facts,
                                                            Shortfall& lacks);
   ~Walker();

@@ -70,7 +70,8 @@ struct sluice_counters {
   struct sluice_idle idle;
 };
 
-/* A governed cgroup's cpu.max, memory.high or cpu.weight was written by an external writer. Kind SLUICE_EVENT_WRITTEN. */
+/* An external writer wrote a governed cgroup's cpu.max, memory.high or cpu.weight. Kind SLUICE_EVENT_WRITTEN.
+ * */
 #define SLUICE_WRITER_LEVELS 4
 #define SLUICE_WRITER_NAME 64
 #define SLUICE_WRITER_VALUE 32

@@ -229,7 +229,7 @@ Reply<string> Client::owner() const {
   }
 }
 
-// The program that is replaced and the next one have different bus names.
+// The old program and the new one have different unique bus names.
 Reply<string> Client::reexecute() const {
   constexpr auto kPause = std::chrono::milliseconds(100);
   const auto deadline = std::chrono::steady_clock::now() + patience_;

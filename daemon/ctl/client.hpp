@@ -49,7 +49,7 @@ class Client {
   Reply<void> set_mode(const std::string& mode) const;
   Reply<void> reload() const;
   Reply<void> restore() const;
-  // Returns when the next program answers: its version.
+  // Waits until the new program replies, and returns its version.
   Reply<std::string> reexecute() const;
 
  private:

@@ -15,7 +15,7 @@ std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& s
 // Only counters marked valid become present. Call it last, because it uses the walk's part of the sample.
 void add_counters(const sluice_counters& counters, Sample& sample);
 
-// cpu.max for a knob that a newer kernel program may name.
+// The knob of the event. A knob number that a newer kernel program may send counts as cpu.max.
 Knob knob_of(const sluice_write_event& event);
 
 // The path's end, such as "foo.service", from the names of the writer's cgroup and its ancestors.

@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 BUILD = REPO / "build" / "kernel"
 
-# Units that a short-lived guest has no use for; each costs up to a second of an emulated boot.
+# Units that a short-lived guest does not need; each costs up to a second of an emulated boot.
 MASKED = (
     "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udev-trigger.service"
     " systemd-udev-settle.service systemd-tmpfiles-setup.service systemd-tmpfiles-setup-dev.service"
@@ -39,11 +39,11 @@ MASKED = (
     " kmod-static-nodes.service dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount"
     " sys-kernel-config.mount systemd-network-generator.service ldconfig.service"
 ).split()
-# Only reported with the guest's end: a kernel may recover from all but a panic.
+# Reported only if the guest ends: a kernel may recover from everything but a panic.
 TROUBLE = re.compile(r"Kernel panic|soft lockup|hard LOCKUP|stalls on CPU|blocked for more than|Oops:|BUG: ")
 
 BOOT_LIMIT_S = 120  # from QEMU's start to the first record; 5 s here, and a loaded two-core machine is far slower
-SILENCE_LIMIT_S = 90  # the guest's runner sends a beat every 2 s, whatever the checks do
+SILENCE_LIMIT_S = 90  # the guest's runner sends a heartbeat every 2 s, whatever the checks do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,10 +121,10 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
         " random.trust_cpu=on systemd.show_status=0 systemd.log_color=0 systemd.log_target=console"
         f" systemd.log_level=warning systemd.unit=guest.target tsc_early_khz={tsc_khz()} " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
     )
-    if len(append) > 2047:  # the kernel cuts the rest off without a word
+    if len(append) > 2047:  # the kernel silently cuts off the rest
         raise SystemExit(f"the kernel command line has {len(append)} bytes; mask fewer units in {__file__}")
     return [
-        # A run that is killed must not leave a guest behind.
+        # A killed run must not leave a guest behind.
         "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
         "-no-reboot", "-nic", "none",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
@@ -179,7 +179,7 @@ def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathli
             record = json.loads(line)
             kind = record["kind"]
         except (ValueError, KeyError, TypeError):
-            # A guest that dies in mid-line, or somebody else writing to ttyS1; records.log has it.
+            # A guest that dies in mid-line, or another writer on ttyS1; records.log contains it.
             return
         if kind == "start":
             result.entry_s = time.monotonic() - started
@@ -229,7 +229,7 @@ def _serve(ports: list[_Port], started: float, deadline_s: float, result: Boot) 
                 heard = time.monotonic()
             now = time.monotonic()
             if any(record["kind"] == "done" for record in result.records[-1:]):
-                # All is said; a guest that then is slow to switch itself off has not failed.
+                # Everything was reported; a guest that is then slow to switch itself off has not failed.
                 if now - heard > 5:
                     return ""
                 continue

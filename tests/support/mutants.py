@@ -31,10 +31,10 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLES = pathlib.Path(__file__).resolve().parent / "mutants"
-LIMIT_S = 900  # for one test of one bug; a loop that does not end is noticed by it
-# Warnings that a bug brings along are no verdict, and symbols only cost time.
+LIMIT_S = 900  # seconds, for one test of one bug; an endless loop counts as noticed
+# Warnings caused by a bug are no verdict, and debug symbols only cost time.
 CONFIGURE = ["cmake", "--preset", "release", "-DCMAKE_CXX_FLAGS=-w", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -DNDEBUG"]
-# The same random numbers each time: what is noticed today is noticed tomorrow.
+# Always the same random numbers, so that results are reproducible.
 ENVIRONMENT = {"RC_PARAMS": "seed=1", **os.environ}
 
 

@@ -80,7 +80,7 @@ class Shard:
         except (OSError, ValueError, KeyError) as error:
             passed, failed, skipped = 0, [], []
             ended = ended or f"left no report ({error.__class__.__name__}), exit status {status}"
-        if not ended and status and not failed:  # a sanitizer's word after the last test
+        if not ended and status and not failed:  # a sanitizer's message after the last test
             ended = f"exit status {status}, though no test failed"
         return passed, failed + [ended] * bool(ended), skipped
 

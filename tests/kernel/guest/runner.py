@@ -21,7 +21,7 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 CHECK_GROUP = CGROUPS / "check"
 OWN_GROUP = CGROUPS / pathlib.Path("/proc/self/cgroup").read_text().strip().removeprefix("0::/")
 BEAT_S = 2.0
-OUTPUT_LIMIT = 1 << 20  # bytes of one check that go over the serial port; a runaway loop must not eat the deadline
+OUTPUT_LIMIT = 1 << 20  # bytes of one check that are sent over the serial port; a runaway loop must not use up the time
 
 
 def open_port(path: str) -> int:
@@ -112,7 +112,7 @@ class Runner:
                 start_new_session=True, preexec_fn=lambda: (home / "cgroup.procs").write_text("0"),
             )  # fmt: skip
         status = f"the time limit of {limit_s:.0f} s passed"
-        # A pidfd wakes us at the very end; polling for it would cost the guest the time it measures.
+        # A pidfd wakes us exactly at the end; polling would use the guest's time that is being measured.
         pidfd = os.pidfd_open(process.pid)
         while (left := limit_s - (time.monotonic() - started)) > 0:
             ready, _, _ = select.select([pidfd], [], [], min(BEAT_S, left))
@@ -199,7 +199,7 @@ def clear_cgroup(group: pathlib.Path) -> str:
 
 
 if __name__ == "__main__":
-    # Should this fail, the unit's ExecStopPost resets the machine too.
+    # If this fails, the unit's ExecStopPost resets the machine too.
     runner = Runner()
     runner.main()
     for port in (runner.records, runner.output):

@@ -254,7 +254,8 @@ def own_traces() -> list[str]:
         found.append("something is pinned in /sys/fs/bpf")
     for folder in ("/run/systemd/system.control", "/etc/systemd/system.control"):
         found += [str(p) for p in pathlib.Path(folder).glob("**/*") if p.is_file()]
-    # The lock's file stays, held by nobody; a lease is removed by a stop that left nothing, holds by who made them.
+    # The lock's file stays, held by no process. A stop that left nothing removes the lease; holds are
+    # removed by those who made them.
     found += [str(p) for p in RUNTIME.glob("*") if p.name != "lock"]
     if pids := run("pgrep", "-x", "sluiced", check=False).split():
         found.append(f"processes {pids}")

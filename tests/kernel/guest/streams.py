@@ -116,7 +116,8 @@ def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> 
                 figures["daemon_cores"] = (daemon_cpu_usec() - cost_before) / 1e6 / group["seconds"]
                 print(sluice.bus_call(sluice.TASK, "Explain", task="consumer")[0]["Text"]["data"], flush=True)
         finally:
-            # The consumer's quota goes back first where Sluice governed: so must a stop of Sluice find it.
+            # If Sluice governed, the consumer's quota is restored first, so that a stop of Sluice finds it
+            # so.
             if governor:
                 governor.__exit__(None, None, None)
         baseline = consumer.read("cpu.max")
@@ -151,8 +152,8 @@ def compare(name: str, load: Load, play_static: bool) -> None:
         redis.start()
         if not sluice.wait_for(lambda: sluice.run("redis-cli", "-p", PORT, "ping", check=False).strip() == "PONG", 20):
             raise RuntimeError("redis-server did not answer within 20 s")
-        # What an operator who had measured would allocate: the busiest second's work at what a unit really costs here,
-        # with everything around it.
+        # What an operator who had measured would allocate: the work of the busiest second, at the measured
+        # cost of a unit here with all overhead.
         probe = play("probe", replace(load, source="flat", seconds=8), 2, False, False)
         unit_cpu_ms = probe["cpu_ms"] / probe["work_units"]
         peak = load.peak_units() * unit_cpu_ms / 1000
@@ -161,7 +162,8 @@ def compare(name: str, load: Load, play_static: bool) -> None:
             arms["static-peak"] = play("static-peak", load, peak, False, False)
         verdicts: list[tuple[str, bool, str]] = []
         for arm in GOVERNED:
-            # Once more when a verdict is bad: the machine may have stopped the guest at a bad moment. A bad governor stays so.
+            # Repeated after a bad verdict: the machine may have stopped the guest at a bad time. A bad
+            # governor stays bad.
             for again in ("", "-again"):
                 arms[arm] = play(arm + again, load, STARVING_CORES, True, arm == "sluice-lag")
                 judged = judge(f"{name}.{arm}", arms[arm], arms["starving"], peak)
