@@ -38,10 +38,10 @@ struct KnobClaim {
   std::optional<double> ordered;  // in flight; `current` is then the larger of before and after
   bool governed = true;           // its minimum is guaranteed
   Intent intent;
-  double floor = 0;                                   // <= min; not even a shortage goes below it
-  double min = 0, max = 0;                            // min <= max; min is in whole steps, or equals max
-  bool max_is_set = false;                            // somebody set `max`, so "no limit" is out of bounds
-  bool bound_waits = false;                           // a cut to `max` may still wait for evidence
+  double floor = 0;          // <= min; not even a shortage goes below it
+  double min = 0, max = 0;   // min <= max; min is in whole steps, or equals max
+  bool max_is_set = false;   // `max` was set explicitly, so "no limit" is out of bounds
+  bool bound_waits = false;  // a cut to `max` may still wait for evidence
   bool min_scheduled = false, max_scheduled = false;  // set by the task's schedule for now
   RateLimits rate;                                    // around `current`; bounds take precedence
   bool rate_free = false;                             // rate policies do not apply to the intent

@@ -55,7 +55,7 @@ class Kernel:
 
 @dataclasses.dataclass
 class Boot:
-    """What one boot came to. `ended` is empty when the guest said that it was through, else why it did not."""
+    """The result of one boot. `ended` is empty if the guest reported its end; otherwise it is the reason why not."""
 
     records: list[dict] = dataclasses.field(default_factory=list)
     ended: str = ""
@@ -76,7 +76,7 @@ def image() -> tuple[pathlib.Path, list[Kernel]]:
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Two emulated guests on few cores lock each other up, so a second run waits for the first."""
+    """Two emulated guests on few cores block each other, so a second run waits for the first."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with open(BUILD / "vm.lock", "w", encoding="utf-8") as lock:
         try:
@@ -97,7 +97,7 @@ def tsc_khz() -> int:
     rdtsc = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
 
     def look() -> tuple[int, int]:
-        """The nearest pair of many, in ns and ticks: the host may stop us between the two."""
+        """The closest of many pairs, in ns and ticks, because the host may stop us between the two reads."""
         pairs = []
         for _ in range(50):
             before, ticks, after = time.monotonic_ns(), rdtsc(), time.monotonic_ns()
@@ -138,7 +138,7 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
 
 
 class _Port:
-    """The host's end of a serial port: keeps all bytes in a file and hands lines on."""
+    """The host's end of a serial port: stores all bytes in a file and passes lines on."""
 
     def __init__(self, log: pathlib.Path, take: Callable[[str], None]) -> None:
         self.ours, self.qemus = socket.socketpair()
@@ -146,7 +146,7 @@ class _Port:
         self.rest = b""
 
     def read(self) -> bool:
-        """Takes what has arrived; False at the end of the stream, when a last line without an end counts too."""
+        """Reads what has arrived. False at the end of the stream; an incomplete last line then counts too."""
         try:
             data = self.ours.recv(65536)
         except ConnectionResetError:
@@ -166,7 +166,7 @@ class _Port:
 
 def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathlib.Path, deadline_s: float,
          on_record: Callable[[dict], None], on_output: Callable[[str], None]) -> Boot:  # fmt: skip
-    """Boots once and returns when the guest is through, dead, silent or past its deadline. Never raises for these."""
+    """Boots once and returns when the guest has finished, died, fallen silent or exceeded its deadline. Never raises for these."""
     if not shutil.which("qemu-system-x86_64"):
         raise SystemExit("qemu-system-x86_64 is missing; run tests/support/deps.sh kernel")
     shutil.rmtree(logs, ignore_errors=True)
@@ -217,7 +217,7 @@ def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathli
 
 
 def _serve(ports: list[_Port], started: float, deadline_s: float, result: Boot) -> str:
-    """Reads both ports until QEMU closes them ("") or one of the limits is passed (which)."""
+    """Reads both ports until QEMU closes them (returns "") or a limit is exceeded (returns which)."""
     with selectors.DefaultSelector() as selector:
         for port in ports:
             selector.register(port.ours, selectors.EVENT_READ, port)

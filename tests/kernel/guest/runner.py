@@ -36,7 +36,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 class Follower:
-    """Hands on what was appended to a file since it was last asked, by whole lines when `lines` is set."""
+    """Returns what was appended to a file since the last call; complete lines only if `lines` is set."""
 
     def __init__(self, path: pathlib.Path, limit: int = 0, lines: bool = False) -> None:
         path.touch()
@@ -68,7 +68,7 @@ class Runner:
         self.emit("beat", uptime_s=time.clock_gettime(time.CLOCK_MONOTONIC))
 
     def relay(self, script: str, line: bytes) -> None:
-        """A record that a check wrote: passed on with its origin, or reported as that check's failure."""
+        """Forwards a record of a check with its origin, or reports an invalid one as that check's failure."""
         try:
             record = json.loads(line.decode())
             if record["kind"] not in ("check", "figure"):
@@ -79,7 +79,7 @@ class Runner:
             self.emit("check", script=script, name=script, status="fail", detail=detail)
 
     def run(self, script: str, command: list[str], limit_s: float, cwd: pathlib.Path) -> None:
-        """One command under a limit, in a cgroup of its own: what it starts ends with it, daemons too."""
+        """Runs one command with a time limit in its own cgroup; all its processes end with it, daemons included."""
         scratch = SCRATCH / script
         scratch.mkdir(parents=True, exist_ok=True)
         results, output = scratch / ".results", scratch / ".output"
@@ -135,7 +135,7 @@ class Runner:
         self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=seconds)
 
     def keep_code_still(self) -> None:
-        """Has the kernel rewrite its scheduler's code now, once, and not under load with every check.
+        """Makes the kernel rewrite its scheduler's code once now, instead of under load in every check.
 
         The emulator sometimes executes code of before a change: a panic in __schedule() with `int3`. So what switches
         code on stays on: a quota somewhere, and probes on sched_switch (see bpf/probe_holder.cpp).
@@ -178,7 +178,7 @@ def signal_name(number: int) -> str:
 
 
 def clear_cgroup(group: pathlib.Path) -> str:
-    """Kills and removes a tree; a group that will not go is the check's business to explain."""
+    """Kills and removes a cgroup tree; one that cannot be removed is reported by the check."""
     if not group.exists():
         return ""
     try:

@@ -35,7 +35,7 @@ TRACES = pathlib.Path(os.environ["PAYLOAD"]) / "traces"
 
 @dataclass
 class Load:
-    """What is played: the same options give the same records in every arm."""
+    """The load: equal options give equal records in every arm."""
 
     source: str
     speedup: float
@@ -67,7 +67,7 @@ def quotas(path: pathlib.Path) -> list[tuple[float, float]]:
 
 
 def timeline(folder: pathlib.Path) -> None:
-    """Every five seconds: cores granted and used, records waiting. For people who ask why."""
+    """Prints cores granted and used, and records waiting, every five seconds, to explain a verdict."""
     with open(folder / "cgroup.csv", encoding="utf-8") as file:
         looks = [(int(r["t_usec"]) / 1e6, float(r["quota_cores"]), int(r["usage_usec"]) / 1e6) for r in csv.DictReader(file)]
     with open(folder / "lag.csv", encoding="utf-8") as file:
@@ -85,7 +85,7 @@ def timeline(folder: pathlib.Path) -> None:
 
 
 def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> dict:
-    """One run from an empty stream to a drained or given-up one; its figures, units in the names."""
+    """One run from an empty stream until it is drained or given up. Returns its figures, with units in the names."""
     folder = sluice.SCRATCH / arm
     folder.mkdir()
     summary = folder / "consumer.json"
@@ -193,7 +193,7 @@ def compare(name: str, load: Load, play_static: bool) -> None:
 
 
 def fair(name: str, arm: dict) -> tuple[str, bool, str]:
-    """Every arm had the same work, and a producer that kept its pace; or the comparison says nothing."""
+    """Checks that every arm had the same work and a producer on schedule; otherwise the comparison is invalid."""
     complete = arm["records"] + arm["unfinished_records"] == arm["sent_records"] > 0
     return (name, complete and arm["behind_schedule_max_ms"] < 2000,
             f"{arm['records']} + {arm['unfinished_records']} of {arm['sent_records']} records, "
