@@ -13,7 +13,7 @@
 namespace sluice::cgroups {
 namespace {
 
-// memory.stat, the longest, has some 70 lines: below 4 KiB.
+// The longest file, memory.stat, has about 70 lines, less than 4 KiB.
 constexpr std::size_t kBufferBytes = std::size_t{16} << 10;
 
 constexpr std::array<std::string_view, kFileCount> kFileNames = {"cpu.max",
@@ -33,7 +33,7 @@ constexpr std::array<std::string_view, kFileCount> kFileNames = {"cpu.max",
                                                                  "cgroup.controllers",
                                                                  "cgroup.events"};
 
-// A component at a time: no symbolic link anywhere is followed, and no length of path is too long.
+// Opens one component at a time: no symbolic link is followed, and the length of the path is not limited.
 Result<Fd> open_directory(const Root& root, std::string_view path) {
   Fd dir(::openat(root.fd(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return tl::unexpected(Error{errno, root.path(), "open the cgroup root"});
@@ -65,7 +65,7 @@ std::string canonical(std::string_view path) {
 }
 
 Fd open_file(int dir, std::string_view name, int flags) {
-  // The names are literals, so terminated.
+  // The names are literals, so they are terminated.
   return Fd(::openat(dir, name.data(), flags | O_NOFOLLOW | O_CLOEXEC));
 }
 
@@ -225,9 +225,9 @@ Result<void> Cgroup::write(Knob knob, const KnobValue& value) const {
   return write_text(name, format(value));
 }
 
-// Under a limit that it exceeds, a task reclaims for itself and stalls. So the writer does that before the
-// limit stands. The kernel may have no such file (before 5.19), free less than was asked (EAGAIN), or be
-// interrupted: the limit takes care of the rest.
+// Reclaims down to the new limit before it is set. Otherwise the task would exceed its limit, reclaim for
+// itself and stall. The kernel may have no such file (before 5.19), free less than asked for (EAGAIN) or be
+// interrupted: then the limit itself does the rest.
 void Cgroup::reclaim_down_to(const MemoryLimit& limit) const {
   if (!limit.bytes) return;
   const auto current = read_memory_current();
@@ -235,10 +235,10 @@ void Cgroup::reclaim_down_to(const MemoryLimit& limit) const {
     static_cast<void>(write_text("memory.reclaim", std::to_string(*current - *limit.bytes)));
 }
 
-// The kernel refuses whatever would leave the burst above the quota, and every write it takes refills the
-// period: so the quota goes first, as it may be urgent, and the burst is touched only where it must be.
-// Kernels from 5.14 to 6.9 may divide the burst by a thousand at a write to cpu.max: so it is read back after
-// it.
+// The kernel refuses each state in which the burst exceeds the quota, and every accepted write refills the
+// period. So the quota, which may be urgent, is written first, and the burst only if necessary. Kernels from
+// 5.14 to 6.9 may divide the burst by a thousand when cpu.max is written, so the burst is read back
+// afterwards.
 Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
   const auto write_burst = [&](Usec burst) {
     return write_text(file_name(File::cpu_max_burst), std::to_string(burst.count()));
@@ -258,8 +258,8 @@ Result<void> Cgroup::write_cpu_max(const CpuMax& value) const {
 }
 
 Result<void> Cgroup::write_text(std::string_view name, const std::string& text) const {
-  // A descriptor of its own: the kernel serialises accesses through one, and a read must not wait for a
-  // write.
+  // Opens a new descriptor: the kernel serialises accesses through one descriptor, and a read must not wait
+  // for a write.
   const Fd file = open_file(dir_.get(), name, O_WRONLY);
   if (!file) return tl::unexpected(Error{errno, file_path(name), "open for writing"});
   const ssize_t written = ::write(file.get(), text.data(), text.size());

@@ -1,6 +1,6 @@
-// One cgroup, held by its directory fd. A path may be removed and made again; the fd and the id stay with the
-// cgroup that was opened, and every access fails with ENODEV or ENOENT once that one is gone.
-// Thread-safe: all methods are const and may be called at once from several threads.
+// One cgroup, held by its directory fd. A path may be removed and created again; the fd and the id stay with
+// the opened cgroup, and every access fails with ENODEV or ENOENT when it is gone. Thread-safe: all methods
+// are const and may be called at once from several threads.
 #pragma once
 
 #include <array>
@@ -42,27 +42,25 @@ std::string_view file_name(File file);
 
 class Cgroup {
  public:
-  // `path` is below the root, "/system.slice/a.service"; "/" is the root itself. No symbolic link is
-  // followed,
-  // "." and ".." are refused.
+  // `path` is below the root, such as "/system.slice/a.service"; "/" is the root itself. No symbolic link is
+  // followed; "." and ".." are refused.
   static Result<std::shared_ptr<const Cgroup>> open(const Root& root, std::string_view path);
 
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
 
   [[nodiscard]] CgroupId id() const { return id_; }
-  [[nodiscard]] const std::string& path() const { return path_; }  // below the root, begins with '/'
-  [[nodiscard]] std::string file_path(
-      std::string_view name) const;  // from the root of the host, for messages
+  [[nodiscard]] const std::string& path() const { return path_; }    // below the root, begins with '/'
+  [[nodiscard]] std::string file_path(std::string_view name) const;  // absolute path, for messages
 
   // False once it was removed. Every cgroup has cpu.stat, whatever its controllers.
   [[nodiscard]] bool alive() const;
-  // Whether the knob exists now: its controller may be enabled or disabled at any time.
+  // True if the knob exists now. Its controller may be enabled or disabled at any time.
   [[nodiscard]] bool has(Knob knob) const;
   [[nodiscard]] bool has_cpu() const { return has(Knob::cpu_max); }
   [[nodiscard]] bool has_memory() const { return has(Knob::memory_high); }
 
-  [[nodiscard]] Result<CpuMax> read_cpu_max() const;  // and cpu.max.burst, where the kernel has it
+  [[nodiscard]] Result<CpuMax> read_cpu_max() const;  // with cpu.max.burst if the kernel has it
   [[nodiscard]] Result<CpuWeight> read_cpu_weight() const;
   [[nodiscard]] Result<CpuStat> read_cpu_stat() const;
   [[nodiscard]] Result<PressureTotals> read_cpu_pressure() const;
@@ -76,23 +74,23 @@ class Cgroup {
   [[nodiscard]] Result<Bytes> read_swap_current() const;
   [[nodiscard]] Result<MemoryLimit> read_swap_max() const;
   [[nodiscard]] Result<Controllers> read_controllers() const;
-  [[nodiscard]] Result<bool> read_frozen() const;  // by cgroup.events: by itself or by an ancestor
+  [[nodiscard]] Result<bool> read_frozen() const;  // from cgroup.events: by itself or an ancestor
   [[nodiscard]] Result<KnobValue> read(Knob knob) const;
 
-  // Writes, and does not read back; read() shows what the kernel made of it. memory.high may block for long
-  // while the kernel reclaims; a signal ends that with EINTR or early success, the limit being set either
-  // way. What is in use above it goes by memory.reclaim first, where the kernel has that. A cpu.max brings
-  // its burst along, in an order in which the kernel takes both.
+  // Writes without reading back; read() shows the value the kernel holds. memory.high may block for long
+  // while the kernel reclaims. A signal ends that with EINTR or early success; the limit is set in both
+  // cases. Memory above a new limit is reclaimed with memory.reclaim first, if the kernel has it. A cpu.max
+  // is written together with its burst, in an order that the kernel accepts.
   [[nodiscard]] Result<void> write(Knob knob, const KnobValue& value) const;
 
-  // Files stay open after their first read, while descriptors are plenty. This closes them, for when another
-  // source samples the cgroup.
+  // Files stay open after their first read while enough descriptors are free. This closes them, for when
+  // another source samples the cgroup.
   void close_files() const;
 
  private:
   Cgroup(Fd dir, CgroupId id, std::string root_path, std::string path);
-  // The whole file, in `buffer`. A kept fd that answers ENODEV is opened anew once: its controller may have
-  // been disabled and enabled again, which replaces the file but not the cgroup.
+  // Reads the whole file into `buffer`. A kept fd that returns ENODEV is reopened once: its controller may
+  // have been disabled and enabled again, which replaces the file but not the cgroup.
   Result<std::string_view> read_text(File file, std::span<char> buffer) const;
   template <class T>
   Result<T> read_as(File file, Result<T> (*parse)(std::string_view)) const;

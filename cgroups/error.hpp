@@ -1,5 +1,4 @@
-// The one error channel of everything that touches cgroupfs: an errno, what it happened to, and what was
-// tried.
+// The error of every access to cgroupfs: an errno, the path, and what was tried.
 #pragma once
 
 #include <string>
@@ -8,9 +7,9 @@
 namespace sluice::cgroups {
 
 struct Error {
-  int errno_value = 0;  // as the kernel said; EBADMSG when its text could not be understood
-  std::string path;     // raw bytes, of the file or directory; empty: none is involved
-  std::string what;     // what was tried, or what was found wrong; no trailing period
+  int errno_value = 0;  // from the kernel; EBADMSG if its text could not be parsed
+  std::string path;     // raw bytes, of the file or directory; empty: no path is involved
+  std::string what;     // what was tried, or what is wrong; no trailing period
 };
 
 template <class T>
@@ -19,7 +18,7 @@ using Result = tl::expected<T, Error>;
 // "write cpu.max '/a\x20b': Invalid argument (EINVAL)". Always printable ASCII: paths are escaped.
 std::string describe(const Error& error);
 
-// The cgroup is gone, rather than the access refused: a held file answers ENODEV, a lookup ENOENT.
+// True if the cgroup is gone, false if the access was refused: an open file returns ENODEV, a lookup ENOENT.
 bool means_vanished(const Error& error);
 
 }  // namespace sluice::cgroups

@@ -51,7 +51,7 @@ std::optional<std::string> unescape(std::string_view escaped) {
       const auto low = hex_value(escaped[i + 3]);
       if (!high || !low) return std::nullopt;
       const auto c = static_cast<char>(*high << 4 | *low);
-      if (is_plain(c) || c == '\\') return std::nullopt;  // one name, one form
+      if (is_plain(c) || c == '\\') return std::nullopt;  // each name has exactly one escaped form
       out.push_back(c);
       i += 3;
     }

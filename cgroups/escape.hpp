@@ -1,5 +1,5 @@
-// Cgroup names are bytes: any but '/', NUL and newline. Escaped, they are printable ASCII without spaces, and
-// two different names never look the same.
+// Cgroup names are bytes other than '/', NUL and newline. Escaped, they are printable ASCII without spaces,
+// and two different names never look the same.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ namespace sluice::cgroups {
 // Backslash becomes "\\"; everything outside '!'..'~' becomes "\xNN", lower case.
 std::string escape(std::string_view raw);
 
-// The inverse. None for text that escape() cannot have made.
+// The inverse. None for text that escape() cannot produce.
 std::optional<std::string> unescape(std::string_view escaped);
 
 }  // namespace sluice::cgroups

@@ -1,4 +1,4 @@
-// A file descriptor that closes itself. Move-only; -1 is "none" and never leaves this class.
+// A file descriptor that closes itself. Move-only; -1 means none.
 #pragma once
 
 #include <unistd.h>

@@ -1,14 +1,14 @@
-// Kept descriptors, twelve a cgroup, soon pass the 1,024 that most processes start with.
+// Twelve open descriptors per cgroup soon exceed the usual soft limit of 1,024.
 #pragma once
 
 namespace sluice::cgroups {
 
-// Raises the soft limit of open files to the hard one: harmless to a process that never calls select(2).
-// Once, at start. Returns the limit then in force.
+// Raises the soft limit of open files to the hard one; safe, because the process never calls select(2). Call
+// once at start. Returns the limit then in force.
 int raise_fd_limit();
 
-// Whether a descriptor may stay open for later. Numbers are given lowest first, so one near the limit means
-// that few are left, and those are for opening what must be written.
+// True if a descriptor may stay open for later use. The kernel assigns the lowest free number, so a number
+// near the limit means that few are left; those are reserved for opening files to write.
 bool may_keep(int fd);
 
 }  // namespace sluice::cgroups

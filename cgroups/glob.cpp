@@ -7,7 +7,7 @@
 namespace sluice::cgroups {
 namespace {
 
-// The "C" locale's classes: what a byte is must not depend on who set which locale.
+// Character classes of the "C" locale: the result must not depend on the process's locale.
 bool in_range(char c, char low, char high) {
   const auto u = [](char x) { return static_cast<unsigned char>(x); };
   return u(low) <= u(c) && u(c) <= u(high);
@@ -71,7 +71,7 @@ struct Bracket {
   std::size_t end = 0;  // the index after ']'
 };
 
-// `at` is the index after '['. None: it is never closed, and '[' stands for itself.
+// `at` is the index after '['. None: the bracket is never closed, so '[' is a literal.
 std::optional<Bracket> match_bracket(std::string_view pattern, std::size_t at, char c) {
   const auto peek = [&](std::size_t i) { return i < pattern.size() ? pattern[i] : '\0'; };
   const bool negated = peek(at) == '!' || peek(at) == '^';
@@ -99,8 +99,8 @@ std::optional<Bracket> match_bracket(std::string_view pattern, std::size_t at, c
   return std::nullopt;
 }
 
-// The index in `pattern` after what matches the one byte `c` at `at`; none when it does not match. Not for
-// '*'.
+// Returns the index in `pattern` after the element at `at` that matches the byte `c`; none if it does not
+// match. Not for '*'.
 std::optional<std::size_t> match_one(std::string_view pattern, std::size_t at, char c) {
   if (at == pattern.size()) return std::nullopt;
   if (pattern[at] == '?') return at + 1;
@@ -113,13 +113,12 @@ std::optional<std::size_t> match_one(std::string_view pattern, std::size_t at, c
   return pattern[at] == c ? std::optional(at + 1) : std::nullopt;
 }
 
-// When bytes stop matching, only the last '*' needs to take one more: an earlier one could gain nothing by
-// it.
+// On a mismatch only the last '*' takes one more byte: extending an earlier one cannot help.
 bool match_component(std::string_view pattern, std::string_view name) {
   std::size_t p = 0;
   std::size_t n = 0;
-  std::optional<std::size_t> star;  // after the last '*'
-  std::size_t star_n = 0;           // where what it matches ends
+  std::optional<std::size_t> star;  // index after the last '*'
+  std::size_t star_n = 0;           // index where its match ends
   while (n < name.size() || p < pattern.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = ++p;

@@ -14,7 +14,7 @@
 namespace sluice::cgroups {
 namespace {
 
-constexpr std::size_t kQuotedMax = 40;  // of hostile text in a message
+constexpr std::size_t kQuotedMax = 40;  // bytes of untrusted text in a message
 constexpr std::string_view kBurst = " burst ";
 
 tl::unexpected<Error> malformed(std::string_view what, std::string_view found) {
@@ -24,7 +24,7 @@ tl::unexpected<Error> malformed(std::string_view what, std::string_view found) {
   return tl::unexpected(Error{EBADMSG, {}, std::move(text)});
 }
 
-// from_chars takes a minus sign for signed types only, and never a plus or a blank.
+// from_chars accepts a minus sign only for signed types, and never a plus sign or blanks.
 std::optional<std::uint64_t> to_u64(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -39,7 +39,7 @@ std::optional<Usec> to_usec(std::string_view text) {
   return Usec(static_cast<Usec::rep>(*value));
 }
 
-// A file of one line. Its newline may be missing: the same form is kept in the lease.
+// A file of one line. The newline may be missing, because the lease contains the same form.
 std::string_view strip_newline(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   return text;
@@ -51,7 +51,7 @@ std::pair<std::string_view, std::string_view> split_at(std::string_view text, ch
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-// The "key value" lines that are asked for. Every one must be a number; one that is missing is left empty.
+// Values of the requested "key value" lines. Each must be a number; a missing line stays empty.
 template <std::size_t N>
 Result<std::array<std::optional<std::uint64_t>, N>> keyed(std::string_view text,
                                                           const std::array<std::string_view, N>& keys) {
@@ -78,7 +78,7 @@ Bytes saturating_sub(Bytes a, Bytes b) {
   return a > b ? a - b : 0;
 }
 
-// Of page counts; the kernel's PAGE_COUNTER_MAX, which is shown as "max".
+// Limits are page counts; the largest is the kernel's PAGE_COUNTER_MAX, which is shown as "max".
 Bytes page_size() {
   static const auto size = static_cast<Bytes>(::sysconf(_SC_PAGESIZE));
   return size;
@@ -112,7 +112,7 @@ Result<Usec> parse_cpu_burst(std::string_view text) {
   return *burst;
 }
 
-// An idle cgroup's "0" is no weight: it cannot be written back.
+// An idle cgroup (cpu.idle) shows "0", which cannot be written back.
 Result<CpuWeight> parse_cpu_weight(std::string_view text) {
   const auto weight = to_u64(strip_newline(text));
   if (!weight || *weight < kCpuWeightMin || *weight > kCpuWeightMax)
@@ -219,7 +219,8 @@ Result<MemoryStat> parse_memory_stat(std::string_view text) {
   const auto values = keyed(text, kKeys);
   if (!values) return tl::unexpected(values.error());
   const auto& found = *values;
-  // Of the first and of the last that every kernel has: half a file is none, and what it lacks is not zero.
+  // The file must contain keys from its beginning and end that every kernel has. Otherwise it is truncated,
+  // and missing values are not zero.
   for (const Key key : {anon, file, shmem, unevictable, pgscan, pgsteal}) {
     if (!found[key]) return missing(kKeys[key]);
   }

@@ -1,6 +1,6 @@
-// Text of cgroup files to values, and values to text. Pure: no I/O, any bytes, no exceptions.
-// Unknown keys are skipped (kernels add them); numbers are strict: no sign, no junk, no overflow, nothing
-// torn. An Error has errno EBADMSG and no path; whoever read the text knows that.
+// Converts the text of cgroup files to values and back. Pure: no I/O, any bytes, no exceptions. Unknown keys
+// are skipped, because kernels add them. Numbers are strict: no sign, no trailing text, no overflow, no
+// truncation. An Error has errno EBADMSG and no path; the caller adds the path.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace sluice::cgroups {
 
 struct CpuStat {
   CpuUsage usage;
-  std::optional<CpuBandwidth> bandwidth;  // only where the cpu controller is enabled
+  std::optional<CpuBandwidth> bandwidth;  // only if the cpu controller is enabled
 };
 
 struct Controllers {
@@ -35,19 +35,19 @@ Result<MemoryStat> parse_memory_stat(std::string_view text);
 Result<MemoryEvents> parse_memory_events(std::string_view text);
 Result<Controllers> parse_controllers(std::string_view text);  // cgroup.controllers
 Result<bool> parse_frozen(std::string_view text);              // cgroup.events
-std::string format(const CpuMax& value);       // as cpu.max has it: "50000 100000", "max 100000"
-std::string format(const CpuWeight& value);    // "100"
-std::string format(const MemoryLimit& value);  // "1048576", "max"
-// The same, but of all that a knob holds: "50000 100000 burst 20000" where the burst is known.
+std::string format(const CpuMax& value);                       // as in cpu.max: "50000 100000", "max 100000"
+std::string format(const CpuWeight& value);                    // "100"
+std::string format(const MemoryLimit& value);                  // "1048576", "max"
+// The complete value of a knob: "50000 100000 burst 20000" if the burst is known.
 std::string format(const KnobValue& value);
-Result<KnobValue> parse_knob(Knob knob, std::string_view text);  // that again
+Result<KnobValue> parse_knob(Knob knob, std::string_view text);  // the inverse
 
-// What the governor may ask of a knob. The kernel would take some of what this refuses: memory.high below one
-// page becomes 0, which stops the task.
+// Whether the governor may write the value. This is stricter than the kernel: memory.high below one page
+// would become 0, which stops the task.
 Result<void> check_writable(Knob knob, const KnobValue& value);
 
-// Whether the kernel, asked for `asked`, holds it when it says `held`: memory.high is rounded down to pages,
-// and beyond the largest page count it is "max". A burst that was not asked for may be any.
+// True if a kernel asked for `asked` may hold `held`: memory.high is rounded down to pages, and beyond the
+// largest page count it is "max". A burst that was not asked for may have any value.
 bool holds_as_asked(const KnobValue& asked, const KnobValue& held);
 
 }  // namespace sluice::cgroups

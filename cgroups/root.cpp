@@ -12,7 +12,7 @@ namespace sluice::cgroups {
 namespace {
 
 std::string what_it_is(const std::string& path, long type) {
-  // On a hybrid host the v2 tree hangs beside the v1 controllers, and has none itself.
+  // On a hybrid host the v2 tree is mounted beside the v1 controllers and has no controllers.
   struct statfs unified = {};
   if (::statfs((path + "/unified").c_str(), &unified) == 0 && unified.f_type == CGROUP2_SUPER_MAGIC) {
     return "a hybrid host: the controllers are cgroup v1's";

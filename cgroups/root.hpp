@@ -1,4 +1,4 @@
-// The root of a cgroup tree, as a directory fd: the seam at which tests hand over another tree.
+// The root of a cgroup tree, as a directory fd. Tests pass another tree here.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 namespace sluice::cgroups {
 
 enum class Verify {
-  cgroup2,  // refuse what is not a cgroup v2 mount
+  cgroup2,  // refuse anything but a cgroup v2 mount
   none,     // a simulated tree: FUSE or plain directories
 };
 
 class Root {
  public:
-  // ENOENT, ENOTDIR, EACCES: as open(2) says. ENOTSUP: there, but not cgroup v2; `what` says what it seems to
-  // be and what to do.
+  // ENOENT, ENOTDIR, EACCES: from open(2). ENOTSUP: not cgroup v2; `what` describes what it seems to be, and
+  // the cure.
   static Result<Root> open(const std::string& path, Verify verify);
 
   [[nodiscard]] int fd() const { return fd_.get(); }

@@ -1,4 +1,4 @@
-// Time. Points and lengths of time are distinct types: two points cannot be added.
+// Time points and durations are distinct types: two time points cannot be added.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@ namespace sluice {
 using Usec = std::chrono::microseconds;
 using Nsec = std::chrono::nanoseconds;
 
-// CLOCK_MONOTONIC. It has no now(): policy never reads the clock, it is handed the time.
+// CLOCK_MONOTONIC. It has no now(): policy never reads the clock; the caller passes the time.
 struct MonotonicClock {
   using duration = Nsec;
   using rep = duration::rep;
@@ -18,7 +18,7 @@ struct MonotonicClock {
   static constexpr bool is_steady = true;
 };
 
-// A moment of CLOCK_MONOTONIC. A default one (zero, the boot) means "never" or "not known" where a header
+// A time point of CLOCK_MONOTONIC. The default value (zero, the boot) means "never" or "unknown" if a header
 // says so.
 using MonotonicTime = MonotonicClock::time_point;
 
@@ -30,7 +30,7 @@ constexpr Nsec from_seconds(double seconds) {
   return std::chrono::duration_cast<Nsec>(std::chrono::duration<double>(seconds));
 }
 
-// CLOCK_MONOTONIC as POSIX and the kernel hand it out: the time since the boot.
+// A POSIX or kernel CLOCK_MONOTONIC value: the time since boot.
 constexpr MonotonicTime since_boot(Nsec length) {
   return MonotonicTime{length};
 }

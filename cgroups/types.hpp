@@ -1,5 +1,5 @@
-// Values of the cgroup-v2 filesystem, as the kernel's Documentation/admin-guide/cgroup-v2.rst and
-// Documentation/accounting/psi.rst name them. Plain data: no I/O, no policy, usable from any thread.
+// Values of the cgroup-v2 filesystem, named as in the kernel's Documentation/admin-guide/cgroup-v2.rst and
+// Documentation/accounting/psi.rst. Plain data: no I/O, no policy, usable from any thread.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// The inode number of the cgroup's directory. Names are recycled; ids are not while the host is up.
+// The inode number of the cgroup's directory. Names are reused; ids are not until a reboot.
 struct CgroupId {
   std::uint64_t value = 0;
   auto operator<=>(const CgroupId&) const = default;
@@ -24,11 +24,11 @@ struct CgroupId {
 using Bytes = std::uint64_t;
 
 // cpu.max: "$QUOTA $PERIOD" in microseconds. No quota = "max". Kernel: 1 ms <= period <= 1 s, quota >= 1 ms.
-// With it cpu.max.burst, how much unused quota later periods may use: at most the quota, at every moment.
+// `burst` is cpu.max.burst: how much unused quota later periods may use; never above the quota.
 struct CpuMax {
   std::optional<Usec> quota;
   Usec period{100'000};
-  std::optional<Usec> burst{};  // none: not known, or the kernel (before 5.14) has no such file
+  std::optional<Usec> burst{};  // none: unknown, or the kernel (before 5.14) has no such file
   bool operator==(const CpuMax&) const = default;
 };
 inline constexpr Usec kCpuQuotaMin{1'000};
@@ -41,7 +41,7 @@ struct MemoryLimit {
   bool operator==(const MemoryLimit&) const = default;
 };
 
-// cpu.weight: of the CPU time that siblings contend for. The kernel takes 1 to 10000; an idle cgroup
+// cpu.weight: share of the CPU time that siblings compete for. The kernel accepts 1 to 10000; an idle cgroup
 // (cpu.idle) shows 0.
 struct CpuWeight {
   std::uint32_t weight = 100;
@@ -64,12 +64,12 @@ constexpr std::string_view file_name(Knob knob) {
 }
 
 using KnobValue = std::variant<CpuMax, MemoryLimit, CpuWeight>;
-// Whose value it is: each knob has its own type.
+// The knob of a value: each knob has its own type.
 constexpr Knob knob_of(const KnobValue& value) {
   return kKnobs[value.index()];
 }
 
-// cpu.stat. The bandwidth half exists only where the cpu controller is enabled.
+// cpu.stat. The bandwidth part exists only if the cpu controller is enabled.
 struct CpuUsage {
   Usec usage{};
   Usec user{};
@@ -83,14 +83,14 @@ struct CpuBandwidth {
   bool operator==(const CpuBandwidth&) const = default;
 };
 
-// {cpu,memory,io}.pressure, the running totals; avg10 and its kin are derived by the reader of two samples.
+// The totals of {cpu,memory,io}.pressure. Averages such as avg10 can be computed from two samples.
 struct PressureTotals {
   Usec some{};
   Usec full{};
   bool operator==(const PressureTotals&) const = default;
 };
 
-// memory.stat, what the governor uses of it.
+// The parts of memory.stat that the governor uses.
 struct MemoryStat {
   Bytes anon = 0;
   Bytes file = 0;
@@ -99,7 +99,7 @@ struct MemoryStat {
   std::uint64_t workingset_refault_file = 0;
   std::uint64_t pgscan = 0;
   std::uint64_t pgsteal = 0;
-  Bytes shmem = 0;  // tmpfs and shared memory: counted in `file`, but only swap can free it
+  Bytes shmem = 0;  // tmpfs and shared memory: part of `file`, but only swap can free it
   bool operator==(const MemoryStat&) const = default;
 };
 
@@ -113,40 +113,42 @@ struct MemoryEvents {
   bool operator==(const MemoryEvents&) const = default;
 };
 
-// In no file: counted by the kernel programs for each governed cgroup. Totals only rise while it
-// lives.
+// The types below are in no file. The kernel programs count them for each governed cgroup. Totals never fall
+// while the cgroup exists.
 
-// Wall time during which at least one of its run queues stood still because the quota was spent.
+// Wall time in which at least one run queue of the cgroup was throttled because its quota was used up.
 struct ThrottleTotals {
-  std::uint64_t count = 0;          // onsets: from none stopped to one
-  Usec stopped{};                   // the stretch that goes on now included
-  std::uint64_t stopped_tasks = 0;  // runnable tasks that the onsets stopped, summed over them
+  std::uint64_t count = 0;          // throttle onsets: from no throttled run queue to one
+  Usec stopped{};                   // includes the current stretch
+  std::uint64_t stopped_tasks = 0;  // runnable tasks that the onsets stopped, summed
   bool operator==(const ThrottleTotals&) const = default;
 };
 
-// Runnable and not running, from the scheduler's own account of each switch; includes throttled time.
+// Time runnable but not running, from the scheduler's accounting of each switch; includes throttled time.
 struct RunQueueWait {
   static constexpr std::size_t kBuckets = 24;
   Usec total{};
-  std::array<std::uint64_t, kBuckets> log2_usec{};  // waits of [2^i, 2^(i+1)) usec; the last takes all above
+  std::array<std::uint64_t, kBuckets> log2_usec{};  // waits of [2^i, 2^(i+1)) usec; the last bucket is open
   bool operator==(const RunQueueWait&) const = default;
 };
 
-// Time its tasks spent in direct reclaim, refault or compaction, summed over tasks; and the part of it that
-// was the sleep imposed for being above memory.high (the reclaim imposed for it is in `stalled` alone).
+// `stalled`: time that tasks spent in direct reclaim, refaults or compaction, summed over tasks.
+// `high_throttled`: the part of it slept as penalty for exceeding memory.high; reclaim at memory.high is in
+// `stalled` only.
 struct MemoryStallTotals {
   Usec stalled{};
   Usec high_throttled{};
   bool operator==(const MemoryStallTotals&) const = default;
 };
 
-// Its TCP sockets. Bytes of payload. `sockets` and the waiting bytes are now, the rest are totals.
+// The cgroup's TCP sockets, in bytes of payload. `sockets`, `unread` and `unsent` are current values, the
+// rest are totals.
 struct SocketFlow {
   std::uint32_t sockets = 0;
   Bytes received = 0;  // arrived in order, read or not
-  Bytes sent = 0;      // handed to the kernel by the task
-  Bytes unread = 0;    // arrived, and not read by the task
-  Bytes unsent = 0;    // handed over, and not acknowledged by the peer
+  Bytes sent = 0;      // passed to the kernel by the task
+  Bytes unread = 0;    // arrived, not read by the task
+  Bytes unsent = 0;    // passed to the kernel, not acknowledged by the peer
   Usec zero_window{};  // socket time with a closed receive window: senders held back by this task
   MonotonicTime at{};  // when its sockets were visited, if not with the rest of the sample
   bool operator==(const SocketFlow&) const = default;

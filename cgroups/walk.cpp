@@ -24,19 +24,19 @@ struct Child {
   bool is_leaf = false;
 };
 
-// A directory on the way down to where the walk is.
+// A directory on the path to the current position of the walk.
 struct Level {
   Fd dir;
   std::vector<Child> children;  // by name
   std::size_t next = 0;
-  std::size_t path_size = 0;  // of this directory's own path
+  std::size_t path_size = 0;  // length of this directory's own path
 };
 
 Fd open_dir(int parent, const char* name) {
   return Fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// The sub-directories of `dir`, which are the child cgroups: all else in one is a plain file.
+// The sub-directories of `dir`, which are the child cgroups; all other entries are files.
 Result<std::vector<Child>> children_of(const Fd& dir, bool trust_link_count) {
   Fd own = open_dir(dir.get(), ".");
   if (!own) return tl::unexpected(Error{errno, {}, "open"});
@@ -67,8 +67,8 @@ Result<std::vector<Child>> children_of(const Fd& dir, bool trust_link_count) {
 }  // namespace
 
 Result<Walk> walk(const Root& root, const WalkLimits& limits) {
-  // cgroup2 counts a directory's links as 2 + sub-directories, so a leaf need not be listed: most of the
-  // cost. Other file systems promise nothing of the kind.
+  // cgroup2 counts a directory's links as 2 + sub-directories, so leaves need not be listed, which saves most
+  // of the cost. Other file systems do not guarantee that.
   const bool trust_link_count = root.is_cgroup2();
   std::string path;
   const auto error_here = [&](Error error) {
@@ -78,7 +78,7 @@ Result<Walk> walk(const Root& root, const WalkLimits& limits) {
 
   Walk result;
   std::vector<Level> levels;
-  // Enters the directory whose path is `path`.
+  // Enters the directory with the path `path`.
   const auto enter = [&](Fd dir) -> Result<void> {
     auto children = children_of(dir, trust_link_count);
     if (!children) return tl::unexpected(error_here(std::move(children.error())));

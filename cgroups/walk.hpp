@@ -1,4 +1,4 @@
-// Every cgroup below a root, as it is found while others come and go.
+// Lists all cgroups below a root while others appear and vanish.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ struct Found {
 };
 
 struct Walk {
-  std::vector<Found> cgroups;  // a parent before its children, siblings by name; without the root itself
-  // What could not be entered, or lay beyond a limit. A cgroup that vanished meanwhile is no problem.
+  std::vector<Found> cgroups;  // parents before children, siblings by name; without the root
+  // What could not be entered or exceeded a limit. A cgroup that vanished meanwhile is no problem.
   std::vector<Error> problems;
 };
 
@@ -28,7 +28,7 @@ struct WalkLimits {
   std::size_t cgroups = 100'000;
 };
 
-// Fails only when the root itself cannot be read.
+// Fails only if the root cannot be read.
 Result<Walk> walk(const Root& root, const WalkLimits& limits = {});
 
 }  // namespace sluice::cgroups

@@ -56,7 +56,7 @@ std::optional<int> number(string_view text) {
   return n;
 }
 
-// One part of a date or a time, and what it may be.
+// One part of a date or a time, and its range.
 struct Part {
   string_view name;
   int low, high;
@@ -64,7 +64,7 @@ struct Part {
 
 using Values = tl::expected<std::vector<int>, string>;
 
-// All that a part's text stands for; none for "*".
+// All numbers that a part's text allows; none for "*".
 Values values_of(string_view text, const Part& part) {
   std::vector<int> values;
   if (text == "*") return values;
@@ -84,7 +84,7 @@ Values values_of(string_view text, const Part& part) {
     const auto step = slash != string_view::npos ? number(item.substr(slash + 1)) : std::optional(1);
     if (!first || !last || !step || *step < 1 || *first < part.low || *last > part.high || *first > *last)
       return wrong(item);
-    // Without an end a step must come at least once, as systemd has it: else it is a slip.
+    // A step without an end must fit at least once, as in systemd; otherwise it is a mistake.
     if (slash != string_view::npos && dots == string_view::npos && *first + *step > part.high)
       return wrong(item);
     for (int n = *first; n <= *last; n += *step) values.push_back(n);
@@ -185,7 +185,7 @@ tl::expected<Calendar, string> parse_calendar(string_view text) {
     }
   }
   if (words.empty()) return tl::unexpected(string(kForm));
-  // In this order, each at most once.
+  // The parts must be in this order, each at most once.
   int stage = 0;
   for (const auto word : words) {
     const bool time = word.find(':') != string_view::npos;

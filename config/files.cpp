@@ -1,4 +1,4 @@
-// The files of a configuration: which ones count, in which order, and their text.
+// The files of a configuration: which ones are used, in which order, and their text.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -27,10 +27,10 @@ bool is_dev_null(const struct stat& st) {
   return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
-// The whole text, or why not, as an errno. Non-blocking: a FIFO in the place of a file must not hang the
-// daemon.
+// Reads the whole file; the error is an errno. Non-blocking, because a FIFO in place of a file must not hang
+// the daemon.
 tl::expected<std::string, int> read_text(const fs::path& path) {
-  constexpr std::size_t kMost = (1U << 20) + 1;  // parse() refuses what is longer, so need not see all of it
+  constexpr std::size_t kMost = (1U << 20) + 1;  // parse() refuses longer text, so more need not be read
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return tl::unexpected(errno);
   const struct Closer {
@@ -76,7 +76,7 @@ class Gathered {
   }
   void add_problem(Problem problem) { problems_.push_back(std::move(problem)); }
 
-  // What could be read is checked although something could not: all errors at once.
+  // Checks what could be read even if something could not: all errors are reported at once.
   Result parsed() {
     auto result = parse(sources_);
     if (problems_.empty()) return result;
@@ -105,7 +105,7 @@ Result load_default(const Search& search) {
   Gathered gathered;
   for (const auto& file : search.files) gathered.add(file, true);
 
-  std::map<std::string, fs::path> by_name;  // sorted, and a later directory replaces an earlier one's
+  std::map<std::string, fs::path> by_name;  // sorted; a later directory replaces files of an earlier one
   for (const auto& directory : search.drop_in_directories) {
     std::error_code error;
     fs::directory_iterator it(directory, error);

@@ -36,7 +36,8 @@ Result parse(std::span<const Source> sources) {
   RawConfig raw;
   bool readable = true;
   for (std::uint32_t i = 0; i < sources.size(); ++i) readable &= read_source(sources, i, raw, report);
-  // Half a file would only make the checks across keys complain of what the unread half says.
+  // After a syntax error the checks across keys are skipped: they would report consequences of the unread
+  // part.
   Config config;
   if (readable) config = resolve(raw, report);
   if (!report.empty()) return tl::unexpected(std::move(report).in_order());
@@ -105,7 +106,7 @@ std::optional<Problem> check_minima(const Config& config, double capacity_cores,
 }
 
 std::vector<Problem> check_sizes(const Config& config, double capacity_cores, std::uint64_t capacity_bytes) {
-  // From here on a number may be a percentage: nobody has written it for a larger node.
+  // From here on a number may be meant as a percentage, and is not a size for a larger node.
   constexpr double kPercentFrom = 50;
   std::vector<Problem> problems;
   const auto add = [&](const Stated& s, std::string message) {

@@ -1,4 +1,5 @@
-// What the files say, key by key, before classes, defaults and the checks across keys. Private to this room.
+// The content of the files, key by key, before classes, defaults and the checks across keys. Private to this
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct Where {
   }
 };
 
-// One key. Given without a value: it is in a file but wrong and reported, so no check may build on it.
+// One key. `given` without a value: it is in a file but invalid and already reported, so no check may use it.
 template <class T>
 struct Slot {
   bool given = false;
@@ -42,6 +43,7 @@ struct RawNode {
   Slot<double> cpu_reserve;
   Slot<std::int64_t> memory_reserve;
   Slot<OnForeignWrite> on_foreign_write;
+  Slot<ShareBy> share_by;
 };
 
 struct RawScalingRules {
@@ -104,7 +106,7 @@ struct RawConfig {
   std::vector<RawTask> tasks;
 };
 
-// Collects problems from all stages; they are put in the order of the files at the end.
+// Collects problems of all stages, and sorts them into the order of the files at the end.
 class Report {
  public:
   explicit Report(std::span<const Source> sources) : sources_(sources) {}
@@ -123,10 +125,10 @@ class Report {
   std::vector<std::pair<Where, Problem>> found_;
 };
 
-// Reads one source on top of what earlier ones said. False: a syntax error, most of the file is unread.
+// Reads one source over the earlier ones. False: syntax error, most of the file is unread.
 bool read_source(std::span<const Source> sources, std::uint32_t index, RawConfig& raw, Report& report);
 
-// Classes and defaults into tasks, and every check across keys.
+// Merges classes and defaults into tasks, and does the checks across keys.
 Config resolve(const RawConfig& raw, Report& report);
 
 }  // namespace sluice::config

@@ -1,4 +1,4 @@
-// TOML -> Raw. The functions below are the list of keys: a key that none of them asks for is unknown.
+// TOML -> Raw. The functions below are the list of known keys; a key that none of them reads is unknown.
 
 #include <algorithm>
 #include <array>
@@ -22,13 +22,13 @@ std::string name_fault(std::string_view name) {
   return fmt::format("must be 1 to {} letters, digits and any of _ - . : @", kLongest);
 }
 
-// "{a,b}" is the shell's, not fnmatch's.
+// "{a,b}" is shell syntax, not fnmatch.
 bool has_braces(std::string_view pattern) {
   const auto open = pattern.find('{');
   return open != std::string_view::npos && pattern.find('}', open) != std::string_view::npos;
 }
 
-// What can match no unit of any host is refused here, when a mistake costs nothing.
+// Refuses patterns that can match no unit on any host.
 std::string unit_fault(std::string_view pattern) {
   constexpr auto kSuffixes = std::to_array<std::string_view>({".service", ".scope", ".slice"});
   if (pattern.empty()) return R"(must name a unit, such as "NAME.service" or "NAME@*.service")";
@@ -80,9 +80,11 @@ void read_node(Section& in, RawNode& node) {
   in.value(
       "on_foreign_write", node.on_foreign_write,
       OneOf<OnForeignWrite>{{{"yield", OnForeignWrite::yield}, {"override", OnForeignWrite::override_it}}});
+  in.value("share_by", node.share_by,
+           OneOf<ShareBy>{{{"weight", ShareBy::weight}, {"quota", ShareBy::quota}}});
 }
 
-// What a policy's `value` is counted in besides percent: the knob's own unit.
+// The unit of a policy's `value` besides percent: the knob's own.
 struct Absolute {
   std::string_view type;
   Ruled<double> (*read)(const toml::node&);
@@ -96,7 +98,7 @@ constexpr Absolute kOfMemory{"bytes", [](const toml::node& node) -> Ruled<double
                                return {static_cast<double>(*bytes), {}};
                              }};
 
-// The policies of one direction, one after the other; none at all where one is wrong.
+// The policies of one direction; none if one of them is invalid.
 std::optional<std::vector<ScalingPolicy>> read_policies(const toml::array& list, const std::string& path,
                                                         const Absolute& absolute, double most_percent,
                                                         const Reader& reader) {
@@ -121,7 +123,7 @@ std::optional<std::vector<ScalingPolicy>> read_policies(const toml::array& list,
       } else if (type.value) {
         in.value("value", value, InRange<double>{kNumber, 1, most_percent});
       } else {
-        value.given = in.get("value") != nullptr;  // of an unknown kind: only whether it is there
+        value.given = in.get("value") != nullptr;  // of an unknown kind: only its presence is recorded
       }
       in.value("period", period, InRange<Duration>{kDuration, 100ms, 30min});
     });
@@ -283,12 +285,13 @@ void read_classes(Section& in, RawConfig& raw) {
       in.reader().report.add(in.reader().where(key.source()), path_of(in.path(), name),
                              "the class's name " + says);
     }
-    auto& policy = raw.classes[std::string(name)];  // known even if broken, so that its tasks are not blamed
+    // known even if invalid, so that its tasks are not reported too
+    auto& policy = raw.classes[std::string(name)];
     in.table(name, [&](Section& section) { read_policy(section, policy); });
   }
 }
 
-// A task takes the place of an earlier file's of the same name; within one file a name is used once.
+// A task replaces an earlier file's task of the same name. Within one file names are unique.
 void place_task(RawTask task, RawConfig& raw, Report& report) {
   const auto twin = std::find_if(raw.tasks.begin(), raw.tasks.end(), [&](const RawTask& t) {
     return task.name.value && t.name.value == task.name.value;
@@ -301,7 +304,7 @@ void place_task(RawTask task, RawConfig& raw, Report& report) {
     report.add(task.name.where, task.name.key,
                fmt::format("found {}, must differ from the name of the task at {}",
                            in_quotes(*task.name.value), report.place(twin->where)));
-    raw.tasks.push_back(std::move(task));  // to be checked all the same
+    raw.tasks.push_back(std::move(task));  // it is still checked
   }
 }
 
@@ -322,7 +325,7 @@ void read_tasks(const toml::node& node, const Reader& reader, RawConfig& raw) {
 }
 
 // toml++ frees nested tables by recursion. A dotted key nests as deep as it has dots, so a line of dots could
-// overrun the stack; the deepest key we know has six parts. Returns the first offending line, or 0.
+// overflow the stack. The deepest known key has six parts. Returns the first offending line, or 0.
 std::uint32_t line_of_dots(std::string_view text) {
   constexpr std::ptrdiff_t kMostDots = 64;
   for (std::uint32_t number = 1; !text.empty(); ++number) {
@@ -335,7 +338,7 @@ std::uint32_t line_of_dots(std::string_view text) {
   return 0;
 }
 
-// The parser's words, and a cure for the two slips that everybody makes.
+// The parser's message, with a cure for the two most common mistakes.
 std::string syntax_message(std::string_view said) {
   std::string text = fmt::format("not valid TOML: {}", said);
   for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n')) text[at] = ' ';

@@ -1,5 +1,5 @@
-// Raw -> Config: classes and defaults into tasks, and the checks across keys. An error of a class is reported
-// at the class, once: a task is to blame only where it says something itself.
+// Raw -> Config: merges classes and defaults into tasks, and checks relations across keys. An error in a
+// class is reported once, at the class; a task is reported only for its own keys.
 
 #include <fmt/format.h>
 
@@ -13,21 +13,21 @@
 namespace sluice::config {
 namespace {
 
-// The value in force for one key, and where it comes from (given is null: built in).
+// The value in force for one key, and its origin (given is null: built in).
 template <class T>
 struct Held {
   std::optional<T> value;
   const Slot<T>* given = nullptr;
-  bool own = false;  // said by the table being checked, not inherited
+  bool own = false;  // set by the table being checked, not inherited
 };
 
-// One table's keys: its own, and below them those of the class it inherits from, if any.
+// The keys of one table, and below them those of its class, if it has one.
 template <class Raw>
 struct Layers {
   const Raw& own;
   const Raw* inherited;
 
-  // The value in force goes to `out`, which holds the default.
+  // Stores the value in force in `out`, which holds the default.
   template <class Out, class T>
   Held<T> take(Out& out, Slot<T> Raw::*key) const {
     auto held = find(key);
@@ -62,7 +62,7 @@ void must_not_exceed(const Held<T>& low, std::string_view low_name, const Held<T
                      std::string_view high_name, std::string (*show)(T), Report& report) {
   if (!low.value || !high.value || *low.value <= *high.value) return;
   if (!low.own && !high.own) return;
-  // Of two culprits, blame the one said last: it is what broke a good file.
+  // If two keys conflict, the later one is reported: it broke a valid file.
   const bool blame_low = low.own && (!high.own || high.given->where < low.given->where);
   const auto& culprit = blame_low ? low : high;
   const auto& other = blame_low ? high : low;
@@ -116,7 +116,7 @@ Memory resolve_memory(const Layers<RawMemory>& in, Report& report) {
   return out;
 }
 
-// The list is one key: a task's own takes the place of its class's.
+// The list is one key: a task's own list replaces its class's.
 std::vector<ScheduleEntry> resolve_schedule(const Layers<RawPolicy>& in, Report& report) {
   const bool own = in.own.schedule.given;
   const auto* slot = own ? &in.own.schedule : in.inherited != nullptr ? &in.inherited->schedule : nullptr;
@@ -163,6 +163,7 @@ Node resolve_node(const RawNode& raw, Report& report) {
   in.take(out.cpu_reserve_cores, &RawNode::cpu_reserve);
   in.take(out.memory_reserve_bytes, &RawNode::memory_reserve);
   in.take(out.on_foreign_write, &RawNode::on_foreign_write);
+  in.take(out.share_by, &RawNode::share_by);
   must_not_exceed(tick, "node.tick", discovery, "node.discovery", show_duration, report);
   return out;
 }
@@ -201,7 +202,7 @@ void check_match(const RawTask& task, std::span<const RawTask> earlier, Report& 
   const auto same = std::find_if(earlier.begin(), earlier.end(),
                                  [&](const RawTask& t) { return (t.*key).value == mine->value; });
   if (same == earlier.end()) return;
-  // A later file may have replaced a task in place: then the one that stands first was said last.
+  // A later file may have replaced a task in place; then the task that stands first is the later one.
   const auto* other = &((*same).*key);
   if (mine->where < other->where) std::swap(mine, other);
   report.add(
@@ -210,7 +211,7 @@ void check_match(const RawTask& task, std::span<const RawTask> earlier, Report& 
                   in_quotes(*mine->value), report.place(other->where)));
 }
 
-// Sizes as they were said, for the comparison with a node.
+// The configured sizes, for the comparison with a node.
 struct Sizes {
   const Report& report;
   std::vector<std::pair<Where, Stated>> found{};

@@ -1,5 +1,5 @@
-// What a value may be: how one kind of value is read, what it is called, its range. Private to this room;
-// this and read.cpp are all that see toml++.
+// Rules for values: how one kind of value is read, its name and its range. Private to this folder. Only this
+// file and read.cpp use toml++.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 
 namespace sluice::config {
 
-// A value of the file as a message shows it.
+// A value of the file as shown in messages.
 inline std::string found(const toml::node& node) {
   if (const auto* v = node.as_string()) return in_quotes(v->get());
   if (const auto* v = node.as_integer()) return fmt::format("{}", v->get());
@@ -36,7 +36,7 @@ struct Kind {
   std::string (*show)(T);
 };
 
-// A number, or a string in the kind's own notation.
+// A number, or a string in the notation of the kind.
 template <std::optional<double> (*parse)(std::string_view)>
 std::optional<double> number_or(const toml::node& node) {
   if (const auto* v = node.as_string()) return parse(v->get());
@@ -76,7 +76,7 @@ inline constexpr Kind<std::int64_t> kWhole{[](const toml::node& node) -> std::op
                                            "a whole number",
                                            [](std::int64_t v) { return fmt::format("{}", v); }};
 
-// A rule returns the value, or what is wrong with it: the part of the message after "found X, ".
+// A rule returns the value, or what is wrong: the part of the message after "found X, ".
 template <class T>
 using Ruled = std::pair<std::optional<T>, std::string>;
 
@@ -89,7 +89,7 @@ struct InRange {
   Ruled<T> operator()(const toml::node& node) const {
     const auto value = kind.read(node);
     if (!value) return {std::nullopt, fmt::format("must be {}", kind.called)};
-    if (!(*value >= low)) return {std::nullopt, "must be at least " + kind.show(low)};  // NaN ends here
+    if (!(*value >= low)) return {std::nullopt, "must be at least " + kind.show(low)};  // false for NaN
     if (below_high && *value >= high) return {std::nullopt, "must be below " + kind.show(high)};
     if (*value > high) return {std::nullopt, "must be at most " + kind.show(high)};
     return {value, {}};
@@ -115,7 +115,7 @@ inline Ruled<bool> true_or_false(const toml::node& node) {
   return {std::nullopt, "must be true or false, without quotes"};
 }
 
-// A string of which `fault` finds nothing to say.
+// A string in which `fault` finds nothing wrong.
 template <std::string (*fault)(std::string_view)>
 Ruled<std::string> text_without(const toml::node& node) {
   const auto* v = node.as_string();

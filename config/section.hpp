@@ -1,5 +1,5 @@
-// A table of a file while it is read: its keys one by one, what is wrong with them, and those that nobody
-// knows. Private to this room.
+// A table of a file while it is read: its keys, what is wrong with them, and unknown keys. Private to this
+// folder.
 #pragma once
 
 #include <fmt/format.h>
@@ -28,14 +28,14 @@ inline std::string path_of(std::string_view parent, std::string_view key) {
   return parent.empty() ? last : fmt::format("{}.{}", parent, last);
 }
 
-// "task[2].cpu" as its header is written: "task.cpu"
+// "task[2].cpu" as its header is written: "task.cpu".
 inline std::string header(std::string path) {
   for (auto open = path.find('['); open != std::string::npos; open = path.find('['))
     path.erase(open, path.find(']') - open + 1);
   return path;
 }
 
-// Where and to whom a source reports.
+// The source that is read, and the report for its problems.
 struct Reader {
   std::uint32_t source;
   Report& report;
@@ -51,7 +51,7 @@ struct Reader {
 // One table while it is read.
 class Section {
  public:
-  // Has `read` ask for the keys it knows, then names those that nobody asked for.
+  // Lets `read` take the keys that it knows, then reports the remaining ones.
   template <class Read>
   static void read(const Reader& reader, const toml::table& table, std::string path, const Read& read) {
     Section section(reader, table, std::move(path));
@@ -73,7 +73,7 @@ class Section {
     if (!slot.value) reader_.wrong(*node, slot.key, must);
   }
 
-  // Reads the table of that name. False: it is there, but no table.
+  // Reads the table of that name. False: the key exists but is no table.
   template <class Read>
   bool table(std::string_view name, const Read& read) {
     const auto* node = get(name);

@@ -9,7 +9,7 @@
 namespace sluice::config {
 namespace {
 
-// Levenshtein's, one row at a time.
+// Levenshtein distance, one row at a time.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -63,10 +63,10 @@ std::string listed(std::span<const std::string_view> names, char quote, std::str
 }
 
 std::string suggestion(std::string_view wrong, std::span<const std::string_view> known, char quote) {
-  constexpr std::size_t kLongestTypo = 64;  // nobody mistypes more, and the distance costs its square
+  constexpr std::size_t kLongestTypo = 64;  // longer words are not compared: the cost is quadratic
   const std::string_view* best = nullptr;
   if (wrong.size() <= kLongestTypo) {
-    std::size_t least = wrong.size() / 2 + 1;  // half of it right, or it is no typo
+    std::size_t least = wrong.size() / 2 + 1;  // at least half must be right to count as a typo
     for (const auto& name : known) {
       if (const auto d = edit_distance(wrong, name); d < least) {
         least = d;

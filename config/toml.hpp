@@ -1,11 +1,10 @@
-// toml++, the way this room includes it. Private; the definitions that size and shape it are in
-// CMakeLists.txt.
+// toml++, as this folder includes it. Private. The definitions that configure it are in CMakeLists.txt.
 //
-// Two kinds of statement in toml++ 3.3 are untrue for some texts, and would turn a bad file into a dead
-// daemon or worse. An assertion: "[[[" comes to parse_key(), which asserts that a key begins there, and then
-// reports that none does; with NDEBUG the assertion is a promise to the optimiser, who may drop that very
-// report. And "unreachable": the tables of Unicode get there with an 'é' where a space may be. So assertions
-// are made nothing, and those tables answer "no". The fuzzer, with its sanitizers, watches over both.
+// Two kinds of statement in toml++ 3.3 are wrong for some texts, and could crash the daemon or worse:
+// - Assertions. "[[[" reaches parse_key(), which asserts that a key begins there and then reports that none
+//   does. With NDEBUG the assertion is a promise to the optimiser, which may remove the report.
+// - "unreachable". The Unicode tables reach it for an 'é' where a space may be.
+// So assertions are removed, and those tables return "no". The fuzzer with sanitizers checks both.
 #pragma once
 
 // clang-format off: the order matters

@@ -87,7 +87,7 @@ struct Decimal {
   }
 };
 
-// digits, digits.digits or .digits
+// Digits, digits.digits or .digits.
 std::optional<Decimal> take_decimal(std::string_view& text) {
   Decimal d{.whole = take_while(text, kDigits), .fraction = {}};
   if (text.starts_with('.')) {
@@ -99,14 +99,14 @@ std::optional<Decimal> take_decimal(std::string_view& text) {
   return d;
 }
 
-// from_chars alone would take "inf", "nan" and exponents.
+// from_chars alone would accept "inf", "nan" and exponents.
 std::optional<double> plain_double(std::string_view text) {
   auto rest = text;
   take_sign(rest);
   if (!take_decimal(rest) || !rest.empty()) return std::nullopt;
   double value = 0;
   if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc{}) {
-    // Out of range: so long that it is huge, or so small that it is nothing.
+    // Out of range: so long that it is infinite, or so small that it is zero.
     value = text.find_first_not_of("-0.") > text.find('.')
                 ? 0
                 : std::copysign(HUGE_VAL, text.front() == '-' ? -1 : 1);
@@ -182,7 +182,7 @@ std::string show_duration(Duration value) {
   Int left = value.count();
   if (left == 0) return "0s";
   std::string text = left < 0 ? "-" : "";
-  if (left == std::numeric_limits<Int>::min()) ++left;  // its negation has no room
+  if (left == std::numeric_limits<Int>::min()) ++left;  // its negation does not fit
   left = left < 0 ? -left : left;
   for (const auto& unit : {Unit{"d", 86'400'000'000}, Unit{"h", 3'600'000'000}, Unit{"m", 60'000'000},
                            Unit{"s", 1'000'000}, Unit{"ms", 1'000}, Unit{"us", 1}}) {

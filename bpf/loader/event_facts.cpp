@@ -15,7 +15,7 @@ const btf_type* find(const btf* types, const char* name, std::uint32_t kind) {
   return id > 0 ? btf__type_by_id(types, static_cast<std::uint32_t>(id)) : nullptr;
 }
 
-// How many arguments the function takes; -1: there is none of that name.
+// The number of arguments of a function; -1: it does not exist.
 int arguments_of(const btf* types, const char* function) {
   const btf_type* found = find(types, function, BTF_KIND_FUNC);
   if (!found) return -1;
@@ -27,12 +27,12 @@ bool has_function(const btf* types, const char* name, int arguments) {
   return arguments_of(types, name) == arguments;
 }
 
-// Tracepoints are known by the type of their handlers.
+// Tracepoints are found by the type of their handlers.
 bool has_tracepoint(const btf* types, const char* name) {
   return find(types, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF) != nullptr;
 }
 
-// Looks into unnamed structs and unions as well.
+// Searches unnamed structs and unions too.
 bool has_field(const btf* types, const btf_type* structure, std::string_view field, int depth = 0) {
   if (!structure || !btf_is_composite(structure) || depth > 4) return false;
   const btf_member* members = btf_members(structure);

@@ -47,7 +47,7 @@ tl::expected<std::size_t, Error> EventRing::drain(const Source::EventHandler& ev
   if (got < 0) return tl::unexpected(make_error("reading the kernel's events", -got));
   const std::size_t taken = events_.size() + writes_.size();
   delivered_ += taken;
-  // After libbpf's loop: a handler may throw, which C code does not survive.
+  // Called after libbpf's loop: a handler may throw, which must not pass through C code.
   if (writes)
     for (const sluice_write_event& event : writes_) writes(event);
   for (const sluice_event& event : events_) events(event);

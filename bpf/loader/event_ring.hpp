@@ -1,4 +1,4 @@
-// The one ring that all event programs write to. Private to this room.
+// The ring that all event programs write to. Private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ class EventRing {
   static tl::expected<std::unique_ptr<EventRing>, Error> create(std::uint32_t bytes);
 
   int fd() const;
-  // Makes the map `events` in an object that is not loaded yet be this ring. 0 or -errno.
+  // Makes the map `events` of an object that is not loaded yet refer to this ring. Returns 0 or -errno.
   int share_with(bpf_object* object) const;
   tl::expected<std::size_t, Error> drain(const Source::EventHandler& events,
                                          const Source::WriteHandler& writes);

@@ -20,13 +20,13 @@ bool has(const btf* types, const char* name, std::uint32_t kind) {
   return btf__find_by_name_kind(types, name, kind) > 0;
 }
 
-// Without typedefs and qualifiers.
+// The type without typedefs and qualifiers.
 const btf_type* resolved(const btf* types, std::uint32_t id) {
   const int bare = btf__resolve_type(types, id);
   return bare < 0 ? nullptr : btf__type_by_id(types, static_cast<std::uint32_t>(bare));
 }
 
-// bool NAME(one argument): what the program attached to it expects.
+// bool NAME(one argument): what the attached program expects.
 bool is_predicate(const btf* types, const char* name) {
   const int id = btf__find_by_name_kind(types, name, BTF_KIND_FUNC);
   if (id <= 0) return false;
@@ -57,7 +57,7 @@ bool may_trace() {
   return effective(CAP_SYS_ADMIN) || (effective(CAP_BPF) && effective(CAP_PERFMON));
 }
 
-// An errno when that could not be looked at.
+// Sets `os_error` if /proc/filesystems could not be read.
 bool knows_cgroup2(int& os_error) {
   std::ifstream filesystems("/proc/filesystems");
   if (!filesystems) os_error = errno;

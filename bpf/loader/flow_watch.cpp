@@ -11,8 +11,8 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::uint64_t kLongestPauseNs = 2'000'000'000;  // between passes, however many sockets there are
-constexpr std::uint64_t kLookPauseNs = 5'000'000'000;     // between looks for other network namespaces
+constexpr std::uint64_t kLongestPauseNs = 2'000'000'000;  // longest pause between passes
+constexpr std::uint64_t kLookPauseNs = 5'000'000'000;     // pause between checks for other network namespaces
 
 }  // namespace
 
@@ -84,7 +84,7 @@ void FlowWatch::restart(GovernedSet::Member member) {
 tl::expected<void, Error> FlowWatch::run(bpf_link* iterator, const char* what) const {
   const Fd walk(bpf_iter_create(bpf_link__fd(iterator)));
   if (walk.get() < 0) return tl::unexpected(make_error(what, errno));
-  char nothing = 0;  // the programs emit no text; one read() visits them all
+  char nothing = 0;  // the programs emit no text; one read() visits all of them
   ssize_t got = 0;
   do {
     got = ::read(walk.get(), &nothing, sizeof(nothing));
@@ -97,7 +97,7 @@ tl::expected<void, Error> FlowWatch::pass(std::span<const GovernedSet::Member> m
   if (members.empty()) return {};
   const std::uint64_t began = monotonic_ns();
   sluice_flow_state& state = skeleton_->bss->flow;
-  // Before the pass: a cgroup must not show flow that its look would have called unknown.
+  // Done before the pass: a cgroup must not show flow data that the check would call unknown.
   if (tasks_link_ && (any_restarted_ || began >= look_due_ns_)) {
     ++state.look;
     if (auto looked = run(tasks_link_.get(), "looking at the tasks' network namespaces"); !looked)

@@ -1,4 +1,4 @@
-// The sockets of governed cgroups: passes over them, and their totals. Private to this room.
+// The sockets of governed cgroups: passes over them, and their totals. Private to this folder.
 #pragma once
 
 #include <chrono>
@@ -16,13 +16,13 @@ namespace sluice::bpf {
 
 class FlowWatch : public Counting {
  public:
-  // `lacks` receives a sentence for what works without something.
+  // `lacks` receives a sentence for each facility that is missing.
   static tl::expected<std::unique_ptr<FlowWatch>, Error> open(const Options& options, const EventFacts& facts,
                                                               const GovernedSet& governed, Shortfall& lacks);
   ~FlowWatch() override;
 
   void restart(GovernedSet::Member member) override;
-  // Visits every socket, if that is due: passes take no more than a share of one CPU's time.
+  // Visits every socket if a pass is due. Passes use at most a share of one CPU's time.
   tl::expected<void, Error> pass(std::span<const GovernedSet::Member> members);
   void fill(sluice_counters& counters) override;
 

@@ -5,11 +5,11 @@
 namespace sluice::bpf {
 namespace {
 
-// Per-CPU times are 32 bits of nanoseconds. Up to half of that range a difference has a sign, by which a
-// reading that came too early is told from one that wrapped.
+// Per-CPU times are 32-bit nanoseconds. Within half of that range a difference has a sign, which
+// distinguishes a reading that was too early from one that wrapped.
 constexpr std::uint64_t kLongestGapNs = 2'000'000'000;
 
-// A weight of 4 µs units keeps times x weight x 1024 CPUs within 64 bits.
+// With weights in units of 4 µs, times x weight x 1024 CPUs fits into 64 bits.
 constexpr unsigned kWeightShift = 12;
 
 using Totals = std::array<std::uint64_t, SLUICE_PSI_STALLS>;
@@ -42,7 +42,7 @@ CpuSplit split_runtime(std::uint64_t runtime_ns, CpuSplit ticks, CpuSplit shown)
     const auto scaled = static_cast<Wide>(ticks.system_ns) * runtime_ns / (ticks.system_ns + ticks.user_ns);
     system_ns = std::min(static_cast<std::uint64_t>(scaled), runtime_ns);
   }
-  if (shown.user_ns + shown.system_ns >= runtime_ns) return shown;  // both halves are floors
+  if (shown.user_ns + shown.system_ns >= runtime_ns) return shown;  // both values are lower bounds
   system_ns = std::max(system_ns, shown.system_ns);
   const std::uint64_t user_ns = std::max(runtime_ns - system_ns, shown.user_ns);
   return {user_ns, runtime_ns - user_ns};
@@ -63,7 +63,8 @@ void Freshener::fold(Known& known, std::span<const sluice_psi_cpu> cpus) {
     std::array<std::uint32_t, SLUICE_PSI_STATES> grown{};
     for (std::size_t state = 0; state < SLUICE_PSI_STATES; ++state) {
       const std::uint32_t difference = cpus[cpu].ns[state] - before[state];
-      if (static_cast<std::int32_t>(difference) <= 0) continue;  // read too far last time: let it catch up
+      // the last reading was too far ahead; wait until it is reached
+      if (static_cast<std::int32_t>(difference) <= 0) continue;
       grown[state] = difference;
       before[state] = cpus[cpu].ns[state];
     }
@@ -94,8 +95,8 @@ void Freshener::finish(sluice_record& record, const sluice_walk_tail& tail,
   Known& known = known_of(record.cgroup_id);
 
   if (record.valid & SLUICE_HAS_USAGE) {
-    // Floors: at first what cpu.stat last said, from then on what was said here. Never a mix, or they exceed
-    // the sum.
+    // Lower bounds: at first the values of cpu.stat, later those reported here. They are never mixed, or they
+    // would exceed the sum.
     const bool seen = known.user_ns + known.system_ns > 0;
     const CpuSplit shown =
         seen ? CpuSplit{known.user_ns, known.system_ns} : CpuSplit{tail.shown_user_ns, tail.shown_system_ns};
@@ -105,7 +106,7 @@ void Freshener::finish(sluice_record& record, const sluice_walk_tail& tail,
   }
 
   if (record.valid & SLUICE_HAS_CPU_PRESSURE) {
-    // All CPUs or none: a fold over some of them would weigh the others wrongly, now and when they come late.
+    // All CPUs or none: a fold over some of them would give wrong weights, now and later.
     const bool consistent =
         std::ranges::all_of(cpus, [](const sluice_psi_cpu& cpu) { return cpu.consistent != 0; });
     const bool continues =

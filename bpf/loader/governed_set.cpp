@@ -9,7 +9,7 @@
 namespace sluice::bpf {
 namespace {
 
-// Cgroups whose belonging is remembered: twice as many as a large host has; 90 bytes each.
+// Cgroups whose slot is remembered: twice as many as a large host has, 90 bytes each.
 constexpr std::uint32_t kKnown = 16384;
 
 }  // namespace
@@ -45,7 +45,7 @@ int GovernedSet::share_with(bpf_object* object) const {
   return 0;
 }
 
-// What the programs remembered is void from here on.
+// Invalidates what the programs remembered.
 void GovernedSet::announce() {
   auto* set = reinterpret_cast<sluice_governed_set*>(set_memory_.writable());
   std::atomic_ref(set->cgroups).store(static_cast<std::uint32_t>(members_.size()));
@@ -61,12 +61,12 @@ tl::expected<void, Error> GovernedSet::replace(std::span<const std::uint64_t> cg
                                      E2BIG));
   const auto leave = [&](const Member& member) {
     if (wanted.erase(member.cgroup_id) != 0) return false;
-    bpf_map_delete_elem(governed_.get(), &member.cgroup_id);  // cannot fail: nobody else deletes
+    bpf_map_delete_elem(governed_.get(), &member.cgroup_id);  // cannot fail: only we delete
     free_.push_back(member.slot);
     return true;
   };
   std::erase_if(members_, leave);
-  announce();  // before a slot changes hands
+  announce();  // before a slot gets another cgroup
 
   Error failed;
   for (const std::uint64_t id : wanted) {

@@ -1,5 +1,5 @@
-// Which cgroups are governed, as all event programs know it, and the slot where each one's counters are.
-// Private to this room.
+// The set of governed cgroups for all event programs, and the slots of their counters. Private to this
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,15 @@ class GovernedSet {
     std::uint64_t cgroup_id;
     std::uint32_t slot;
   };
-  // A cgroup takes a slot: its counters start at nothing.
+  // Called for a cgroup that takes a slot: its counters start at 0.
   using Restart = std::function<void(Member)>;
 
   static tl::expected<std::unique_ptr<GovernedSet>, Error> create(std::uint32_t capacity);
 
-  // Makes the maps of governed.bpf.h in an object that is not loaded yet be these. 0 or -errno.
+  // Makes the maps of governed.bpf.h of an object that is not loaded yet refer to these. Returns 0 or -errno.
   int share_with(bpf_object* object) const;
 
-  // Replaces the set. Who stays keeps slot and counters; a slot rests as long as possible before it is
-  // reused.
+  // Replaces the set. Remaining members keep slot and counters. A free slot stays unused as long as possible.
   tl::expected<void, Error> replace(std::span<const std::uint64_t> cgroup_ids, const Restart& restart);
 
   std::span<const Member> members() const { return members_; }  // by cgroup id
@@ -43,7 +42,7 @@ class GovernedSet {
   Fd governed_, known_, set_;
   Mapping set_memory_;
   std::vector<Member> members_;
-  std::deque<std::uint32_t> free_;  // taken from the front, given back at the end
+  std::deque<std::uint32_t> free_;  // taken from the front, returned to the end
 };
 
 }  // namespace sluice::bpf

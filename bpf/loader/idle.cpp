@@ -18,7 +18,7 @@ std::uint64_t asleep_since(const sluice_idle_slot& slot) {
 
 void restart_idle(sluice_idle_slot& slot, std::uint64_t now_ns) {
   const auto epoch = std::max(1u, static_cast<std::uint32_t>(load(slot.awake) >> 32) + 1);
-  std::atomic_ref(slot.awake).store(std::uint64_t{epoch} << 32);  // first: who was counted is so no more
+  std::atomic_ref(slot.awake).store(std::uint64_t{epoch} << 32);  // first: invalidates the earlier counts
   slot.counted_since_ns = now_ns;
   slot.asleep_since_ns = slot.began_ns = slot.until_ns = slot.before_until_ns = 0;
 }
@@ -37,7 +37,7 @@ std::uint64_t idle_until(const sluice_idle_slot& slot, std::uint64_t at_ns) {
   if (since != 0 && at_ns >= since + SLUICE_IDLE_MIN_NS) return at_ns;
   const std::uint64_t until = load(slot.until_ns);
   if (until <= at_ns) return until;
-  // By now the threads have run that woke at that time or later.
+  // All threads that woke at `at_ns` or later have run by now.
   const std::uint64_t began = load(slot.began_ns);
   return began + SLUICE_IDLE_MIN_NS <= at_ns ? at_ns : std::min(load(slot.before_until_ns), at_ns);
 }

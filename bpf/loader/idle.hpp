@@ -1,4 +1,4 @@
-// What a slot's account says of when its cgroup was idle. Pure; private to this room.
+// When a slot's cgroup was idle. Pure; private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace sluice::bpf {
 
-// The cgroup is new in the slot: threads that were counted for another are void, and nothing is known yet.
+// The slot has a new cgroup: earlier counts are void, and nothing is known yet.
 void restart_idle(sluice_idle_slot& slot, std::uint64_t now_ns);
 
 sluice_idle idle_of(const sluice_idle_slot& slot);

@@ -15,7 +15,7 @@ int print(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG || !capturing) return 0;
   va_list again;
   va_copy(again, arguments);
-  // clang-tidy 14 takes a parameter of type va_list for uninitialized.
+  // clang-tidy 14 considers a parameter of type va_list uninitialized.
   const int length =
       std::vsnprintf(nullptr, 0, format, again);  // NOLINT(clang-analyzer-valist.Uninitialized)
   va_end(again);

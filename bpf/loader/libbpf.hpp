@@ -1,4 +1,4 @@
-// libbpf's objects with owners, and its messages as part of an error. Private to this room.
+// Owners for libbpf's objects, and its messages as part of errors. Private to this folder.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -18,7 +18,7 @@
 
 namespace sluice::bpf {
 
-// While it lives, what libbpf says on this thread goes here instead of to stderr.
+// While it exists, libbpf's messages on this thread are captured instead of going to stderr.
 class LogCapture {
  public:
   LogCapture();
@@ -33,13 +33,13 @@ class LogCapture {
   LogCapture* outer_;
 };
 
-// "WHAT failed: ERRNO's text; libbpf: its telling lines".
+// "WHAT failed: error text; libbpf: its relevant lines".
 Error make_error(std::string_view what, int os_error, const std::string& log = {});
 
-// The lines of a libbpf log that say why: its own messages and the verifier's last words.
+// The lines of a libbpf log that give the reason: its own messages and the verifier's last lines.
 std::string telling_lines(std::string_view log);
 
-// The object's programs that are loaded.
+// Appends the loaded programs of the object.
 void append_programs(const bpf_object* object, std::vector<Program>& programs);
 
 struct LinkDeleter {
@@ -49,7 +49,7 @@ using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 
 using cgroups::Fd;
 
-// A map's memory, as the kernel fills it.
+// A map's memory, shared with the kernel.
 class Mapping {
  public:
   Mapping() = default;

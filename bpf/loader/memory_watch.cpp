@@ -40,7 +40,7 @@ tl::expected<std::unique_ptr<MemoryWatch>, Error> MemoryWatch::open(const Option
   watch->slots_ = map_array<sluice_stall_slot>(skeleton->maps.stalls);
   if (!watch->slots_) return fail("mapping the memory counters", errno);
 
-  // What ends a stall first: a beginning alone would be remembered for nothing.
+  // The end is attached first: a start alone would be remembered in vain.
   const auto attach = [](bool wanted, Link& link, bpf_program* program) {
     if (wanted) link.reset(bpf_program__attach(program));
     return link != nullptr;

@@ -1,4 +1,4 @@
-// Memory stalls, penalties above memory.high and OOM kills of governed cgroups. Private to this room.
+// Memory stalls, memory.high penalties and OOM kills of governed cgroups. Private to this folder.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// How long the tasks of governed cgroups wait for a CPU, and when none of them last wanted one. Private to
-// this room.
+// How long tasks of governed cgroups wait for a CPU, and when none of them was last runnable. Private to this
+// folder.
 #pragma once
 
 #include <cstdint>

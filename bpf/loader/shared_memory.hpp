@@ -1,4 +1,4 @@
-// Memory that a program writes while we read. Private to this room.
+// Memory that a program writes while we read it. Private to this folder.
 #pragma once
 
 #include <sys/mman.h>
@@ -12,11 +12,11 @@
 namespace sluice::bpf {
 
 inline std::uint64_t load(const std::uint64_t& counter) {
-  // atomic_ref takes no const in C++20; it is not written to.
+  // atomic_ref does not accept const in C++20. Nothing is written.
   return std::atomic_ref(const_cast<std::uint64_t&>(counter)).load(std::memory_order_relaxed);
 }
 
-// All entries of an array map. The size of T is a multiple of eight, as the distance of entries is.
+// All entries of an array map. The size of T must be a multiple of eight, as the distance of the entries is.
 template <typename T>
 Mapping map_array(const bpf_map* map) {
   static_assert(sizeof(T) % 8 == 0);

@@ -5,23 +5,23 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr int kNotSupportedByKernel = 524;  // ENOTSUPP, which the kernel has and userspace does not name
+constexpr int kNotSupportedByKernel = 524;  // ENOTSUPP of the kernel, which has no name in userspace
 constexpr int kFirstOfLibbpf = 4000;        // LIBBPF_ERRNO__…: the object does not fit libbpf or the kernel
 
 }  // namespace
 
 bool may_pass(int os_error) {
   switch (os_error) {
-    case 0:       // nothing failed: the kernel has not got it
+    case 0:       // no failure: the kernel does not have it
     case EPERM:   // a capability, lockdown
     case EACCES:  // the verifier, or a file's permissions
-    case EINVAL:  // the verifier, or a command that this kernel does not know
-    case ENOENT:  // a name that this kernel does not have, or another one has
+    case EINVAL:  // the verifier, or a command unknown to this kernel
+    case ENOENT:  // a name unknown to this kernel or with another meaning
     case ESRCH:
     case ENOSYS:
     case EOPNOTSUPP:
-    case E2BIG:   // more than this kernel takes
-    case EPROTO:  // read, and not understood
+    case E2BIG:   // too large for this kernel
+    case EPROTO:  // it was read but could not be parsed
     case kNotSupportedByKernel:
       return false;
     default:

@@ -1,4 +1,4 @@
-// What could not be loaded of one part: sentences, and whether another try is worth it. Private to this room.
+// What one part could not load: sentences, and whether another attempt is useful. Private to this folder.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@ namespace sluice::bpf {
 
 class Shortfall {
  public:
-  // `os_error`: 0 when this kernel simply has not got it.
+  // `os_error` 0: this kernel does not have it.
   void add(std::string_view sentence, int os_error = 0);
   // "ERROR: CONSEQUENCE."
   void add(const Error& error, std::string_view consequence);
 
   [[nodiscard]] bool empty() const { return text_.empty(); }
   [[nodiscard]] bool may_pass() const { return bpf::may_pass(os_error_); }
-  [[nodiscard]] int os_error() const { return os_error_; }  // one that may pass before all others
+  [[nodiscard]] int os_error() const { return os_error_; }  // a temporary error if there was one
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:

@@ -21,7 +21,7 @@ constexpr const char* kNoEvents = "throttling is seen at the next tick, and noth
 }
 
 struct Source::Impl {
-  // What is loaded, or not, by itself.
+  // Parts that are loaded independently.
   enum Part : std::size_t { kGaps, kWalk, kShared, kThrottle, kRunQueue, kMemory, kFlow, kWriter, kParts };
 
   explicit Impl(const Options& wanted) : options(wanted), facts(probe_kernel()) {}
@@ -60,9 +60,9 @@ void Source::Impl::say_why_not() {
   }
 }
 
-// One part is opened, or it is said what is missed. Whether the kernel can was said by gaps(). A part that
-// lacks something is replaced only by one that lacks nothing more than the kernel does. True: there is more
-// than before.
+// Opens one part, or reports the consequence. If the kernel lacks something, gaps() has already reported it.
+// An incomplete part is replaced only by one that lacks nothing but what the kernel lacks. True: more is
+// loaded than before.
 template <typename What, typename Open>
 bool Source::Impl::load_part(Part part, std::unique_ptr<What>& into, bool can, const char* consequence,
                              Open open) {
@@ -81,7 +81,7 @@ bool Source::Impl::load_part(Part part, std::unique_ptr<What>& into, bool can, c
   return true;
 }
 
-// What all counting programs share.
+// Loads what all counting programs share.
 bool Source::Impl::load_shared() {
   if (!is_due(kShared)) return ring != nullptr;
   tried[kShared] = true;
@@ -99,7 +99,7 @@ bool Source::Impl::load_shared() {
   return true;
 }
 
-// Whatever was not tried yet, or failed in a way that may pass. True: there is more than before.
+// Loads all parts that were not tried yet or failed temporarily. True: more is loaded than before.
 bool Source::Impl::load() {
   if (!tried[kGaps]) {
     tried[kGaps] = true;
@@ -210,7 +210,7 @@ tl::expected<std::size_t, Error> Source::drain(const EventHandler& events, const
 }
 
 tl::expected<void, Error> Source::set_governed(std::span<const std::uint64_t> cgroup_ids) {
-  if (!impl_->governed) return {};  // nobody would hear of it
+  if (!impl_->governed) return {};  // no program would use it
   const auto counting = impl_->counting();
   return impl_->governed->replace(cgroup_ids, [&](GovernedSet::Member member) {
     for (Counting* one : counting) one->restart(member);

@@ -1,5 +1,5 @@
-// Loads the programs, walks the cgroups, hands over events and counters. Owns every kernel object it makes;
-// nothing is pinned, so all of it goes away with the process. One thread at a time.
+// Loads the programs, walks the cgroups, delivers events and counters. It owns all its kernel objects;
+// nothing is pinned, so they end with the process. One thread at a time.
 #pragma once
 
 #include <chrono>
@@ -19,32 +19,33 @@ namespace sluice::bpf {
 struct Options {
   bool iterator = true;
   bool throttle = true;
-  bool flow = true;                      // the TCP sockets of governed cgroups
-  bool run_queue = true;                 // how long their tasks wait for a CPU, and when none last did
-  bool memory_stall = true;              // and for memory
-  bool writer = true;                    // who else writes their knobs
-  bool own_writes = false;               // reports this process's writes too
-  int root_fd = -1;                      // directory of the cgroup to walk below; -1 = the whole hierarchy
-  std::uint32_t record_capacity = 1024;  // grows by itself when a walk meets more cgroups
+  bool flow = true;          // the TCP sockets of governed cgroups
+  bool run_queue = true;     // how long their tasks wait for a CPU, and when none last was runnable
+  bool memory_stall = true;  // how long their tasks wait for memory
+  bool writer = true;        // external writers of their knobs
+  bool own_writes = false;   // also reports writes of this process
+  int root_fd = -1;          // directory of the cgroup to walk below; -1 = the whole hierarchy
+  std::uint32_t record_capacity = 1024;  // grows if a walk finds more cgroups
   std::uint32_t governed_capacity = 4096;
   std::uint32_t ring_bytes = 1u << 18;  // power of two, at least a page
-  // At most one event for each cgroup in this time; the first always passes. Zero: every throttle.
+  // At most one event per cgroup in this time; the first always passes. Zero: every throttle.
   std::chrono::nanoseconds event_interval{std::chrono::milliseconds{5}};
-  // Of one CPU's time, for passes over the sockets: where they are many, passes are fewer.
+  // Share of one CPU's time for passes over the sockets. With many sockets there are fewer passes.
   double flow_share = 0.02;
 };
 
-// A loaded program, as the kernel sees it.
+// A loaded program, as reported by the kernel.
 struct Program {
   std::string name;
-  std::uint32_t verified_insns = 0;  // how much the verifier checked; 0: this kernel does not say
+  // instructions that the verifier checked; 0: this kernel does not report them
+  std::uint32_t verified_insns = 0;
   std::uint32_t translated_bytes = 0;
 };
 
 class Source final : public KernelPrograms {
  public:
-  // An error only when nothing at all could be loaded. Something missing: see why_not(). The error's errno is
-  // one that may pass if there was any.
+  // An error only if nothing could be loaded; its errno is a temporary one if there was any. If one part is
+  // missing: see why_not().
   static tl::expected<Source, Error> open(const Options& options);
 
   Source(Source&&) noexcept;

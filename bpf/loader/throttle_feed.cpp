@@ -58,7 +58,7 @@ sluice_throttle_slot& ThrottleFeed::slot(std::uint32_t index) {
 void ThrottleFeed::restart(GovernedSet::Member member) {
   slot(member.slot) = {};
   shown_ns_[member.slot] = 0;
-  // An array's entries lie at multiples of eight bytes.
+  // An array's entries are at multiples of eight bytes.
   auto* flags = reinterpret_cast<std::uint64_t*>(stopped_.writable());
   std::fill_n(flags + static_cast<std::size_t>(member.slot) * cpus_, cpus_, 0);
 }
@@ -73,7 +73,7 @@ void ThrottleFeed::fill(sluice_counters& counters) {
     const std::uint64_t lasts = now - (stopped & ~SLUICE_STOPPED_MASK);
     total_ns += lasts >> SLUICE_STOPPED_BITS << SLUICE_STOPPED_TIME_SHIFT;
   }
-  // A stretch that ended between the two loads counts twice or not at all, until the next sample.
+  // If a stretch ended between the two loads it would count twice or not at all, so the last value is shown.
   if (stopped != load(from.stopped)) total_ns = shown_ns_[counters.slot];
   std::uint64_t& shown = shown_ns_[counters.slot];
   shown = std::max(shown, total_ns);

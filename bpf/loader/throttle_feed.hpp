@@ -1,4 +1,4 @@
-// Throttling of governed cgroups: events, and how long. Private to this room.
+// Throttling of governed cgroups: events and durations. Private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace sluice::bpf {
 
 class ThrottleFeed : public Counting {
  public:
-  // `lacks` receives a sentence when events work, but their duration is not known.
+  // `lacks` receives a sentence if events work but durations are unknown.
   static tl::expected<std::unique_ptr<ThrottleFeed>, Error> open(const Options& options,
                                                                  const EventFacts& facts,
                                                                  const GovernedSet& governed,
@@ -41,7 +41,7 @@ class ThrottleFeed : public Counting {
   std::unique_ptr<throttle_bpf, SkeletonDeleter> skeleton_;
   Mapping slots_, stopped_;
   Link begin_link_, end_link_;
-  std::vector<std::uint64_t> shown_ns_;  // by slot: a total never goes back
+  std::vector<std::uint64_t> shown_ns_;  // by slot; a total never falls
 };
 
 }  // namespace sluice::bpf

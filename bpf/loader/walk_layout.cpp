@@ -9,12 +9,12 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::uint32_t kSlotBytes = sizeof(std::uint64_t);  // a long; 32-bit kernels are none of ours
+constexpr std::uint32_t kSlotBytes = sizeof(std::uint64_t);  // a long; 32-bit kernels are not supported
 
 struct Name {
   const char* enumeration;
   const char* name;
-  bool required;  // the rest came later, and only adds to a sum
+  bool required;  // the others are newer, and only add to a sum
 };
 constexpr Name kNames[SLUICE_STATS] = {
     {"node_stat_item", "NR_ANON_MAPPED", true},
@@ -46,7 +46,7 @@ std::int64_t enum_value(const btf* types, const char* enumeration, std::string_v
   return -1;
 }
 
-// MEMBER of STRUCTURE, an array of longs.
+// The array of longs MEMBER of STRUCTURE.
 StatArray array_of(const btf* types, const char* structure, std::string_view member, std::int64_t names) {
   const int id = btf__find_by_name_kind(types, structure, BTF_KIND_STRUCT);
   if (id <= 0 || names <= 0) return {};
@@ -61,8 +61,8 @@ StatArray array_of(const btf* types, const char* structure, std::string_view mem
   return {};
 }
 
-// How kernels have written "this name has no slot": a table of slots with all bits set for none, or of slots
-// plus one with zero for none.
+// How kernels encode "this name has no slot": in a table of slots as all bits set, in a table of slots plus
+// one as zero.
 struct Encoding {
   std::size_t bytes;
   bool plus_one;
@@ -111,7 +111,7 @@ std::optional<std::vector<int>> read_table(std::span<const std::uint8_t> bytes, 
   for (const Encoding& encoding : kEncodings) {
     auto slot_of = decode(bytes, names, slots, encoding);
     if (!slot_of) continue;
-    if (result && *result != *slot_of) return std::nullopt;  // it can be read in two ways
+    if (result && *result != *slot_of) return std::nullopt;  // ambiguous
     result = std::move(slot_of);
   }
   return result;

@@ -15,11 +15,10 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::uint32_t kCapacityMax = 1u << 20;  // a read() of an iterator visits no more than a million
-constexpr int kWalkAttempts = 4;                  // cgroups may appear faster than room is made
+constexpr std::uint32_t kCapacityMax = 1u << 20;  // a read() of an iterator visits at most a million
+constexpr int kWalkAttempts = 4;                  // cgroups may appear faster than the map grows
 
-// The object that names what this kernel has and no more; all four have the same maps, programs and
-// constants.
+// Opens the object that names only what this kernel has. All four have the same maps, programs and constants.
 walk_bpf* open_for(const KernelFacts& facts) {
   auto* skeleton = static_cast<walk_bpf*>(std::calloc(1, sizeof(walk_bpf)));
   if (skeleton == nullptr) return nullptr;
@@ -99,7 +98,7 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
     fresh->rodata->stat_bytes = layout_->bytes;
     for (std::size_t stat = 0; stat < SLUICE_STATS; ++stat) fresh->rodata->stat_at[stat] = layout_->at[stat];
   }
-  if (skeleton_) fresh->bss->walk = skeleton_->bss->walk;  // the clock's offset is learnt over walks
+  if (skeleton_) fresh->bss->walk = skeleton_->bss->walk;  // the clock's offset is learned over several walks
   bpf_program* program = with_pressure ? fresh->progs.walk_with_pressure : fresh->progs.walk_without_pressure;
   bpf_program__set_autoload(
       with_pressure ? fresh->progs.walk_without_pressure : fresh->progs.walk_with_pressure, false);
@@ -113,7 +112,7 @@ tl::expected<void, Error> Walker::load(std::uint32_t capacity, bool with_pressur
   bpf_iter_link_info where = {};
   where.cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE;
   where.cgroup.cgroup_fd =
-      root_fd_ >= 0 ? static_cast<std::uint32_t>(root_fd_) : 0;  // 0: the hierarchy's root
+      root_fd_ >= 0 ? static_cast<std::uint32_t>(root_fd_) : 0;  // 0: root of the hierarchy
   LIBBPF_OPTS(bpf_iter_attach_opts, attach, .link_info = &where, .link_info_len = sizeof(where));
   Link link(bpf_program__attach_iter(program, &attach));
   if (!link) return fail("attaching the cgroup walk", errno);
@@ -135,7 +134,7 @@ tl::expected<std::uint64_t, Error> Walker::run() {
   skeleton_->bss->walk.cgroups = 0;
   const Fd iterator(bpf_iter_create(bpf_link__fd(link_.get())));
   if (iterator.get() < 0) return tl::unexpected(make_error("starting a walk over the cgroups", errno));
-  char nothing = 0;  // the program emits no text; one read() walks them all
+  char nothing = 0;  // the program emits no text; one read() walks all
   ssize_t got = 0;
   do {
     got = ::read(iterator.get(), &nothing, sizeof(nothing));

@@ -1,4 +1,4 @@
-// The cgroup iterator with its map: one walk() fills the records. Private to this room.
+// The cgroup iterator with its map: one walk() fills the records. Private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ namespace sluice::bpf {
 
 class Walker {
  public:
-  // `lacks` receives a sentence when the walk works, but without something.
+  // `lacks` receives a sentence if the walk works, but something is missing.
   static tl::expected<std::unique_ptr<Walker>, Error> open(const Options& options, const KernelFacts& facts,
                                                            Shortfall& lacks);
   ~Walker();
 
   tl::expected<std::span<const sluice_record>, Error> walk();
   std::uint64_t reloads() const { return reloads_; }
-  void append_programs(std::vector<Program>& programs) const;  // what ran at start included
+  void append_programs(std::vector<Program>& programs) const;  // includes what ran only at start
 
  private:
   struct SkeletonDeleter {
@@ -34,7 +34,7 @@ class Walker {
 
   Walker(const Options& options, const KernelFacts& facts);
   tl::expected<void, Error> load(std::uint32_t capacity, bool with_pressure);
-  tl::expected<std::uint64_t, Error> run();  // one pass; how many cgroups it met
+  tl::expected<std::uint64_t, Error> run();  // one pass; returns the number of cgroups
 
   KernelFacts facts_;
   std::optional<StatLayout> layout_;
@@ -47,7 +47,7 @@ class Walker {
   std::uint64_t reloads_ = 0;
 
   std::unique_ptr<walk_bpf, SkeletonDeleter> skeleton_;
-  Mapping records_;  // finished where the program left them
+  Mapping records_;  // completed in place
   Mapping tails_;
   Link link_;
   Freshener freshener_;

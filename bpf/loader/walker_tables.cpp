@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "bpf/wire/walk_tables.h"
-// The skeleton names the types of the header above.
+// The skeleton needs the types of the header above.
 #include "bpf/walk_tables.skel.h"
 
 namespace sluice::bpf {
@@ -51,7 +51,7 @@ tl::expected<StatLayout, Error> find_stat_layout(std::vector<Program>& programs)
   const Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));
   if (iterator.get() < 0) return fail("starting the search for memory counters", errno);
   char nothing = 0;
-  // EAGAIN: the program has all it wanted, and said stop.
+  // EAGAIN: the program has found everything and ended the iteration.
   while (skeleton->bss->tables.missing > 0) {
     const ssize_t got = ::read(iterator.get(), &nothing, sizeof(nothing));
     if (got == 0) break;

@@ -1,4 +1,4 @@
-// Asks the kernel in which order it keeps memory.stat's counters. Private to this room.
+// Finds the order of memory.stat's counters in this kernel. Private to this folder.
 #pragma once
 
 #include "bpf/loader/libbpf.hpp"
@@ -6,8 +6,7 @@
 
 namespace sluice::bpf {
 
-// Once, at start: walks the kernel's symbols where a table has to be found, by a program that `programs`
-// names.
+// Call once at start. If a table is needed, a program walks the kernel's symbols; it is added to `programs`.
 tl::expected<StatLayout, Error> find_stat_layout(std::vector<Program>& programs);
 
 }  // namespace sluice::bpf

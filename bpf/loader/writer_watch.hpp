@@ -1,4 +1,4 @@
-// Foreign writers of governed knobs. Private to this room.
+// External writers of governed knobs. Private to this folder.
 #pragma once
 
 #include <memory>

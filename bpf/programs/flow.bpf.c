@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// The stream behind a task, as its TCP sockets show it: a pass over all sockets tells what waits now and what
-// went by since the last pass; a socket that closes in between adds the rest itself.
+// The TCP sockets of tasks. A pass over all sockets reports what is waiting now and what was transferred
+// since the last pass. A socket that closes in between adds the rest itself.
 #include "bpf/wire/flow.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -17,9 +17,9 @@ struct {
   __type(value, struct sluice_flow_slot);
 } flows SEC(".maps");
 
-// What has been credited of a socket. Exists for sockets of governed cgroups only.
+// What has been counted of a socket. Exists only for sockets of governed cgroups.
 struct socket {
-  uint64_t owner_id;  // the governed cgroup that accepted it, if another than its creator's; or 0
+  uint64_t owner_id;  // the governed cgroup that accepted it, if it is not the creator's; or 0
   uint64_t seen_at_ns;
   uint64_t received_bytes;
   uint64_t sent_bytes;
@@ -92,10 +92,11 @@ static __always_inline struct sluice_flow_slot* flow_of(struct sock* sk, const s
   return slot == SLUICE_NO_SLOT ? NULL : bpf_map_lookup_elem(&flows, &slot);
 }
 
-// Adds what the socket carried since it was last seen.
+// Adds what the socket transferred since it was last seen.
 static __always_inline void credit(struct sluice_flow_slot* to, struct socket* seen, const struct state* now,
                                    uint64_t at_ns) {
-  if (seen->seen_at_ns < to->governed_at_ns || !seen->seen_at_ns) {  // not seen yet in this task's life
+  // first seen since the cgroup became governed
+  if (seen->seen_at_ns < to->governed_at_ns || !seen->seen_at_ns) {
     seen->received_bytes = to->primed ? 0 : now->received_bytes;
     seen->sent_bytes = to->primed ? 0 : now->sent_bytes;
     seen->window_closed = now->window_closed;
@@ -105,7 +106,7 @@ static __always_inline void credit(struct sluice_flow_slot* to, struct socket* s
     __sync_fetch_and_add(&to->received_bytes, now->received_bytes - seen->received_bytes);
   if (now->sent_bytes > seen->sent_bytes)
     __sync_fetch_and_add(&to->sent_bytes, now->sent_bytes - seen->sent_bytes);
-  // Half of the time between two looks for each of them that finds the window closed.
+  // Half of the time between two visits counts for each visit that finds the window closed.
   uint64_t closed_halves = seen->window_closed + now->window_closed;
   if (closed_halves && at_ns > seen->seen_at_ns)
     __sync_fetch_and_add(&to->zero_window_ns, (at_ns - seen->seen_at_ns) * closed_halves / 2);
@@ -115,13 +116,13 @@ static __always_inline void credit(struct sluice_flow_slot* to, struct socket* s
   seen->seen_at_ns = at_ns;
 }
 
-// One read() of the iterator is a pass. It holds each socket's lock while it is here.
+// One read() of the iterator is one pass. The iterator holds each socket's lock meanwhile.
 SEC("iter/tcp")
 int visit_socket(struct bpf_iter__tcp* ctx) {
   struct sock_common* common = ctx->sk_common;
   if (!common) return 0;
   struct tcp_sock* tp = bpf_skc_to_tcp_sock(common);
-  if (!tp) return 0;  // a handshake or TIME_WAIT: no payload waits there
+  if (!tp) return 0;  // a handshake or TIME_WAIT: no payload is waiting
   int tcp_state = common->skc_state;
   if (tcp_state == LISTEN || tcp_state == SYN_SENT || tcp_state == SYN_RECV || tcp_state == CLOSE) return 0;
   flow.met++;
@@ -146,7 +147,7 @@ int visit_socket(struct bpf_iter__tcp* ctx) {
   return 0;
 }
 
-// The last moment of every connection, however short.
+// Called at the end of every connection, however short.
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (new_state != CLOSE || old_state == LISTEN || old_state == SYN_SENT || old_state == SYN_RECV ||
@@ -168,8 +169,8 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   return 0;
 }
 
-// A listener that another process made (systemd's, for one) gives its cgroup to what it accepts; the stream
-// is the acceptor's.
+// A listener that another process created (such as systemd) gives its cgroup to accepted sockets. The stream
+// belongs to the acceptor.
 static __always_inline int on_accepted(struct sock* accepted) {
   if (!accepted) return 0;
   struct task_struct* task = bpf_get_current_task_btf();
@@ -194,13 +195,13 @@ int BPF_PROG(on_accept_2, struct sock* listener, void* arguments, struct sock* a
   return on_accepted(accepted);
 }
 
-// Passes see one network namespace. Whose tasks live in another has sockets that nobody here counts.
+// Passes see one network namespace. Sockets of a task in another one are not counted.
 SEC("iter/task")
 int visit_task(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
   if (!task) return 0;
   uint32_t network = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
-  if (!network || network == own_network) return 0;  // 0: it is on its way out
+  if (!network || network == own_network) return 0;  // 0: it is exiting
   struct cgroup* cgrp = task->cgroups->dfl_cgrp;
   uint32_t slot = governed_slot(cgrp, cgrp->kn->id);
   struct sluice_flow_slot* to = slot == SLUICE_NO_SLOT ? NULL : bpf_map_lookup_elem(&flows, &slot);

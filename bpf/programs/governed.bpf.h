@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0
- * From any cgroup to the slot of the governed cgroup that it lies in: its own, or the nearest ancestor's.
- * Asked at every context switch, so the answer is remembered by cgroup id. */
+ * Finds the slot of the governed cgroup that contains a cgroup: its own, or the nearest ancestor's. Called at
+ * every context switch, so the result is remembered by cgroup id. */
 #pragma once
 
 #include "bpf/programs/kernel.h"
 #include "bpf/wire/governed.h"
 
-/* All three are the loader's, which sets their sizes. */
+/* All three maps are created by the loader, which sets their sizes. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);
@@ -29,7 +29,7 @@ struct {
   __type(value, struct sluice_governed_set);
 } governed_set SEC(".maps");
 
-#define GOVERNED_DEPTH 16 /* levels that are searched upwards; deeper trees are not met in practice */
+#define GOVERNED_DEPTH 16 /* levels that are searched upwards; real trees are not deeper */
 
 static __noinline uint32_t find_governed_slot(struct cgroup* cgrp, uint64_t id, uint32_t generation) {
   struct sluice_known found = {generation, SLUICE_NO_SLOT};
@@ -47,7 +47,7 @@ static __noinline uint32_t find_governed_slot(struct cgroup* cgrp, uint64_t id, 
   return found.slot;
 }
 
-/* SLUICE_NO_SLOT: none. `id` is the cgroup's own, which callers can often load more cheaply. */
+/* The slot, or SLUICE_NO_SLOT. `id` is the cgroup's own; callers can often load it more cheaply. */
 static __always_inline uint32_t governed_slot(struct cgroup* cgrp, uint64_t id) {
   uint32_t only = 0;
   const struct sluice_governed_set* set = bpf_map_lookup_elem(&governed_set, &only);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0
- * The few kernel types that the programs read, by hand: CO-RE relocates each field by name against the
- * running kernel's BTF, so no generated vmlinux.h is needed and any machine can build for any architecture.
- * Every rename that kernels have been through is dealt with here and nowhere else. */
+ * The few kernel types that the programs read, written by hand. CO-RE relocates each field by name against
+ * the running kernel's BTF, so no generated vmlinux.h is needed, and any machine can build for any
+ * architecture. All differences between kernel versions are handled in this file. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* libbpf's headers need the types of this one, and do not include it. */
+/* libbpf's headers need the types of this header, and do not include it. */
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -71,7 +71,7 @@ struct seqcount {
 };
 typedef struct seqcount seqcount_t;
 
-/* Where the sequence lock sits beside the times; elsewhere it is one per CPU, psi_seq. */
+/* Kernels with the sequence lock in this struct; others have one per CPU, psi_seq. */
 struct psi_group_cpu___own_seq {
   seqcount_t seq;
 };
@@ -92,7 +92,7 @@ struct cgroup {
   struct psi_group* psi;
 };
 
-/* Where the pressure group is part of the cgroup, not pointed at. */
+/* Kernels in which the pressure group is part of the cgroup, not pointed at. */
 struct cgroup___embedded_psi {
   struct psi_group psi;
 };
@@ -123,9 +123,9 @@ struct cfs_rq {
   unsigned h_nr_running;
 };
 
-/* How many tasks want to run below a run queue: one name after the other. */
+/* Number of runnable tasks below a run queue; the field was renamed twice. */
 struct cfs_rq___queued {
-  unsigned h_nr_queued; /* tasks that sleep while they pay off their lag included */
+  unsigned h_nr_queued; /* includes sleeping tasks whose removal is delayed */
 };
 struct cfs_rq___runnable {
   unsigned h_nr_runnable;
@@ -257,7 +257,7 @@ struct bpf_iter__ksym {
 
 #pragma clang attribute pop
 
-/* Only the names count: the values are the running kernel's. */
+/* Only the names matter: the values are the running kernel's. */
 enum cgroup_subsys_id { cpu_cgrp_id = 1, memory_cgrp_id = 2 };
 enum memcg_memory_event { MEMCG_LOW = 0, MEMCG_HIGH, MEMCG_MAX, MEMCG_OOM, MEMCG_OOM_KILL };
 enum psi_task_count { NR_RUNNING = 2 };
@@ -273,12 +273,10 @@ enum psi_states {
 };
 
 extern const struct rq runqueues __ksym;
-/*
- * An object names only what its kernel has. libbpf 1.1 looks for what is missing in the types of every
- * module, weak or not, and to list those takes CAP_SYS_ADMIN, which the daemon has not. So CMakeLists.txt
- * compiles the walk once for each of these choices, and the loader takes the one that fits; what is stubbed
- * here is never reached in it.
- */
+/* An object must name only variables that its kernel has. libbpf 1.1 searches the types of every module for a
+ * missing one, weak or not, and to list modules it needs CAP_SYS_ADMIN, which the daemon does not have. So
+ * CMakeLists.txt compiles the walk once for each of these choices, and the loader uses the one that fits.
+ * What is stubbed here is never reached in it. */
 #ifdef SLUICE_KERNEL_HAS_PSI_SEQ
 extern const seqcount_t psi_seq __ksym __weak;
 #endif
@@ -296,44 +294,43 @@ static __always_inline struct psi_group* kernel_psi_group(struct cgroup* cgrp) {
   return (void*)__builtin_preserve_access_index(&embedded->psi);
 }
 
-/* The controller's own state, or NULL where it is not enabled in this very cgroup; never an ancestor's. The
- * iterator holds the mutex under which that changes. */
+/* The controller's state in this very cgroup, or NULL if it is not enabled there; never an ancestor's. The
+ * iterator holds the mutex that protects it. */
 static __always_inline void* kernel_controller(struct cgroup* cgrp, int id) {
   struct cgroup_subsys_state** slots = (void*)__builtin_preserve_access_index(&cgrp->subsys);
   return slots[id]; /* typed for the verifier, as cgrp is: a plain load */
 }
 
-/* How far a CPU's per-CPU area lies from the template: two addresses of one per-CPU variable. Needs no
+/* Distance of a CPU's per-CPU area from the template, from two addresses of one per-CPU variable. Needs no
  * kallsyms. */
 static __always_inline bool kernel_percpu_offset(uint32_t cpu, uint64_t* offset) {
   const void* there = bpf_per_cpu_ptr(&runqueues, cpu);
   if (!there) return false;
   uint64_t distance = (uint64_t)there - (uint64_t)&runqueues;
-  barrier_var(distance); /* or the compiler adds to the pointer first, which the verifier forbids */
+  barrier_var(distance); /* otherwise the compiler adds to the pointer first, which the verifier forbids */
   *offset = distance;
   return true;
 }
 
-/* The verifier forbids arithmetic with what it takes for a typed pointer; read from memory, it is a number.
- */
+/* The verifier forbids arithmetic on typed pointers. A value read from memory is a number. */
 static __always_inline uint64_t kernel_address(const void* typed) {
   static const void* volatile memory;
   memory = typed;
   return *(volatile uint64_t*)&memory;
 }
 
-/* 0: it runs or wants to. Typed for the verifier, as the task is: a plain load. */
+/* 0: running or runnable. Typed for the verifier, as the task is: a plain load. */
 static __always_inline uint32_t kernel_state(struct task_struct* task) {
   struct task_struct___long_state* old = (void*)task;
   if (bpf_core_field_exists(old->state)) return (uint32_t)old->state;
   return task->__state;
 }
 
-/* Sleeps that no signal ends: on a disk, or stalled on memory. What kernel threads call idle is also one, and
- * has the last of these bits too. All three are the same in every kernel. */
+/* Sleeps that no signal interrupts: on a disk, or stalled on memory. Idle kernel threads have both of the
+ * first two bits. All three values are the same in every kernel. */
 #define KERNEL_TASK_UNINTERRUPTIBLE 0x2
 #define KERNEL_TASK_NOLOAD 0x400
-#define KERNEL_TASK_DEAD 0x80 /* the same in every kernel; after this switch it never runs again */
+#define KERNEL_TASK_DEAD 0x80 /* after this switch the task never runs again */
 
 static __always_inline struct cgroup* kernel_parent(struct cgroup* cgrp) {
   return BPF_CORE_READ(cgrp, self.parent, cgroup);
@@ -345,7 +342,7 @@ static __always_inline struct kernfs_node* kernel_parent_node(struct kernfs_node
   return BPF_CORE_READ(node, parent);
 }
 
-/* Tasks below this run queue that run or want to. */
+/* Number of tasks below this run queue that run or are runnable. */
 static __always_inline uint32_t kernel_runnable(struct cfs_rq* queue) {
   struct cfs_rq___runnable* runnable = (void*)queue;
   struct cfs_rq___queued* queued = (void*)queue;

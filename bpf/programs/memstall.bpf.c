@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Time that the tasks of governed cgroups spend stalled on memory, the part of it that is the sleep imposed
-// for being above memory.high, and OOM kills.
+// Time that tasks of governed cgroups are stalled on memory, the part of it that is the sleep imposed for
+// exceeding memory.high, and OOM kills.
 #include "bpf/wire/memstall.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -18,7 +18,7 @@ struct {
   __type(value, struct sluice_stall_slot);
 } stalls SEC(".maps");
 
-// When a task's stall began. All of it is allocated beforehand: here memory is short.
+// When a task's stall began. Preallocated, because memory is short here.
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 8192);
@@ -28,7 +28,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 4096);  // the loader's
+  __uint(max_entries, 4096);  // set by the loader
 } events SEC(".maps");
 
 struct sluice_stall_counts counts;
@@ -51,7 +51,7 @@ static __always_inline void begin(enum stall_kind kind) {
   if (stalls_of(bpf_get_current_task_btf())) bpf_map_update_elem(&began, &key, &now, BPF_ANY);
 }
 
-// 0: it began before anybody looked.
+// 0: the beginning was not seen.
 static __always_inline uint64_t end(enum stall_kind kind) {
   uint64_t key = key_of(kind);
   const uint64_t* since = bpf_map_lookup_elem(&began, &key);
@@ -61,7 +61,7 @@ static __always_inline uint64_t end(enum stall_kind kind) {
   return lasted;
 }
 
-// Stalls nest; the kernel, and we, count the outermost.
+// Stalls nest. As in the kernel, only the outermost counts.
 SEC("fentry/psi_memstall_enter")
 int BPF_PROG(on_stall, unsigned long* outer) {
   struct task_struct* task = bpf_get_current_task_btf();
@@ -82,9 +82,9 @@ int BPF_PROG(on_stall_end, unsigned long* outer) {
   return 0;
 }
 
-// The penalty is a sleep within a stall, and no other stall sleeps by this function. The one that decides on
-// it, mem_cgroup_handle_over_high(), is no place to look: older kernels call it whenever a thread that was
-// switched out returns to user mode, and two programs there cost a tenth of a switch.
+// The penalty is a sleep within a stall, and no other stall sleeps in this function. The function that
+// decides on it, mem_cgroup_handle_over_high(), is not traced: older kernels call it whenever a switched-out
+// thread returns to user mode, and two programs there cost a tenth of a switch.
 SEC("?fentry/schedule_timeout_killable")
 int BPF_PROG(on_penalty) {
   if (BPF_CORE_READ_BITFIELD_PROBED(bpf_get_current_task_btf(), in_memstall)) begin(ABOVE_HIGH);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// How long the tasks of governed cgroups wait for a CPU, from the scheduler's own account, and when none of
-// them last wanted one: one hook at each switch, nothing at wakeups.
+// How long tasks of governed cgroups wait for a CPU, from the scheduler's accounting, and when none of them
+// was last runnable. One hook at each switch, none at wakeups.
 #include "bpf/wire/runqueue.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -9,7 +9,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile uint32_t stripes = 1;  // a power of two
-const volatile uint32_t shared = 0;   // a truth: there are more CPUs than stripes
+const volatile uint32_t shared = 0;   // boolean: there are more CPUs than stripes
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,12 +32,12 @@ static __always_inline uint32_t log2_floor(uint32_t value) {
   return log;
 }
 
-// Runs just before the switch, when the kernel has not yet booked the wait of the next task itself.
+// Runs just before the switch, when the kernel has not yet accounted the wait of the next task.
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct* prev, struct task_struct* next) {
   idle_leave(prev, preempt);
   uint64_t queued_at = next->sched_info.last_queued;
-  if (!queued_at) return 0;  // the idle task, or one that was not queued
+  if (!queued_at) return 0;  // the idle task, or a task that was not queued
   struct cgroup* cgrp = next->cgroups->dfl_cgrp;
   uint64_t id = cgrp->kn->id;
   uint32_t slot = governed_slot(cgrp, id);
@@ -56,7 +56,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct* prev, struct task_stru
   if (shared) {
     __sync_fetch_and_add(&wait->total_ns, waited_ns);
     __sync_fetch_and_add(&wait->log2_usec[bucket], 1);
-  } else {  // nobody else writes here, and a switch is not interrupted by another
+  } else {  // no other CPU writes here, and a switch is not interrupted by another
     wait->total_ns += waited_ns;
     wait->log2_usec[bucket]++;
   }

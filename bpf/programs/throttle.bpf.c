@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Tells userspace at once when a governed cgroup is stopped because its quota is spent, and counts for how
-// long, and how many tasks that stops. Only the cgroup's own quota: limits of its descendants are not its
-// doing.
+// Reports at once when a governed cgroup is throttled because its quota is used up. Counts for how long, and
+// how many tasks that stops. Only the cgroup's own quota counts, not limits of its descendants.
 #include "bpf/wire/throttle.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -15,12 +14,12 @@ const volatile uint32_t cpus = 1;
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1);  // set by the loader, as the two below
+  __uint(max_entries, 1);  // set by the loader, like the two below
   __type(key, uint32_t);   // slot
   __type(value, struct sluice_throttle_slot);
 } throttles SEC(".maps");
 
-// Whether a run queue counts as stopped: whoever attaches in the middle of a throttle must not end it only.
+// Whether a run queue counts as throttled: a program attached during a throttle must not count only its end.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -36,7 +35,7 @@ struct {
 
 struct sluice_throttle_counts counts;
 
-#define ATTEMPTS 32  // other CPUs stop and start their run queues of the same cgroup at the same moment
+#define ATTEMPTS 32  // other CPUs change run queues of the same cgroup at the same time
 
 static __always_inline bool start_one(struct sluice_throttle_slot* t, uint64_t now) {
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -73,7 +72,7 @@ static __always_inline uint32_t* stopped_flag(struct cfs_rq* cfs_rq, uint32_t sl
 }
 
 static __always_inline void emit(struct sluice_throttle_slot* t, uint64_t id, uint64_t now) {
-  // Two CPUs may throttle the same cgroup at once: who moves the time forward emits.
+  // Two CPUs may throttle the same cgroup at once: the one that updates the time emits the event.
   uint64_t last = t->last_event_ns;
   if ((last && now - last < event_interval_ns) ||
       __sync_val_compare_and_swap(&t->last_event_ns, last, now) != last) {
@@ -96,8 +95,8 @@ static __always_inline void emit(struct sluice_throttle_slot* t, uint64_t id, ui
   bpf_ringbuf_submit(event, 0);
 }
 
-// Both run under the run queue's lock, thus briefly, and never wait.
-// On entry the function may yet find quota left elsewhere; only its result says that the cgroup was stopped.
+// Both run briefly under the run queue's lock and never wait. On entry the function may still find quota left
+// elsewhere; only its result shows that the cgroup was throttled.
 SEC("fexit/throttle_cfs_rq")
 int BPF_PROG(on_throttle, struct cfs_rq* cfs_rq, bool throttled) {
   if (!throttled) return 0;
@@ -117,7 +116,8 @@ int BPF_PROG(on_throttle, struct cfs_rq* cfs_rq, bool throttled) {
 
 SEC("fexit/unthrottle_cfs_rq")
 int BPF_PROG(on_unthrottle, struct cfs_rq* cfs_rq) {
-  if (BPF_CORE_READ_BITFIELD_PROBED(cfs_rq, throttled)) return 0;  // it stays stopped: no quota after all
+  // it stays throttled: there was no quota after all
+  if (BPF_CORE_READ_BITFIELD_PROBED(cfs_rq, throttled)) return 0;
   uint64_t id = BPF_CORE_READ(cfs_rq, tg, css.cgroup, kn, id);
   const uint32_t* slot = bpf_map_lookup_elem(&governed, &id);
   if (!slot) return 0;

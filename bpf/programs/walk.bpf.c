@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 // One walk over the cgroups: each leaves its record in a map that userspace has mapped. Nothing is written to
-// the iterator's seq_file, so one read() walks everything, however many there are.
+// the iterator's seq_file, so one read() walks all cgroups.
 #include "bpf/wire/walk.h"
 
 #include "bpf/programs/kernel.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-// Set by the loader from what the kernel's BTF says.
-const volatile uint32_t flush_cgroup = 0;  // a truth, as the one below; _Bool in a skeleton is no C++
+// Set by the loader from the kernel's BTF.
+// boolean, like the one below; _Bool in a skeleton is not valid C++
+const volatile uint32_t flush_cgroup = 0;
 const volatile uint32_t flush_css = 0;
 const volatile uint32_t cpus = 1;
 const volatile uint64_t page_bytes = 4096;
-// struct memcg_vmstats: from where, how much, and where each counter lies in that. 0 bytes: not known.
+// struct memcg_vmstats: start and length of what is read, and the position of each counter. 0 bytes: unknown.
 const volatile uint32_t stat_from = 0;
 const volatile uint32_t stat_bytes = 0;
 const volatile uint32_t stat_at[SLUICE_STATS] = {};
 
-// The loader sets how many there are of both.
+// The loader sets the number of entries of both maps.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -26,7 +27,7 @@ struct {
   __type(value, struct sluice_record);
 } records SEC(".maps");
 
-// A tail is as long as there are CPUs, which the loader sets too (thus no BTF of the value).
+// A tail's size depends on the number of CPUs. The loader sets it too, so the value has no BTF.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -40,9 +41,9 @@ struct sluice_walk_state walk;
 #define NSEC_PER_USEC 1000
 #define CLOCK_MAX_DRIFT_SHIFT 10 /* an adjusted clock runs at most 1/1024 faster or slower */
 
-// PSI's times are in sched_clock, for which there is no helper. Every run queue remembers when it last looked
-// at that clock: the least distance to CLOCK_MONOTONIC, over all of them, is the offset. It may grow again as
-// the clocks drift.
+// PSI's times are in sched_clock, for which there is no helper. Every run queue stores when it last read that
+// clock. The smallest distance to CLOCK_MONOTONIC over all run queues is the offset. It may grow again as the
+// clocks drift.
 static __always_inline void learn_clock_offset(void) {
   uint64_t now = bpf_ktime_get_ns();
   int64_t least = INT64_MAX;
@@ -61,7 +62,7 @@ static __always_inline void learn_clock_offset(void) {
   walk.clock_offset_at_ns = now;
 }
 
-// Where each CPU's variables lie: asked once a walk, not once a cgroup.
+// Positions of each CPU's variables: found once per walk, not once per cgroup.
 static struct sluice_cpu {
   uint64_t offset;
   uint64_t present;
@@ -72,9 +73,9 @@ static __always_inline void learn_places(void) {
     places[cpu].present = kernel_percpu_offset(cpu, &places[cpu].offset);
 }
 
-// What is needed of a structure is copied out of the kernel to where it would lie if all of the structure
-// were copied, so that its fields are read from there as from the structure itself. A helper's call costs as
-// much as some hundred bytes. One walk at a time.
+// Only the needed part of a structure is copied, to the place that it would have in a full copy, so that its
+// fields are read as from the structure itself. A helper call costs as much as some hundred bytes. One walk
+// at a time.
 #define COPY_BYTES 4096
 static uint64_t copied[COPY_BYTES / sizeof(uint64_t)];
 static uint64_t stats[SLUICE_STAT_LONGS + 1];
@@ -84,7 +85,7 @@ static uint64_t stats[SLUICE_STAT_LONGS + 1];
 #define FARTHER(a, b) ((a) > (b) ? (a) : (b))
 #define NEARER(a, b) ((a) < (b) ? (a) : (b))
 
-// From one offset to the other, which are constants of the running kernel.
+// Copies the bytes between two offsets, which are constants of the running kernel.
 static __always_inline bool copy(const void* structure, uint32_t from, uint32_t to) {
   if (from >= to || to > COPY_BYTES) return false;
   return bpf_probe_read_kernel((void*)copied + from, to - from, structure + from) == 0;
@@ -100,8 +101,8 @@ static __always_inline bool copy(const void* structure, uint32_t from, uint32_t 
   DO(CPU_FULL);        \
   DO(NONIDLE)
 
-// The kernel's get_recent_times() without its lock: what has been booked, plus the states that last. The
-// sequence number tells of a writer in between.
+// The kernel's get_recent_times() without its lock: the accounted times plus the current states. The sequence
+// number shows whether a writer interfered.
 static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct psi_group_cpu* at,
                                               uint32_t cpu, uint64_t now_ns) {
   const struct psi_group_cpu* seen = (void*)copied;
@@ -115,7 +116,7 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
 #define SEQUENCE_NOW() seq->sequence
   if (!copy(at, 0, bytes)) return false;
 #else
-  const struct psi_group_cpu___own_seq* own = (void*)at;  // its first member, thus copied before the rest
+  const struct psi_group_cpu___own_seq* own = (void*)at;  // its first member, so it is copied before the rest
   const struct psi_group_cpu___own_seq* own_seen = (void*)copied;
 #define SEQUENCE_NOW() BPF_CORE_READ(own, seq.sequence)
   if (!copy(at, 0, bytes)) return false;
@@ -123,8 +124,8 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
 #endif
   const uint32_t mask = seen->state_mask;
 #define BOOKED(name) (*(const uint32_t*)(times + STATE(name) * sizeof(uint32_t)))
-  // Nothing lasts, and all is booked as it was: so it has been since the last walk, up to a writer who may
-  // just have begun. That holds of most CPUs for most cgroups, and saves the second look.
+  // No state is active and the accounted times are unchanged: nothing happened since the last walk, except
+  // for a writer that has just begun. This holds for most CPUs and cgroups, and saves the second read.
   uint32_t changed = mask;
 #define COMPARE(name) changed |= out->ns[SLUICE_PSI_##name] ^ BOOKED(name)
   EACH_STATE(COMPARE);
@@ -137,7 +138,7 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
   EACH_STATE(STORE);
 #undef STORE
 #undef BOOKED
-  if (!mask) return true;  // nothing lasts
+  if (!mask) return true;  // no state is active
   const int64_t since_ns = (int64_t)(now_ns - seen->state_start);
   const uint32_t lasting_ns = since_ns > 0 ? (uint32_t)since_ns : 0;
 #define LASTING(name) out->ns[SLUICE_PSI_##name] += (mask >> STATE(name) & 1) * lasting_ns
@@ -146,11 +147,11 @@ static __always_inline bool read_psi_cpu_once(struct sluice_psi_cpu* out, struct
   return true;
 }
 
-// How many tasks are runnable there.
+// Returns the number of runnable tasks on the CPU.
 static __always_inline uint32_t read_psi_cpu(struct sluice_psi_cpu* out, uint64_t pcpu, uint32_t cpu,
                                              uint64_t now_ns) {
   const struct sluice_cpu* where = &places[cpu & (SLUICE_CPUS_MAX - 1)];
-  if (!where->present) {  // a CPU that cannot be has nothing to tell
+  if (!where->present) {  // a CPU that is not possible has no values
     __builtin_memset(out, 0, sizeof(*out));
     out->consistent = 1;
     return 0;
@@ -194,8 +195,8 @@ static __always_inline void read_pressure(struct cgroup* cgrp, struct sluice_rec
 
 static __always_inline void read_usage(struct cgroup* cgrp, struct sluice_record* r,
                                        struct sluice_walk_tail* tail) {
-  if (!flush_cgroup && !flush_css) return;  // it would lag without bound
-  // The iterator's cgroup is typed for the verifier: plain loads, without a helper's call each.
+  if (!flush_cgroup && !flush_css) return;  // the values would lag without bound
+  // The iterator's cgroup is typed for the verifier: plain loads without helper calls.
   r->usage_ns = cgrp->bstat.cputime.sum_exec_runtime;
   r->user_ns = cgrp->bstat.cputime.utime;
   r->system_ns = cgrp->bstat.cputime.stime;
@@ -213,7 +214,7 @@ static __always_inline void read_bandwidth(struct cgroup* cgrp, struct sluice_re
   if (!tg) return;
   const struct cfs_bandwidth* at = (void*)__builtin_preserve_access_index(&tg->cfs_bandwidth);
   const struct cfs_bandwidth* seen = (void*)copied;
-  // Between the knobs and the counters lie two timers.
+  // Two timers lie between the knobs and the counters.
   const bool burst = bpf_core_field_exists(at->burst);
   const uint32_t knobs_from = NEARER(OFFSET(at->period), OFFSET(at->quota));
   const uint32_t knobs_to = FARTHER(FARTHER(END(at->period), END(at->quota)), burst ? END(at->burst) : 0);
@@ -233,18 +234,17 @@ static __always_inline void read_bandwidth(struct cgroup* cgrp, struct sluice_re
   r->valid |= SLUICE_HAS_CPU_BURST;
 }
 
-// PAGE_COUNTER_MAX, which the files call "max".
+// PAGE_COUNTER_MAX, which the files show as "max".
 static __always_inline uint64_t pages_to_limit(uint64_t pages) {
   return pages >= (uint64_t)INT64_MAX / page_bytes ? SLUICE_NO_LIMIT : pages * page_bytes;
 }
 
-// The kernel clamps what its per-CPU sums may make negative for a moment.
+// The kernel clamps sums of per-CPU values, which may be negative for a moment.
 #define PAGES(stat) ((int64_t)STAT(stat) > 0 ? STAT(stat) * page_bytes : 0)
 #define STAT(stat) stats[stat_at[SLUICE_STAT_##stat] & (2 * SLUICE_STAT_LONGS - 1)]
 
 static __always_inline void read_memory_stat(const void* vmstats, struct sluice_record* r) {
-  // Those that are flushed by a call of their own lag; and in an order that nobody knows, nothing can be
-  // found.
+  // Without this flush the counters lag, and without a known layout they cannot be found.
   if (!flush_cgroup || !stat_bytes) return;
   if (bpf_probe_read_kernel(stats, stat_bytes, vmstats + stat_from)) return;
   struct sluice_memory_stat* m = &r->memory_stat;
@@ -268,8 +268,8 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
       kernel_controller(cgrp, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
   if (!memcg) return;
   const struct mem_cgroup* seen = (void*)copied;
-  // A counter's watermarks and protections lie between its usage and its limits. The memory's limits, and the
-  // usage of swap behind them, come in one copy.
+  // A counter's watermarks and protections lie between its usage and its limits. The memory limits and the
+  // swap usage behind them are copied at once.
   const uint32_t limits_from = NEARER(OFFSET(memcg->memory.high), OFFSET(memcg->memory.max));
   const uint32_t limits_to = FARTHER(END(memcg->memory.high), END(memcg->memory.max));
   const uint32_t events_from = NEARER(OFFSET(memcg->memory_events), OFFSET(memcg->vmstats));
@@ -302,7 +302,7 @@ static __always_inline void read_memory(struct cgroup* cgrp, struct sluice_recor
 
 static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
   if (!cgrp) return 0;  // the end
-  // A count of our own: the iterator's also counts cgroups that it skips because they are dying.
+  // Own count: the iterator's count includes dying cgroups, which it skips.
   uint32_t index = (uint32_t)walk.cgroups;
   walk.cgroups = (uint64_t)index + 1;
   if (index == 0) {
@@ -310,23 +310,22 @@ static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
       learn_clock_offset();
       learn_places();
     }
-    if (flush_cgroup)
-      cgroup_rstat_flush(cgrp);  // once, at the root of the walk: it takes everything below along
+    if (flush_cgroup) cgroup_rstat_flush(cgrp);  // once, at the root of the walk; it includes all descendants
     if (flush_css) css_rstat_flush(&cgrp->self);
   }
 
   struct sluice_record* r = bpf_map_lookup_elem(&records, &index);
   struct sluice_walk_tail* tail = bpf_map_lookup_elem(&tails, &index);
-  if (!r || !tail) return 0;  // counted all the same: the loader makes room and walks again
+  if (!r || !tail) return 0;  // counted nevertheless: the loader enlarges the map and walks again
   if (index % CGROUPS_A_LOOK_AT_THE_CLOCK == 0) walk.now_ns = bpf_ktime_get_ns();
   if (tail->cgroup_serial != cgrp->self.serial_nr) {
     tail->cgroup_serial = cgrp->self.serial_nr;
-    r->cgroup_id = cgrp->kn->id;  // far away; mostly the same cgroup was here at the last walk
+    r->cgroup_id = cgrp->kn->id;  // expensive to read; usually the same cgroup was here in the last walk
   }
   r->at_ktime_ns = walk.now_ns;
   r->valid = 0;
   r->level = (uint32_t)cgrp->level;
-  if (r->level == 0) return 0;  // the root keeps its accounts elsewhere, and has no knobs
+  if (r->level == 0) return 0;  // the root is accounted elsewhere and has no knobs
   read_usage(cgrp, r, tail);
   read_bandwidth(cgrp, r);
   if (with_pressure) read_pressure(cgrp, r, tail);
@@ -334,14 +333,14 @@ static __always_inline int walk_one(struct cgroup* cgrp, bool with_pressure) {
   return 0;
 }
 
-// The loader takes one of the two.
+// The loader loads one of the two.
 SEC("iter.s/cgroup")
 int BPF_PROG(walk_with_pressure, struct bpf_iter_meta* meta, struct cgroup* cgrp) {
   return walk_one(cgrp, true);
 }
 
-// For kernels that hide the run queues (no addresses of variables in kallsyms), where PSI cannot be read
-// fresh.
+// For kernels that hide the run queues (no addresses of variables in kallsyms), in which up-to-date PSI
+// cannot be read.
 SEC("iter.s/cgroup")
 int BPF_PROG(walk_without_pressure, struct bpf_iter_meta* meta, struct cgroup* cgrp) {
   return walk_one(cgrp, false);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Once, at start: finds two static arrays of the kernel by their names and copies them out. They say which
-// counter of memory.stat lies where. The symbols are walked in the kernel, so no CAP_SYSLOG is needed.
+// Runs once at start: finds two static arrays of the kernel by name and copies them. They map the counters of
+// memory.stat to positions. The symbols are walked in the kernel, so CAP_SYSLOG is not needed.
 #include "bpf/wire/walk_tables.h"
 
 #include "bpf/programs/kernel.h"
@@ -9,7 +9,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 struct sluice_walk_tables tables;
 
-// Names as words: no loop over bytes for a hundred thousand symbols. Each fits with its final zero.
+// Names are compared as words, which avoids a loop over bytes for a hundred thousand symbols. Each name fits
+// with its final zero.
 #define NAME_BYTES 24
 union symbol_name {
   char text[NAME_BYTES];

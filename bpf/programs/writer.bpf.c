@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// Who else writes a governed cgroup's cpu.max or memory.high.
+// External writers of a governed cgroup's cpu.max, memory.high or cpu.weight.
 #include "bpf/wire/writer.h"
 
 #include "bpf/programs/governed.bpf.h"
@@ -20,7 +20,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 4096);  // the loader's
+  __uint(max_entries, 4096);  // set by the loader
 } events SEC(".maps");
 
 struct sluice_write_counts counts;
@@ -36,12 +36,13 @@ static __always_inline bool same(const char* name, const char* wanted) {
   return false;
 }
 
-// A burst is part of its quota's knob. -1: none of them.
+// A burst belongs to the knob of its quota, and cpu.weight.nice to that of cpu.weight. -1: no governed knob.
 static __always_inline int knob_of(struct kernfs_node* file) {
   char name[NAME] = {};
   bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, name));
   if (same(name, "cpu.max") || same(name, "cpu.max.burst")) return SLUICE_KNOB_CPU_MAX;
   if (same(name, "memory.high")) return SLUICE_KNOB_MEMORY_HIGH;
+  if (same(name, "cpu.weight") || same(name, "cpu.weight.nice")) return SLUICE_KNOB_CPU_WEIGHT;
   return -1;
 }
 
@@ -61,8 +62,8 @@ static __always_inline void name_writer(struct sluice_write_event* event) {
   }
 }
 
-// After the write, so that a refused one is no news. Rare: every write to any file of a cgroup passes here,
-// and most are of systemd, moving processes.
+// Runs after the write, so that refused writes are not reported. Such writes are rare: every write to any
+// file of a cgroup passes here, and most are by systemd, which moves processes.
 SEC("fexit/cgroup_file_write")
 int BPF_PROG(on_write, struct kernfs_open_file* of, char* text, size_t bytes, int64_t offset, long written) {
   uint32_t pid = bpf_get_current_pid_tgid() >> 32;

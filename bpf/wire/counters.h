@@ -1,6 +1,6 @@
-/* What the event programs count for each governed cgroup, in memory that the daemon has mapped: the second
- * half of the wire format, beside record.h. The programs find a cgroup's counters by a slot number, which the
- * loader gives it when it becomes governed. Totals start at 0 then, and only ever rise. */
+/* Counters of the event programs for each governed cgroup, in memory that the daemon has mapped: the second
+ * part of the wire format, beside record.h. The programs find a cgroup's counters by its slot number, which
+ * the loader assigns when the cgroup becomes governed. Totals start at 0 then, and never fall. */
 #pragma once
 
 #include "bpf/wire/record.h"
@@ -9,16 +9,16 @@ enum sluice_counted {
   SLUICE_COUNTS_THROTTLE = 1u << 0,
   SLUICE_COUNTS_RUN_QUEUE = 1u << 1,
   SLUICE_COUNTS_MEMORY_STALL = 1u << 2,
-  SLUICE_COUNTS_HIGH = 1u << 3,      /* high_throttled_ns: a hook of its own */
-  SLUICE_COUNTS_OOM_KILLS = 1u << 4, /* oom_kills: likewise */
+  SLUICE_COUNTS_HIGH = 1u << 3,      /* high_throttled_ns; needs its own hook */
+  SLUICE_COUNTS_OOM_KILLS = 1u << 4, /* oom_kills; needs its own hook */
   SLUICE_COUNTS_FLOW = 1u << 5,
   SLUICE_COUNTS_IDLE = 1u << 6,
 };
 
-/* Of the cgroup's own quota; what limits of its descendants stop is not its doing. */
+/* Throttling by the cgroup's own quota only, not by limits of its descendants. */
 struct sluice_throttle_totals {
-  uint64_t count;         /* stretches with a run queue stopped */
-  uint64_t stopped_ns;    /* their wall time, the one that goes on now included */
+  uint64_t count;         /* stretches with a throttled run queue */
+  uint64_t stopped_ns;    /* their wall time, including the current one */
   uint64_t stopped_tasks; /* runnable tasks that they stopped, over all run queues and stretches */
 };
 
@@ -26,38 +26,39 @@ struct sluice_throttle_totals {
 
 struct sluice_run_queue_wait {
   uint64_t total_ns;
-  uint64_t log2_usec[SLUICE_WAIT_BUCKETS]; /* [2^i, 2^(i+1)) µs; the first also takes less, the last more */
+  uint64_t log2_usec[SLUICE_WAIT_BUCKETS]; /* [2^i, 2^(i+1)) µs; the first and the last bucket are open */
 };
 
-/* Shorter stretches with no thread runnable do not count: they may be round trips to a broker. */
+/* Shorter stretches without a runnable thread do not count: they may be round trips to a broker. */
 #define SLUICE_IDLE_MIN_NS 2000000ull
 
-/* By CLOCK_MONOTONIC. Known from a second after the cgroup became governed. */
+/* By CLOCK_MONOTONIC. Known from one second after the cgroup became governed. */
 struct sluice_idle {
-  uint64_t until_ns; /* the end of the last stretch with no thread runnable; 0: none yet */
-  uint64_t since_ns; /* 0: some thread runs, or nothing is known; else no thread has run since, though one may
-                        have woken and wait */
+  uint64_t until_ns; /* end of the last stretch without a runnable thread; 0: none yet */
+  uint64_t
+      since_ns; /* no thread has run since then (one may have woken and wait); 0: a thread runs, or unknown */
 };
 
-/* Summed over tasks; a stall counts when it ends. */
+/* Summed over tasks. A stall counts when it ends. */
 struct sluice_memory_stall {
   uint64_t stalled_ns;
-  uint64_t high_throttled_ns; /* the sleep for being above memory.high; reclaim for it is in stalled_ns */
+  uint64_t high_throttled_ns; /* sleep as penalty for exceeding memory.high; reclaim at memory.high is in
+                                 stalled_ns */
   uint64_t oom_kills;         /* events, not tasks */
 };
 
-/* Of the TCP sockets; payload only. The first three and the last two are as of `at_ktime_ns`. */
+/* TCP sockets; payload only. `sockets`, `unread_bytes` and `unsent_bytes` are as of `at_ktime_ns`. */
 struct sluice_flow {
   uint64_t at_ktime_ns;
   uint64_t sockets; /* connected */
   uint64_t unread_bytes;
-  uint64_t unsent_bytes; /* written and not acknowledged */
+  uint64_t unsent_bytes; /* written, not acknowledged */
   uint64_t received_bytes;
   uint64_t sent_bytes;
-  uint64_t zero_window_ns; /* socket time with a closed receive window, as sampled */
+  uint64_t zero_window_ns; /* socket time with a closed receive window, sampled */
 };
 
-/* One governed cgroup, as Source::counters() hands it over. */
+/* One governed cgroup, as returned by Source::counters(). */
 struct sluice_counters {
   uint64_t cgroup_id;
   uint32_t valid; /* enum sluice_counted */
@@ -69,12 +70,13 @@ struct sluice_counters {
   struct sluice_idle idle;
 };
 
-/* A governed cgroup's cpu.max or memory.high was written by an external writer. Kind SLUICE_EVENT_WRITTEN. */
+/* An external writer wrote a governed cgroup's cpu.max, memory.high or cpu.weight. Kind SLUICE_EVENT_WRITTEN.
+ * */
 #define SLUICE_WRITER_LEVELS 4
 #define SLUICE_WRITER_NAME 64
 #define SLUICE_WRITER_VALUE 32
 
-enum sluice_knob { SLUICE_KNOB_CPU_MAX = 0, SLUICE_KNOB_MEMORY_HIGH = 1 };
+enum sluice_knob { SLUICE_KNOB_CPU_MAX = 0, SLUICE_KNOB_MEMORY_HIGH = 1, SLUICE_KNOB_CPU_WEIGHT = 2 };
 
 struct sluice_write_event {
   struct sluice_event event;
@@ -84,7 +86,7 @@ struct sluice_write_event {
   uint32_t unused;
   uint64_t writer_cgroup_id;
   char comm[16];                                         /* of the thread */
-  char value[SLUICE_WRITER_VALUE];                       /* as written, cut off there */
+  char value[SLUICE_WRITER_VALUE];                       /* as written, truncated to this size */
   char cgroup[SLUICE_WRITER_LEVELS][SLUICE_WRITER_NAME]; /* the writer's cgroup and its ancestors, by name */
 };
 

@@ -1,5 +1,5 @@
-/* Between the event programs and the loader: which cgroups are governed, and by which slot their counters are
- * found. One set for all programs: the loader makes the maps, and each object takes them over. */
+/* Shared by the event programs and the loader: which cgroups are governed, and the slots of their counters.
+ * There is one set for all programs: the loader creates the maps, and each object uses them. */
 #pragma once
 
 #include <stdint.h>
@@ -8,11 +8,11 @@
 
 /* The one entry of the map `governed_set`. */
 struct sluice_governed_set {
-  uint32_t generation; /* grows with each change: what was remembered before counts no more */
-  uint32_t cgroups;    /* 0: nobody is governed, and nothing is worth a look */
+  uint32_t generation; /* grows with each change; older entries of `known` are then invalid */
+  uint32_t cgroups;    /* 0: no cgroup is governed, so programs return at once */
 };
 
-/* Value of the map `known`: the slot that a cgroup, governed or not, was found to belong to. */
+/* Value of the map `known`: the slot of a cgroup, governed or not. */
 struct sluice_known {
   uint32_t generation;
   uint32_t slot; /* SLUICE_NO_SLOT: no ancestor is governed */

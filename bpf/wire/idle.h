@@ -1,20 +1,20 @@
-/* Between runqueue.bpf.c and the loader only: when the threads of a governed cgroup were last all asleep. */
+/* Shared by runqueue.bpf.c and the loader only: when all threads of a governed cgroup were last asleep. */
 #pragma once
 
 #include "bpf/wire/counters.h"
 
-/* A stretch counts only if it began this long after the count began: by then a thread that was running all
- * the while, and is not counted, has been switched out once. */
+/* A stretch counts only if it began this long after counting began. By then a thread that was running before,
+ * and is not counted, has been switched out once. */
 #define SLUICE_IDLE_GRACE_NS 1000000000ull
 
-/* One slot of the map `idles`; a cache line, for CPUs share it. */
+/* One slot of the map `idles`. It fills a cache line, because several CPUs write to it. */
 struct sluice_idle_slot {
-  uint64_t awake;            /* epoch << 32 | threads that run, or want to and have run since they woke */
+  uint64_t awake; /* epoch << 32 | threads that run, or are runnable and have run since they woke */
   uint64_t counted_since_ns; /* when the epoch began */
-  uint64_t asleep_since_ns;  /* when the count fell to 0 last; written just before it does */
-  uint64_t began_ns;         /* of the last stretch that was long enough; 0: none yet */
+  uint64_t asleep_since_ns;  /* when the count last fell to 0; written just before it does */
+  uint64_t began_ns;         /* start of the last stretch that was long enough; 0: none yet */
   uint64_t until_ns;         /* its end */
-  uint64_t before_until_ns;  /* the end of the one before it */
+  uint64_t before_until_ns;  /* end of the stretch before it */
   uint64_t unused[2];
 };
 

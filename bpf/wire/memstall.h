@@ -1,4 +1,4 @@
-/* Between memstall.bpf.c and the loader only. */
+/* Shared by memstall.bpf.c and the loader only. */
 #pragma once
 
 #include <stdint.h>
@@ -15,6 +15,6 @@ struct sluice_stall_slot {
 
 /* .bss of the memory programs. */
 struct sluice_stall_counts {
-  uint64_t suppressed; /* OOM events swallowed by the rate limit */
+  uint64_t suppressed; /* OOM events dropped by the rate limit */
   uint64_t lost;       /* the ring was full */
 };

@@ -1,6 +1,6 @@
-/* What the kernel programs hand to userspace: the one wire format, read by clang -target bpf, C and C++.
- * Fixed-width fields with their units in their names; a field group counts only when its bit in `valid` is
- * set. Totals only ever rise while a cgroup lives. Plain values: no I/O, usable from any layer. */
+/* Data from the kernel programs to userspace: the one wire format, for clang -target bpf, C and C++. Fields
+ * have fixed width and their unit in the name. A group of fields is valid only if its bit in `valid` is set.
+ * Totals never fall while the cgroup exists. Plain values: no I/O, usable everywhere. */
 #pragma once
 
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #define SLUICE_STATIC_ASSERT _Static_assert
 #endif
 
-/* Knobs that hold "max". */
+/* Value of a knob that holds "max". */
 #define SLUICE_NO_LIMIT UINT64_MAX
 
 enum sluice_group {
@@ -32,7 +32,7 @@ enum sluice_group {
 
 enum sluice_resource { SLUICE_CPU = 0, SLUICE_MEMORY = 1, SLUICE_IO = 2, SLUICE_RESOURCES = 3 };
 
-/* {cpu,memory,io}.pressure, the running totals, fresh to the moment of the walk. */
+/* Totals of {cpu,memory,io}.pressure, up to date at the walk. */
 struct sluice_pressure {
   uint64_t some_ns;
   uint64_t full_ns;
@@ -47,7 +47,7 @@ struct sluice_memory_events {
   uint64_t oom_kill;
 };
 
-/* memory.stat, what the governor uses of it, each as its line says. */
+/* The parts of memory.stat that the governor uses, named as in the file. */
 struct sluice_memory_stat {
   uint64_t anon_bytes;
   uint64_t file_bytes;
@@ -62,7 +62,7 @@ struct sluice_memory_stat {
   uint64_t pgsteal;
 };
 
-/* One cgroup, once a walk. */
+/* One cgroup in one walk. */
 struct sluice_record {
   uint64_t cgroup_id;   /* the inode number of its directory */
   uint64_t at_ktime_ns; /* CLOCK_MONOTONIC when it was read */
@@ -84,7 +84,7 @@ struct sluice_record {
   struct sluice_pressure pressure[SLUICE_RESOURCES];
 
   uint64_t memory_current_bytes;
-  uint64_t memory_high_bytes; /* SLUICE_NO_LIMIT = max, so for the two below */
+  uint64_t memory_high_bytes; /* SLUICE_NO_LIMIT = max, also for the two below */
   uint64_t memory_max_bytes;
   uint64_t swap_current_bytes;
   uint64_t swap_max_bytes;
@@ -92,22 +92,22 @@ struct sluice_record {
   struct sluice_memory_events memory_events;
   struct sluice_memory_stat memory_stat;
 
-  uint64_t runnable_threads; /* on a run queue, or held back by a spent quota */
+  uint64_t runnable_threads; /* on a run queue, or throttled */
 };
 
 enum sluice_event_kind {
-  SLUICE_EVENT_THROTTLED = 1, /* stopped on one CPU because its quota is spent */
-  SLUICE_EVENT_OOM_KILL = 2,  /* one of its tasks was chosen to be killed for memory */
+  SLUICE_EVENT_THROTTLED = 1, /* throttled on one CPU because its quota is used up */
+  SLUICE_EVENT_OOM_KILL = 2,  /* one of its tasks was selected by the OOM killer */
   SLUICE_EVENT_WRITTEN = 3,   /* another process wrote one of its knobs: struct sluice_write_event */
 };
 
-/* Something befell a governed cgroup. */
+/* An event of a governed cgroup. */
 struct sluice_event {
   uint64_t cgroup_id;
   uint64_t at_ktime_ns; /* CLOCK_MONOTONIC, when it began */
   uint32_t cpu;
   uint32_t kind;       /* enum sluice_event_kind */
-  uint64_t suppressed; /* of this kind and cgroup, which the rate limit swallowed since the last event */
+  uint64_t suppressed; /* number of such events of this cgroup dropped by the rate limit since the last one */
 };
 
 SLUICE_STATIC_ASSERT(offsetof(struct sluice_record, valid) == 16, "the header is 24 bytes");

@@ -1,4 +1,5 @@
-/* Between walk_tables.bpf.c and the loader: the kernel's own tables of where memory.stat's counters lie. */
+/* Shared by walk_tables.bpf.c and the loader: the kernel's tables of the positions of memory.stat's counters.
+ * */
 #pragma once
 
 #include "bpf/wire/record.h"
@@ -7,7 +8,7 @@ enum sluice_table { SLUICE_TABLE_STATE, SLUICE_TABLE_EVENTS, SLUICE_TABLES };
 
 #define SLUICE_TABLE_BYTES 1024
 
-/* .bss of the program: the memory behind each symbol, as much of it as a table may have. */
+/* .bss of the program: the memory at each symbol, up to the maximal size of a table. */
 struct sluice_walk_tables {
   uint32_t found[SLUICE_TABLES];
   uint32_t missing; /* tables to look for; 0 ends the search */

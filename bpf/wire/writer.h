@@ -1,4 +1,4 @@
-/* Between writer.bpf.c and the loader only. */
+/* Shared by writer.bpf.c and the loader only. */
 #pragma once
 
 #include <stdint.h>
@@ -11,6 +11,6 @@ struct sluice_write_slot {
 
 /* .bss of the writer program. */
 struct sluice_write_counts {
-  uint64_t suppressed; /* swallowed by the rate limit */
+  uint64_t suppressed; /* dropped by the rate limit */
   uint64_t lost;       /* the ring was full */
 };

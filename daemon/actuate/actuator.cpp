@@ -24,8 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 
-constexpr int kInterrupt = SIGURG;  // ignored by default, and used by no one else here
-// A signal may come just before the write enters the kernel, so it is repeated.
+constexpr int kInterrupt = SIGURG;  // ignored by default, and not used otherwise here
+// Repeated, because a signal may arrive just before the write enters the kernel.
 constexpr auto kInterruptEvery = std::chrono::milliseconds(10);
 constexpr auto kInterruptOverdueEvery = std::chrono::seconds(1);
 
@@ -36,7 +36,7 @@ void install_interrupt_handler() {
   ::sigaction(kInterrupt, &action, nullptr);
 }
 
-// Only the interrupt reaches these threads: all other signals are for the loop.
+// These threads receive the interrupt only; all other signals go to the loop's thread.
 void prepare_thread(const char* name) {
   sigset_t blocked;
   sigfillset(&blocked);
@@ -54,31 +54,31 @@ Key key_of(const Order& order) {
   return {order.write.id, order.write.knob};
 }
 
-// A knob with an order that waits, or is being carried out, or both.
+// A knob with a waiting order, a running one, or both.
 struct Slot {
   std::optional<Order> waiting;
   bool running = false;
-  bool stuck = false;  // what runs missed its deadline, and has not returned
+  bool stuck = false;  // the running write missed its deadline and has not returned
 };
 
 struct Lane {
   const char* thread_name = "";
   Nsec deadline{};
   bool answers_events = false;
-  std::deque<Key> queue;  // each with a waiting order, none running
+  std::deque<Key> queue;  // each has a waiting order and no running one
   std::condition_variable work;
-  std::size_t workers = 0;  // not counting those that are overdue
+  std::size_t workers = 0;  // without the overdue ones
   std::size_t workers_wanted = 1;
 };
 
 struct Worker {
   pthread_t thread{};  // valid while it has an order
   Lane* lane = nullptr;
-  const Order* order = nullptr;  // being carried out
+  const Order* order = nullptr;  // the running order
   Clock::time_point started_at;
   Clock::time_point next_interrupt;
   bool interrupted = false;
-  bool overdue = false;  // in a write that missed its deadline
+  bool overdue = false;  // its write missed the deadline and has not returned
 };
 
 Receipt identified(Receipt receipt, const Order& order, Clock::time_point started,
@@ -95,14 +95,15 @@ Receipt identified(Receipt receipt, const Order& order, Clock::time_point starte
 
 }  // namespace
 
-// Outlives the Actuator for as long as a stuck thread does. All members but the constant ones: under `mutex`.
+// Lives as long as a stuck thread needs it. `mutex` protects all members that are not constant.
 struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   Shared(std::shared_ptr<KnobWriter> knob_writer, ActuatorOptions opts)
       : writer(std::move(knob_writer)), options(opts), wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!wake) throw std::system_error(errno, std::generic_category(), "eventfd");
     cpu.thread_name = "sluice-cpu";
     cpu.deadline = options.cpu_deadline;
-    cpu.answers_events = true;  // memory.high is never urgent, and its writer reclaims: it may not run first
+    // memory.high is never urgent, and its writer reclaims, so it gets no priority
+    cpu.answers_events = true;
     memory.thread_name = "sluice-memory";
     memory.deadline = options.memory_deadline;
   }
@@ -120,15 +121,15 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   std::list<std::shared_ptr<Worker>> workers;
   std::size_t overdue = 0;
   bool stopping = false;
-  Clock::time_point latest_deadline = Clock::time_point::max();  // that of all writes, once stopping
-  std::condition_variable changed;                               // of `unanswered` and `workers`
-  std::condition_variable watch;                                 // of what the watchdog waits for
+  Clock::time_point latest_deadline = Clock::time_point::max();  // of all writes, once stopping
+  std::condition_variable changed;  // signals changes of `unanswered` and `workers`
+  std::condition_variable watch;    // signals what the watchdog waits for
   Clock::time_point watch_wakes_at = Clock::time_point::max();
   std::thread watchdog;
 
   Lane& lane_of(Knob knob) { return knob == Knob::memory_high ? memory : cpu; }
 
-  // All below: with `mutex` held.
+  // Call these with `mutex` held.
   bool start_worker(Lane& lane);
   void submit(Order order);
   void answer(Receipt receipt);
@@ -141,14 +142,14 @@ struct Actuator::Shared : std::enable_shared_from_this<Actuator::Shared> {
   void watch_over();
 };
 
-// False: no thread is to be had now. The lane goes on with those it has; the next submit tries again.
+// False: no thread could be created. The lane continues with its threads; the next submit tries again.
 bool Actuator::Shared::start_worker(Lane& lane) {
   auto worker = std::make_shared<Worker>();
   worker->lane = &lane;
   try {
     std::thread thread([shared = shared_from_this(), worker] { shared->work(worker); });
     worker->thread = thread.native_handle();
-    thread.detach();  // a write may hold it for ever; it keeps Shared alive
+    thread.detach();  // a write may block it for ever; it keeps Shared alive
   } catch (const std::system_error&) {
     return false;
   }
@@ -161,7 +162,7 @@ void Actuator::Shared::answer(Receipt receipt) {
   receipts.push_back(std::move(receipt));
   --unanswered;
   const std::uint64_t one = 1;
-  // Fails only when the counter is full, and then it is readable.
+  // Fails only if the counter is full; the fd is readable then.
   [[maybe_unused]] const auto n = ::write(wake.get(), &one, sizeof one);
   if (unanswered == 0) changed.notify_all();
 }
@@ -197,7 +198,7 @@ void Actuator::Shared::submit(Order order) {
   }
   const bool urgent = order.write.caused_at != MonotonicTime{};
   slot.waiting = std::move(order);
-  if (slot.running) return;  // queued when that is done
+  if (slot.running) return;  // queued when the running write is done
   if (urgent) {
     lane.queue.push_front(key);
   } else {
@@ -209,9 +210,9 @@ void Actuator::Shared::submit(Order order) {
 void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
   auto& lane = *self->lane;
   prepare_thread(lane.thread_name);
-  if (lane.answers_events) (void)request_realtime();  // refused: the loop was too, and said so
+  if (lane.answers_events) (void)request_realtime();  // if refused, the loop was refused too and logged it
   std::unique_lock lock(mutex);
-  // One that comes back late has been replaced: the lane needs it only while it is short of workers.
+  // A worker that returns late was replaced. It stays only if the lane lacks workers.
   while (lane.workers <= lane.workers_wanted) {
     lane.work.wait(lock, [&] { return stopping || !lane.queue.empty(); });
     if (stopping) break;
@@ -225,7 +226,7 @@ void Actuator::Shared::work(const std::shared_ptr<Worker>& self) {
 }
 
 void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mutex>& lock) {
-  auto& slot = slots.at(key);  // stays where it is, a map's node
+  auto& slot = slots.at(key);  // a map node does not move
   const Order order = *std::exchange(slot.waiting, std::nullopt);
   slot.running = true;
   self.order = &order;
@@ -243,7 +244,7 @@ void Actuator::Shared::run_one(Worker& self, Key key, std::unique_lock<std::mute
   slot.running = false;
   receipt.interrupted = self.interrupted;
   if (receipt.error_number == EINTR) receipt.result = Receipt::Result::timed_out;
-  if (self.overdue) {  // the second answer: late, but what it says is so
+  if (self.overdue) {  // the second receipt, with the final result
     self.overdue = false;
     --overdue;
     slot.stuck = false;
@@ -276,7 +277,7 @@ void Actuator::Shared::interrupt_or_give_up(Worker& worker, Clock::time_point no
   ::pthread_kill(worker.thread, kInterrupt);
 }
 
-// Its order is answered now, and again when it returns; the lane goes on with another thread.
+// Answers the order now, and again when its write returns. The lane continues with another thread.
 void Actuator::Shared::give_up(Worker& worker, Clock::time_point now) {
   auto& lane = *worker.lane;
   worker.overdue = true;
@@ -309,7 +310,7 @@ void Actuator::Shared::watch_over() {
     const auto now = Clock::now();
     watch_wakes_at = Clock::time_point::max();
     for (auto it = workers.begin(); it != workers.end(); ++it) {
-      const auto worker = *it;  // a new one may be appended
+      const auto worker = *it;  // the loop may append a worker
       if (worker->order && worker->next_interrupt <= now) interrupt_or_give_up(*worker, now);
       if (worker->order) watch_wakes_at = std::min(watch_wakes_at, worker->next_interrupt);
     }

@@ -8,7 +8,7 @@
 namespace sluice::actuate {
 namespace {
 
-// ENOENT from a cgroup that lives only means that the knob's controller is off.
+// ENOENT from a cgroup that still exists only means that the knob's controller is off.
 void fail(Receipt& receipt, const cgroups::Error& error, const cgroups::Cgroup& cgroup) {
   receipt.result = cgroups::means_vanished(error) && !cgroup.alive() ? Receipt::Result::vanished
                                                                      : Receipt::Result::refused;
@@ -21,8 +21,8 @@ Receipt write_and_verify(const Order& order) {
   const auto& [write, cgroup] = order;
   const auto written = cgroup->write(write.knob, write.value);
   const auto written_at = monotonic_now();
-  // Read even after a failure: an interrupted memory.high is set all the same, and a refused one holds the
-  // old.
+  // Reads even after a failure: an interrupted memory.high is set nevertheless, and after a refusal the old
+  // value stays.
   const auto held = cgroup->read(write.knob);
   Receipt receipt;
   if (held) receipt.holds = *held;

@@ -1,5 +1,5 @@
-// The seam under the actuator: how one write is carried out. May block; the actuator calls it from its own
-// threads, never two at once for the same cgroup and knob, and interrupts it with a signal at its deadline.
+// The seam below the actuator: how one write is carried out. It may block. The actuator calls it from its own
+// threads, never twice at once for one cgroup and knob, and interrupts it with a signal at its deadline.
 #pragma once
 
 #include <memory>
@@ -21,14 +21,14 @@ class KnobWriter {
   KnobWriter& operator=(const KnobWriter&) = delete;
   virtual ~KnobWriter() = default;
 
-  // Fills in what it knows: result, holds, error_number. The caller fills in identity and times.
+  // Fills in result, holds and error_number. The caller fills in identity and times.
   virtual Receipt apply(const Order& order) = 0;
 };
 
-// Writes, reads back and compares; whatever the kernel takes.
+// Writes, reads back and compares. Accepts every value that the kernel accepts.
 Receipt write_and_verify(const Order& order);
 
-// Refuses what no governor may ask (EINVAL, see check_writable) and does the above.
+// Refuses values that a governor must not write (EINVAL, see check_writable); otherwise as above.
 class CgroupfsWriter final : public KnobWriter {
  public:
   Receipt apply(const Order& order) override;

@@ -12,9 +12,9 @@ using cgroups::Result;
 
 const std::string kName = "lease";
 const std::string kCorrupt = "lease.corrupt";
-// A thousand tasks take some 400 KB. More than this is not our file, and ours does not grow beyond it.
+// A thousand tasks need about 400 KB. A larger file is not ours; ours never grows beyond this.
 constexpr std::size_t kSizeMax = 64u << 20;
-// The file is rewritten when most of it is superseded, and not for a few lines.
+// The file is rewritten when this much of it is superseded, and at least kRewriteMin.
 constexpr std::size_t kRewriteFactor = 4, kRewriteMin = 64u << 10;
 
 std::string plural(std::size_t n, const char* one, const char* many) {
@@ -65,11 +65,11 @@ Result<void> Lease::load() {
   live_bytes_ = text->size();
   log_ = files::AppendLog(directory_, kName, parsed.whole, torn);
   const bool clean = !torn && parsed.bad.empty() && parsed.other_boots == 0 && parsed.superseded == 0;
-  if (!clean) (void)rewrite();  // refused: the file goes on as it is
+  if (!clean) (void)rewrite();  // if refused, the file continues as it is
   return {};
 }
 
-// The whole file anew, by rename: a process that is killed meanwhile leaves the old one.
+// Replaces the whole file by rename: a process killed meanwhile leaves the old one.
 bool Lease::rewrite() {
   const auto text = format_lease(entries(), boot_id_);
   if (!directory_.replace(kName, text, files::Survives::process)) return false;
@@ -106,13 +106,13 @@ Result<void> Lease::apply(std::span<const LeaseChange> changes) {
       on_file_.erase(key);
     }
   }
-  // Entries are of about the same length.
+  // Estimated: entries have similar lengths.
   if (entries_before == 0) {
     live_bytes_ = text.size();
   } else {
     live_bytes_ = live_bytes_ * on_file_.size() / entries_before;
   }
-  if (worth_rewriting()) (void)rewrite();  // refused: what is on file says the same, at greater length
+  if (worth_rewriting()) (void)rewrite();  // if refused, the file is longer, but its content is the same
   return {};
 }
 

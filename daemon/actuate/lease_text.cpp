@@ -1,7 +1,6 @@
 // The lease's lines:  lease2 CRC32 BOOT_ID CGROUP_ID KNOB BASELINE OURS PATH
-// Values and PATH are escaped, so that every field is without blanks; OURS has commas between its values. The
-// checksum is of all that follows it. BASELINE and OURS of a limit that has nothing left to give back are
-// "-".
+// Values and PATH are escaped, so that no field contains blanks. OURS is separated by commas. The checksum is
+// of everything after it. BASELINE and OURS are "-" if there is nothing to restore for the limit.
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -47,7 +46,7 @@ std::optional<Knob> knob_named(std::string_view name) {
   return std::nullopt;
 }
 
-// Exactly the fields of a line; more or fewer: none.
+// Exactly the fields of a line; none if there are more or fewer.
 std::optional<std::array<std::string_view, kFields>> split(std::string_view line) {
   std::array<std::string_view, kFields> fields;
   for (std::size_t i = 0; i < kFields; ++i) {
@@ -62,7 +61,7 @@ std::optional<std::array<std::string_view, kFields>> split(std::string_view line
 struct Line {
   std::string_view boot_id;
   LeaseKey key;
-  std::optional<LeaseEntry> entry;  // none: nothing is left to give back
+  std::optional<LeaseEntry> entry;  // none: nothing to restore
 };
 
 tl::unexpected<const char*> bad(const char* why) {
@@ -84,7 +83,7 @@ tl::expected<Line, const char*> parse_line(std::string_view text) {
   if (crc != crc32_hex(text.substr(static_cast<std::size_t>(boot_id.data() - text.data())))) {
     return bad("its checksum is wrong");
   }
-  // From here on only a writer's error could be found.
+  // The checksum is right, so an error found below is an error of the writer.
   Line line{.boot_id = boot_id, .key = {}, .entry = std::nullopt};
   const auto knob = knob_named(knob_name);
   if (!knob) return bad("its knob is unknown");

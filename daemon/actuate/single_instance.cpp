@@ -17,7 +17,7 @@ namespace {
 using cgroups::Error;
 using cgroups::Fd;
 
-// The digits a holder wrote. It may be between taking the lock and writing them: then there are none.
+// The pid that the holder wrote. Empty between its locking and its writing.
 std::string pid_in(int fd) {
   std::array<char, 16> text{};
   const ssize_t n = ::pread(fd, text.data(), text.size(), 0);
@@ -47,9 +47,9 @@ cgroups::Result<SingleInstance> SingleInstance::acquire(const std::string& runti
                                     (pid.empty() ? std::string("pid unknown") : "pid " + pid) +
                                     "; it holds"});
   }
-  // The file stays when its holder ends: removing it would race with the next one's opening it.
-  // The lock is what counts, and the pid a courtesy: on a full disk there is none, and baselines are given
-  // back all the same.
+  // The file stays when its holder ends, because removing it would race with the next process that opens it.
+  // Only the lock counts; the pid is information. On a full disk it is missing, and baselines can still be
+  // restored.
   const auto pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.get(), 0) != 0 ||
       ::pwrite(lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {

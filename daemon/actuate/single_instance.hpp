@@ -1,4 +1,4 @@
-// One governor a host: a lock that dies with its holder.
+// One governor per host: a lock that ends with its holder.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace sluice::actuate {
 
 class SingleInstance {
  public:
-  // Takes <runtime_dir>/lock; makes the directory (0755) when it is missing. EWOULDBLOCK: another process has
-  // it, and `what` names its pid.
+  // Takes <runtime_dir>/lock; creates the directory (0755) if it is missing. EWOULDBLOCK: another process
+  // holds it; `what` contains its pid.
   static cgroups::Result<SingleInstance> acquire(const std::string& runtime_dir);
 
  private:

@@ -11,8 +11,8 @@ namespace sluice {
 namespace {
 
 constexpr double kEpsilon = 1e-9;
-constexpr double kRounding = 1e-3;     // of quotas: whole microseconds
-constexpr double kUsesNothing = 0.01;  // cores: such a task wants no share
+constexpr double kRounding = 1e-3;     // ratio; quotas are whole microseconds
+constexpr double kUsesNothing = 0.01;  // cores; a task that uses less gets no share
 
 bool less(double a, double b) {
   return a < b * (1 - kEpsilon);
@@ -22,17 +22,17 @@ double whole_steps_down(double value, double step) {
   return step > 0 ? std::floor(value / step + kEpsilon) * step : value;
 }
 
-// What one claim may come to.
+// What arbitration wants to reach for one claim.
 struct Goal {
-  bool shares = false;           // else its limit stands
-  bool counts = false;           // whole: its limit is ours, or will be
-  double keep = 0;               // with enough for everybody
-  double need = 0;               // what it is to have before anybody gets what is not needed
-  double lacks_below = 0;        // the part of it that is missing if it is not given: no rate policy's
-  double used = 0;               // the part of its minimum that is used
+  bool shares = false;     // false: its limit stays as it is
+  bool counts = false;     // counts in full: its limit is ours, or will be
+  double keep = 0;         // the value if the node has enough for everybody
+  double need = 0;         // granted before any task gets more than it needs
+  double lacks_below = 0;  // part of `need` that counts as missing if not granted; rate policies are no need
+  double used = 0;         // the part of its minimum that is in use
   double before_rate_limit = 0;  // `keep` without its rate policy
   bool held_below = false;       // an ancestor's limit allows no more
-  Reason reason;                 // rule none: nobody asked for a change
+  Reason reason;                 // rule none: no change was asked for
 };
 
 Goal stands(const KnobClaim& c) {
@@ -46,9 +46,10 @@ bool out_of_bounds(const KnobClaim& c) {
   return c.current < c.min || c.current > c.max;
 }
 
-// Nobody asked for a change, and none is due: it keeps its limit, or as much as it uses of it.
+// No change was asked for and none is due: the task keeps its limit, or what it uses of it.
 Goal goal_of_use(const KnobClaim& c) {
-  const bool held_up = std::isinf(c.current) && std::isinf(c.rate.lowest);  // its first limit has to wait
+  // its first limit is held up by a rate policy
+  const bool held_up = std::isinf(c.current) && std::isinf(c.rate.lowest);
   if (!c.use || held_up) return stands(c);
   Goal g = stands(c);
   g.shares = true;
@@ -60,7 +61,7 @@ Goal goal_of_use(const KnobClaim& c) {
   return g;
 }
 
-// What the task is to have if the node could give everything.
+// What the task gets if the node has enough for everybody.
 Goal goal_of(const KnobClaim& c) {
   if (!c.movable) return stands(c);
   if (c.exact) {
@@ -85,7 +86,7 @@ Goal goal_of(const KnobClaim& c) {
     g.reason.wanted = c.current;
   }
   const double rate_limited = c.rate_free ? bounded : std::clamp(bounded, c.rate.lowest, c.rate.highest);
-  // What has no limit yet may have to wait for its first one; but no value may stay out of its bounds.
+  // A first limit may be held up by a rate policy, but a value outside the bounds may not.
   if (std::isinf(rate_limited) && !c.max_is_set) return stands(c);
   g.keep = std::clamp(rate_limited, c.min, c.max);
   g.before_rate_limit = bounded;
@@ -94,7 +95,7 @@ Goal goal_of(const KnobClaim& c) {
   if (to_maximum && !c.use && c.bound_waits) return stands(c);
   g.need = g.lacks_below = g.keep;
   if (to_maximum && c.use) {
-    // There is no rate from infinity.
+    // A limit that comes from "no limit" has no rate.
     const double kept = std::isinf(c.current) ? 0 : c.rate.lowest;
     g.lacks_below = std::clamp(config::whole_steps_up(*c.use, c.step), c.min, g.keep);
     g.need = std::clamp(kept, g.lacks_below, g.keep);
@@ -103,8 +104,8 @@ Goal goal_of(const KnobClaim& c) {
   return g;
 }
 
-// What a task keeps whatever the others want: its minimum, what it has if nothing was seen of it, and what
-// its rate policy does not let go.
+// What a task keeps whatever the others want: its minimum, its current limit if there is no usage data, and
+// the lower bound of its rate policy.
 double minimum(const KnobClaim& c, const Goal& g) {
   if (c.exact) return g.need;
   const bool unseen = !c.use && g.keep >= c.current;
@@ -114,7 +115,7 @@ double rate_limited(const KnobClaim& c, const Goal& g) {
   return std::max(minimum(c, g), std::min(std::clamp(c.rate.lowest, c.min, c.max), g.need));
 }
 
-// One knob of the whole node.
+// One knob of all tasks of the node.
 class Node {
  public:
   Node(std::span<const KnobClaim> claims, double capacity, Knob knob)
@@ -141,7 +142,7 @@ class Node {
       if (claims[i].governed && taken.quota == 0) minima_in_use_ += std::min(claims[i].min, taken.use);
     }
     room_ = std::max(0.0, capacity - promised_);
-    // Minima are there whatever the others use beyond theirs.
+    // Minima are granted even if other tasks use more than theirs.
     needs_room_ = std::max(capacity - used_by_others, std::min(least, std::max(0.0, room_ - minima_in_use_)));
     minima_missing_ = guaranteed > capacity * (1 + kEpsilon) ? guaranteed - capacity : 0;
   }
@@ -154,7 +155,7 @@ class Node {
     for (const auto i : sharing_) mark(i, out);
     out.missing = std::max(out.missing, minima_missing_);
     settle(true, out);
-    // Cuts too small to write add up: when they would overdraw the node they are made all the same.
+    // Cuts within the tolerance add up. If the node would be overdrawn without them, they are written too.
     if (overdrawn_) settle(false, out);
     return out;
   }
@@ -174,17 +175,17 @@ class Node {
   double capacity_;
   std::vector<Goal> goals_;
   std::vector<double> value_;         // by claim
-  std::vector<std::size_t> sharing_;  // the claims that do
-  double promised_ = 0;               // by limits of ours that stand
-  double room_ = 0;                   // for limits of ours
-  double needs_room_ = 0;             // for what is used and needed
+  std::vector<std::size_t> sharing_;  // indexes of the claims that share
+  double promised_ = 0;               // sum of our limits that stay as they are
+  double room_ = 0;                   // capacity for our other limits
+  double needs_room_ = 0;             // capacity for what is used and needed
   double minima_missing_ = 0;
-  double minima_in_use_ = 0;  // by those whose limit stands
+  double minima_in_use_ = 0;  // by claims whose limit stays
   bool overdrawn_ = false;
 };
 
-// Of an ancestor's limit each of its children needs its share at most. Nobody is cut for it: the ancestor
-// sees to that.
+// Each child needs at most its share of its ancestor's limit. No child is cut for this: the kernel enforces
+// the ancestor's limit.
 void Node::hold_below_ancestors() {
   std::map<std::string_view, std::vector<std::size_t>> families;
   for (const auto i : sharing_) {
@@ -210,8 +211,9 @@ void Node::hold_below_ancestors() {
   }
 }
 
-// Of those that share. What rounding down has left goes on, a step each, by priority, and first to those who
-// hold it: a share that moves a little must not move a whole step to and fro.
+// Shares the capacity and rounds down to whole steps. What that leaves is given out step by step, by
+// priority, and first to tasks that hold the step already: otherwise a small change of a share would move a
+// whole step to and fro.
 std::vector<double> Node::in_steps(std::span<const Claim> sums, double capacity) {
   auto given = max_min_share(sums, capacity);
   std::vector<std::size_t> cut;
@@ -246,7 +248,7 @@ std::vector<double> Node::in_steps(std::span<const Claim> sums, double capacity)
   return max_min_share(again, capacity);
 }
 
-// Minima that exceed the node, by weight alone: first what is used of them.
+// The minima of a node that is too small for them, by weight alone. The parts in use come first.
 std::vector<double> Node::shared_minima() {
   const double room = std::max(0.0, room_ - minima_in_use_);
   std::vector<Claim> sums;
@@ -267,8 +269,8 @@ std::vector<double> Node::shared_minima() {
   return given;
 }
 
-// What is needed, and then what nobody needs, to whom it was given before. Where the minima, or what rate
-// policies keep, are all that the node has, no task is raised.
+// Grants what is needed, and then returns what nobody needs to its holders. If minima or rate policies take
+// the whole node, no task is raised.
 void Node::give() {
   std::vector<Claim> sums(sharing_.size());
   double kept = 0;
@@ -294,7 +296,7 @@ void Node::give() {
       const auto& g = goals_[sharing_[k]];
       sums[k].guaranteed = given[k];
       sums[k].wanted = g.counts && !less(given[k], g.need) ? std::max(given[k], g.keep) : given[k];
-      if (!g.counts && !less(given[k], g.need)) sums[k].guaranteed = sums[k].wanted = 0;  // it stands
+      if (!g.counts && !less(given[k], g.need)) sums[k].guaranteed = sums[k].wanted = 0;  // keeps its limit
     }
     const auto kept_too = in_steps(sums, std::max(room_, needs_room_));
     for (std::size_t k = 0; k < sums.size(); ++k) given[k] = std::max(given[k], kept_too[k]);
@@ -330,15 +332,15 @@ bool Node::changed(std::size_t i) const {
 bool Node::tolerable(std::size_t i) const {
   const auto& c = claims_[i];
   if (c.exact || std::isinf(c.current)) return false;
-  // Out of bounds is never tolerated; a rescue below anon + unreclaimable neither.
+  // A value outside the bounds is always corrected; the memory floor is one of the bounds.
   if ((c.current < c.min && !less(value_[i], c.min)) || c.current > c.max) return false;
-  // A slow rate is made of small changes: what counts is how far the task would go.
+  // A slow rate policy makes small changes. The tolerance applies to the distance that the task finally goes.
   const bool slow = goals_[i].reason.clamped_rate && !goals_[i].reason.clamped_capacity;
   const double to = slow ? goals_[i].before_rate_limit : value_[i];
   return std::abs(to - c.current) < c.tolerance * c.current;
 }
 
-// Only for a node that is too small without it.
+// Happens only on a node that is too small for the rate policies.
 bool Node::cut_beyond_rate(std::size_t i) const {
   const auto& c = claims_[i];
   return !c.exact && less(value_[i], c.current) && less(value_[i], std::min(c.rate.lowest, c.current));
@@ -353,7 +355,7 @@ void Node::settle(bool keep_small_cuts, Share& out) {
     const bool write = changed(i) && !(may_stay && (keep_small_cuts || value_[i] > c.current));
     if (write) out.grants.push_back({i, value_[i], goals_[i].reason});
     const double after = write ? value_[i] : c.current;
-    if (write || c.ours) quotas += after;  // finite, as all that is ours
+    if (write || c.ours) quotas += after;  // finite, as all our limits are
     used += write && after > c.current ? after : std::min(after, c.use.value_or(after));
   }
   overdrawn_ = quotas > room_ * (1 + kEpsilon) || used > needs_room_ * (1 + kEpsilon);

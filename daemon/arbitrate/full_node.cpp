@@ -9,26 +9,26 @@
 namespace sluice {
 namespace {
 
-constexpr double kClassStep = 10;   // between one priority and the next lower one
-constexpr double kFreeAgain = 0.2;  // of the node: then quotas can share it
-constexpr double kFinest = 0.01;    // of the kernel's default weight, 100: it takes whole numbers
-constexpr double kTolerance = 0.1;  // of a weight: whole numbers, and minima that move a little
-constexpr double kBinds = 0.5;  // of a quota: what must be in use of it to say that it may hold its task up
+constexpr double kClassStep = 10;   // factor between neighbouring priorities
+constexpr double kFreeAgain = 0.2;  // share of the node; with that much free, quotas share it again
+constexpr double kFinest = 0.01;    // of the kernel's default weight, 100; weights are whole numbers
+constexpr double kTolerance = 0.1;  // ratio; covers rounding, and minima that moved a little
+constexpr double kBinds = 0.5;      // share of a quota; with more in use it may hold its task up
 constexpr double kMissingCores = 0.01;
 
 bool shares(const KnobClaim& c) {
   return c.governed && c.max > 0;
 }
 
-// A quota of which little is used stays: whoever wakes under it is given more in the next plan. So does a
-// limit that is not ours, unless its task asks for more.
+// A quota with little use stays: if its task wakes up, the next plan gives it more. A limit that is not ours
+// stays too, unless its task asks for more.
 bool may_bind(const KnobClaim& c) {
   if (c.intent.changes() && c.intent.value > c.current) return true;
   return c.ours && c.use.value_or(c.current) > kBinds * c.current;
 }
 
-// What the task would use if it did not wait for a CPU: more than it uses by the share of time in which some
-// thread of it waited.
+// What the task would use more if it did not wait for a CPU. Its usage is scaled by the share of time in
+// which a thread waited.
 double waits_for(const KnobClaim& c) {
   if (!c.use || c.waiting_ratio <= 0) return 0;
   return std::min(c.max, *c.use / std::max(1 - c.waiting_ratio, 1e-3)) - std::min(c.max, *c.use);
@@ -89,7 +89,7 @@ bool weights_hold(std::span<const KnobClaim> claims, const CpuNode& node) {
 }
 
 bool is_full(std::span<const KnobClaim> claims, const Share& by_quota, const CpuNode& node, bool was_full) {
-  if (by_quota.minima_exceed) return false;  // they are shared by quotas, or nobody would have a minimum
+  if (by_quota.minima_exceed) return false;  // then quotas share them; weights could not keep any minimum
   if (by_quota.missing > kMissingCores) return true;
   double used = 0;
   for (const auto& c : claims) used += std::min(c.use.value_or(0), node.capacity_cores);
@@ -110,7 +110,7 @@ Share share_by_weight(std::span<const KnobClaim> claims, const Share& by_quota, 
       if (granted[i]) out.grants.push_back(*granted[i]);
       continue;
     }
-    if (std::isinf(c.current) && !c.max_is_set) continue;  // the kernel gives it its share already
+    if (std::isinf(c.current) && !c.max_is_set) continue;  // the kernel already gives it its share
     if (c.current <= c.max && !may_bind(c)) continue;
     const double most = std::clamp(c.rate.highest, c.min, c.max);
     if (std::abs(most - c.current) <= c.tolerance * c.current && c.current <= c.max) continue;

@@ -7,9 +7,9 @@ namespace sluice {
 
 namespace {
 
-// Water filling among claims of one priority: every claim rises at its weight's pace above its guaranteed
-// part until it is satisfied. Sorted by the level at which each is satisfied, one pass finds where the water
-// ends. Returns what is left for the next priority.
+// Water filling among claims of one priority: every claim rises above its guaranteed part in proportion to
+// its weight until it is satisfied. Sorted by the level at which each is satisfied, one pass finds the final
+// level. Returns what is left for the next priority.
 double fill(std::span<const Claim> claims, std::span<std::size_t> group, double left,
             std::vector<double>& grants) {
   auto level = [&](std::size_t i) { return (claims[i].wanted - claims[i].guaranteed) / claims[i].weight; };
@@ -35,7 +35,7 @@ double fill(std::span<const Claim> claims, std::span<std::size_t> group, double 
 
 std::vector<double> max_min_share(std::span<const Claim> claims, double capacity) {
   std::vector<double> grants(claims.size());
-  // Enough for all, as it mostly is, calls for no order. Only where that is beyond rounding.
+  // Usually there is enough for all, and no sorting is needed. Not used within rounding of the capacity.
   constexpr double kRounding = 1e-9;
   double all = 0;
   for (const auto& c : claims) all += c.wanted;

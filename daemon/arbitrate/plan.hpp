@@ -1,4 +1,4 @@
-// The plan: at most one value for each (cgroup, knob), and what came of it. Values only.
+// The plan: at most one value for each (cgroup, knob), and the receipts of its writes. Values only.
 #pragma once
 
 #include <cstdint>
@@ -15,39 +15,39 @@ struct Write {
   Knob knob = Knob::cpu_max;
   KnobValue value;
   Reason reason;
-  // BPF's time of the event that led to this write, zero when a tick did: for the reaction histogram.
+  // Time of the BPF event that caused this write, for the reaction histogram; zero: a timer tick caused it.
   MonotonicTime caused_at{};
   bool operator==(const Write&) const = default;
 };
 
 struct Plan {
   std::vector<Write> writes;  // ordered by (id, knob)
-  bool dry_run = false;       // to be reported, not to be carried out
+  bool dry_run = false;       // reported, not carried out
   bool operator==(const Plan&) const = default;
 };
 
-// What carrying out one write gave. `holds` is what the kernel said after the write (verify by read-back).
+// Result of one write. `holds` is the value that was read back after it.
 struct Receipt {
   enum class Result : std::uint8_t {
-    written,    // the kernel holds what was asked (memory.high: rounded to pages)
-    refused,    // error_number says why; the old value stands
+    written,    // the kernel holds the value asked for (memory.high: rounded to pages)
+    refused,    // error_number is the cause; the old value stays
     vanished,   // the cgroup is gone (ENOENT, ENODEV)
-    timed_out,  // the write missed its deadline: it was interrupted, or (may_land) has not returned
-    differs,    // accepted, but another value was read back: a foreign writer, or the kernel's own mind
-    not_tried,  // the order went nowhere: no thread to be had, or no lease for it
+    timed_out,  // it missed its deadline: interrupted, or (may_land) not returned yet
+    differs,    // accepted, but another value was read back: an external writer, or the kernel
+    not_tried,  // no write was attempted: no thread was free, or it has no lease
   };
   CgroupId id;
   Knob knob = Knob::cpu_max;
   KnobValue asked;
   std::optional<KnobValue> holds;
   Result result = Result::written;
-  bool may_land = false;     // timed_out only: its thread is still in the write, and another receipt follows
+  bool may_land = false;     // timed_out only: the write has not returned; another receipt follows
   bool interrupted = false;  // at its deadline: the write was about to block for long
   int error_number = 0;      // errno
   std::string path;          // of the knob, for messages
   MonotonicTime started_at{};
-  MonotonicTime written_at{};   // the kernel took the value; zero: it did not
-  MonotonicTime finished_at{};  // and it was read back
+  MonotonicTime written_at{};   // when the kernel took the value; zero: it did not
+  MonotonicTime finished_at{};  // when it was read back
   MonotonicTime caused_at{};    // copied from the write
 };
 

@@ -10,9 +10,9 @@ using Moments = std::vector<RateHistory::Moment>;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = 1e-9;
-constexpr int kSlots = 60;  // of a stabilization window: what is kept of it, and by how much it may be late
+constexpr int kSlots = 60;  // of a stabilization window; its resolution, and how late it may end
 
-// The first moment that is less than `age` old.
+// The first entry that is younger than `age`.
 Moments::const_iterator within(const Moments& moments, MonotonicTime now, Nsec age) {
   return std::partition_point(moments.begin(), moments.end(),
                               [&](const auto& m) { return now - m.at >= age; });
@@ -21,12 +21,12 @@ Moments::const_iterator within(const Moments& moments, MonotonicTime now, Nsec a
 void note_extreme(Moments& kept, Nsec window, MonotonicTime now, double wish, double current, bool largest) {
   kept.erase(kept.begin(), within(kept, now, window));
   if (window == Nsec{}) return;
-  if (kept.empty()) kept.push_back({now, current});  // what was there before is all the past that is known
+  if (kept.empty()) kept.push_back({now, current});  // the only known value of the past
   const auto beaten = [&](double earlier) { return largest ? earlier <= wish : earlier >= wish; };
   while (!kept.empty() && beaten(kept.back().value)) kept.pop_back();
   const auto slot = std::max(window / kSlots, Nsec{1});
   if (!kept.empty() && kept.back().at.time_since_epoch() / slot == now.time_since_epoch() / slot) {
-    kept.back().at = now;  // the stricter of the two, a slot longer than its due
+    kept.back().at = now;  // keeps the stricter value, up to one slot longer
   } else {
     kept.push_back({now, wish});
   }
@@ -37,7 +37,7 @@ double at_start_of(Nsec period, const RateHistory& history, MonotonicTime now, d
   return first == history.changes.end() ? current : first->value;
 }
 
-// The furthest that the policies allow, upwards or (way = -1) downwards.
+// The furthest value that the policies allow, upwards or (way = -1) downwards.
 double furthest(const config::ScalingRules& rules, int way, const RateHistory& history, MonotonicTime now,
                 double current) {
   if (rules.select_policy == config::SelectPolicy::disabled) return current;

@@ -1,16 +1,13 @@
-// How fast a knob may move, and on what evidence: the HPA's scaling policies and stabilization windows, on
-// cores and bytes. Pure; the history is the knob's own and bounded.
+// How fast a knob may move: scaling policies and stabilization windows as in the Kubernetes HPA, on cores and
+// bytes. Pure; each knob has its own, bounded history.
 //
-//   policy         a change is measured from the value at the start of the policy's sliding period, so that
-//   many
-//                  small ones add up to no more than a large one. Of several, select_policy says which
-//                  counts.
-//   stabilization  a cut goes no lower than the largest wish of the window, a raise no higher than the
-//   smallest;
-//                  wishing for no change is a wish for what is there. So every look of the window has to
-//                  agree.
+//   policy         A change counts from the value at the start of the policy's sliding period, so many small
+//                  changes add up to no more than a large one. select_policy chooses among several policies.
+//   stabilization  A cut goes no lower than the largest value wanted in the window, a raise no higher than
+//   the
+//                  smallest. "No change" counts as wanting the current value, so all samples must agree.
 //
-// A period that began without any limit begins with its first one: there is no rate from infinity.
+// A period that began with "no limit" is measured from the first limit: there is no rate from infinity.
 #pragma once
 
 #include <limits>
@@ -22,7 +19,7 @@
 
 namespace sluice {
 
-// What the next value may be. What is there now is always within.
+// The range of the next value. The current value is always within.
 struct RateLimits {
   double lowest = 0;
   double highest = std::numeric_limits<double>::infinity();
@@ -33,23 +30,24 @@ struct RateHistory {
     MonotonicTime at{};
     double value = 0;
   };
-  std::vector<Moment> changes;  // when, and the value before; no older than the longest period
-  // Wishes that can still be the extreme of their window, in order of time; at most one in a sixtieth of it.
+  std::vector<Moment> changes;  // time, and the value before; not older than the longest period
+  // Wanted values that can still be the extreme of their window, by time; one per sixtieth of it.
   std::vector<Moment> largest, smallest;
 };
 
-// At each look, before rate_limits: what is wished for, and what is there.
+// Call at each sample, before rate_limits. `wish`: the value wanted.
 void note_wish(const config::Scaling& scaling, MonotonicTime now, double wish, double current,
                RateHistory& history);
-// A change of ours has been made.
+// Call after a change by us.
 void note_change(const config::Scaling& scaling, MonotonicTime at, double before, RateHistory& history);
 
-// `step` > 0: the limits widen to whole multiples, or a small percentage would never move a whole core.
+// `step` > 0: the limits are widened to whole multiples. Otherwise a small percentage could never move by a
+// whole core.
 RateLimits rate_limits(const config::Scaling& scaling, const RateHistory& history, MonotonicTime now,
                        double current, double step);
 
-// What must not wait: rescues of memory, the first value that the configuration names, and whatever is not
-// our own choice (a pin, the way back to the baseline, a value of ours that another hand undid).
+// Rules that rate policies do not delay: memory rescues, the configured first value, and values that are not
+// our own choice (a pin, a release, a value written again after an external write).
 bool beyond_rates(Rule rule);
 
 }  // namespace sluice

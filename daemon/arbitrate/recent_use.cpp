@@ -8,9 +8,9 @@
 namespace sluice {
 namespace {
 
-constexpr double kUpSeconds = 0.3, kDownSeconds = 1.0;  // of the mean
+constexpr double kUpSeconds = 0.3, kDownSeconds = 1.0;  // time constants of the mean
 constexpr double kRoom = 1.25, kLeastRoomCores = 0.05;
-constexpr Nsec kThrottledFor = std::chrono::seconds(1);  // a throttle says that more is wanted
+constexpr Nsec kThrottledFor = std::chrono::seconds(1);  // since a throttle, the task may want more
 
 }  // namespace
 

@@ -17,8 +17,8 @@ std::string_view parent_of(std::string_view cgroup) {
   return cgroup.substr(0, cgroup.rfind('/'));
 }
 
-// Of a task that it governs the controller knows how much head-room is due, and more than its maximum it does
-// not need; of any other it is a guess. Without a limit of ours the kernel sees to its head-room.
+// For a governed task its controller knows the head-room that is due, up to the maximum. For any other task
+// the head-room is estimated. Without a limit of ours the kernel gives head-room.
 std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, const PlanContext& c) {
   if (frozen(t)) return 0;
   if (!claim.governed) return used_cores(t.use, claim.current, c.now, Room::guessed);
@@ -27,8 +27,8 @@ std::optional<double> cores_in_use(const TaskState& t, const KnobClaim& claim, c
   return std::min(claim.current, std::max(*used, std::min(t.cpu_need_cores, claim.max)));
 }
 
-// Under a limit of ours, its cache too: the limit follows what is in use. Else only what reclaim cannot free,
-// for cache fills any node.
+// Under a limit of ours the page cache counts, because the limit follows the memory in use. Otherwise only
+// what reclaim cannot free counts, because page cache fills any node.
 std::optional<double> bytes_in_use(const TaskState& t, const KnobClaim& claim) {
   if ((!t.fresh && !frozen(t)) || !t.sample || !t.sample->memory_current) return std::nullopt;
   const auto floor = memory_floor(*t.sample, 0, 0);
@@ -43,7 +43,7 @@ double in_force(const KnobState& knob) {
   const double holds = number_of(knob.limit.value());
   if (!knob.limit.in_flight()) return holds;
   const double asked = number_of(knob.limit.order()->value);
-  // A release to "max" may yet be refused: until then the old limit stands, and counts.
+  // A release to "max" may be refused. Until it is done the old limit counts.
   if (std::isinf(holds) || std::isinf(asked)) return std::min(holds, asked);
   return std::max(holds, asked);
 }
@@ -67,7 +67,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
       std::min(ordered.cpu_max_cores.value_or(t.scheduled.max ? t.scheduled.max->cores
                                                               : policy.cpu.max_cores.value_or(cpu_capacity)),
                cpu_capacity);
-  // What a slice forbids, no quota below it can give.
+  // A quota above an ancestor's limit has no effect.
   constexpr double kLeastCores = 0.01;
   if (t.sample && t.sample->ancestor_cpu)
     b.cpu_max = std::min(b.cpu_max, std::max(kLeastCores, t.sample->ancestor_cpu->max_cores));
@@ -79,7 +79,7 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
   if (policy.memory.max_bytes)
     b.memory_max = std::min(b.memory_max, static_cast<double>(*policy.memory.max_bytes));
   if (ordered.memory_max) b.memory_max = std::min(memory_capacity, static_cast<double>(*ordered.memory_max));
-  // memory.high above memory.max never acts, nor above an ancestor's limit.
+  // memory.high has no effect above memory.max or above an ancestor's limit.
   if (t.sample && t.sample->memory_max && t.sample->memory_max->bytes) {
     b.memory_max = std::min(b.memory_max, static_cast<double>(*t.sample->memory_max->bytes));
   }
@@ -87,10 +87,11 @@ Bounds bounds_of(const TaskState& t, const PlanContext& c) {
     b.memory_max = std::min(b.memory_max, static_cast<double>(*t.sample->ancestor_memory));
   b.memory_min = static_cast<double>(ordered.memory_min.value_or(policy.memory.min_bytes));
   if (t.sample) {
-    // Without room for growth, which changes within a tick: a plan must be judged by what it was made from.
+    // Without head-room for growth: growth changes within a tick, and a plan must be validated with the
+    // values that it was made from.
     b.memory_min = memory_floor(*t.sample, b.memory_min, 0).value_or(b.memory_min);
   }
-  // A task that holds more than its maximum cannot be squeezed under it: that would only hang it.
+  // A task that holds more than its maximum is not pressed below what reclaim cannot free: it would hang.
   b.memory_max = std::max(b.memory_max, b.memory_min);
   return b;
 }
@@ -106,7 +107,7 @@ bool frozen(const TaskState& t) {
 }
 
 std::size_t writes_in_window(const KnobState& knob, MonotonicTime now) {
-  std::size_t old = 0;  // the first ones
+  std::size_t old = 0;  // entries at the front
   while (old < knob.writes.size() && now - knob.writes[old] >= kBudgetWindow) ++old;
   return knob.writes.size() - old;
 }

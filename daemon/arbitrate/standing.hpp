@@ -1,5 +1,5 @@
-// How a task's limit stands before anything is planned: its bounds, whether it may be moved, what counts of
-// it against the node. The tick makes its claims of it, and every plan is judged by the same. Pure.
+// The state of a task's limit before planning: its bounds, whether it may be moved, and what counts against
+// the node. The tick makes its claims from this, and validation uses the same values. Pure.
 #pragma once
 
 #include "daemon/arbitrate/arbitrate.hpp"
@@ -15,21 +15,21 @@ struct PlanContext {
   MonotonicTime now{};
 };
 
-// What a knob may hold by now: with a write under way, the larger of before and after, so that capacity is
-// never promised twice. Infinity: no limit.
+// The value that the knob may hold now. With a write in flight it is the larger of before and after, so that
+// capacity is never promised twice. Infinity: no limit.
 double in_force(const KnobState& knob);
 
-// Of the node, less its reserve: cores, or bytes.
+// The node's capacity less its reserve, in cores or bytes.
 double capacity_of(Knob knob, const PlanContext& context);
 Bounds bounds_of(const TaskState& task, const PlanContext& context);
 
-// The task is ours to govern now: no hold, no breaker, no external writer is against it.
+// True if the task may be governed now: no hold, open breaker or external writer prevents it.
 bool permitted(const TaskState& task, const PlanContext& context);
-// It does not run: its limits stay as they are.
+// A frozen task's limits stay as they are.
 bool frozen(const TaskState& task);
 std::size_t writes_in_window(const KnobState& knob, MonotonicTime now);
 
-// A claim that asks for nothing.
+// A claim without an intent.
 KnobClaim standing(const TaskState& task, Knob knob, const Bounds& bounds, const PlanContext& context);
 
 }  // namespace sluice

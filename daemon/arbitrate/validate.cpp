@@ -14,15 +14,15 @@ const config::TaskPolicy& policy_of(const TaskState& t, const config::Config& co
   return rule_of(t.facts, config).policy;
 }
 
-// What the node is in for, of one knob: before the plan and after it.
+// Use of the node by one knob, before and after the plan.
 struct Sums {
   Taken before, after;
-  double granted = 0;  // after: limits of ours whole, and what is used of all others
+  double granted = 0;  // after the plan: our limits in full, and what is used of the others
   double capacity = 0;
   bool minima_exceed = false;
 };
 
-// A release may yet be refused: its limit stands, and counts by its use as any that is not ours to move.
+// A release may be refused. So its limit counts by use, like one that may not be moved.
 Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
   Sums out;
   out.capacity = capacity_of(knob, c);
@@ -36,7 +36,7 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
     if (claim.governed) minima += claim.min;
   }
   out.minima_exceed = minima > out.capacity * (1 - kSlack);
-  auto next = plan.writes.begin();  // by id, as the tasks are
+  auto next = plan.writes.begin();  // sorted by id, like the tasks
   for (auto& claim : claims) {
     const Taken now = fair.taken(claim);
     out.before.quota += now.quota;
@@ -63,19 +63,20 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
   return out;
 }
 
-// Whole steps, or the maximum, or the least that the kernel takes. A burst follows any quota.
+// True for whole steps, the maximum, or the smallest quota that the kernel accepts. A burst goes with any
+// quota.
 bool is_whole(const CpuMax& value, double step, double max) {
   const double cores = cores_of(value);
   return step <= 0 || cores > max - kQuotaRounding || value.quota == kCpuQuotaMin ||
          std::abs(cores - std::round(cores / step) * step) < kQuotaRounding;
 }
 
-// What the kernel may make of a value.
+// How far the kernel may round a value.
 double rounding_of(Knob knob, const PlanContext& c) {
   return knob == Knob::cpu_max ? kQuotaRounding : static_cast<double>(c.node.page_bytes);
 }
 
-// Below the minimum only where the minima of all are more than the node has.
+// A value below the minimum is valid only if the minima of all tasks exceed the node.
 std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bounds& b, double step,
                                    bool minima_exceed) {
   const auto* value = std::get_if<CpuMax>(&w.value);
@@ -88,12 +89,12 @@ std::optional<Invariant> check_cpu(const Write& w, const TaskState& t, const Bou
   const double cores = cores_of(*value);
   const bool below = cores < b.cpu_min - kQuotaRounding;
   if (cores > b.cpu_max + kQuotaRounding || (below && !minima_exceed)) return Invariant::out_of_bounds;
-  if (below) return std::nullopt;  // no whole steps of a share
+  if (below) return std::nullopt;  // shares of minima are not in whole steps
   if (w.reason.rule != Rule::burst && !is_whole(*value, step, b.cpu_max)) return Invariant::whole_steps;
   return std::nullopt;
 }
 
-// A weight that is due is never above the baseline, for others of its siblings are not ours.
+// A due weight is never above the baseline, because some siblings may not be ours.
 std::optional<Invariant> check_weight(const Write& w, const TaskState& t) {
   const auto* value = std::get_if<CpuWeight>(&w.value);
   const auto& limit = t.weight.limit;
@@ -112,7 +113,7 @@ std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const 
   const double bytes = bytes_of(*value);
   if (t.sample) {
     const auto floor = memory_floor(*t.sample, 0, 0);
-    // Raising is always safe, even when it does not reach the floor.
+    // Raising is always safe, even if the value does not reach the floor.
     if (floor && bytes < *floor * (1 - kSlack) && bytes < number_of(t.memory.limit.value()))
       return Invariant::below_floor;
   }
@@ -122,11 +123,11 @@ std::optional<Invariant> check_memory(const Write& w, const TaskState& t, const 
   return std::nullopt;
 }
 
-// What has to be known of the rest of the plan before a cut beyond its rate policy is right: that the node
-// was too small for the policies.
+// A cut beyond its rate policy. It is valid only if the node is too small for the policies, which depends on
+// the rest of the plan.
 struct EarlyCut {
   std::size_t write = 0;
-  double beyond = 0;  // of what the policy would have left it
+  double beyond = 0;  // how far below the policy's limit it goes
 };
 
 std::optional<EarlyCut> check_rate(std::size_t i, const Write& w, const TaskState& t, const Bounds& b,
@@ -140,7 +141,7 @@ std::optional<EarlyCut> check_rate(std::size_t i, const Write& w, const TaskStat
   const double to = number_of(w.value);
   const double step = cpu ? policy.cpu.step_cores : 0;
   const auto limits = rate_limits(scaling, knob.rates, c.now, in_force(knob), step);
-  // There is no rate from infinity, and no policy that keeps it there against a maximum.
+  // There is no rate from infinity, and no policy that keeps "no limit" against a maximum.
   const bool max_is_set = cpu ? b.cpu_max_is_set : b.memory_max_is_set;
   if (std::isinf(in_force(knob)) && max_is_set) return std::nullopt;
   if (std::isinf(limits.lowest) && !std::isinf(to)) return EarlyCut{i, 0};
@@ -154,8 +155,8 @@ std::optional<EarlyCut> check_rate(std::size_t i, const Write& w, const TaskStat
   return std::nullopt;
 }
 
-// A cut beyond its rate policy is only for a node that is too small without it: with every such cut ending
-// where its policy does, the sum would be more than there is.
+// Cuts beyond rate policies are valid only on a node that is too small without them: if all of them stopped
+// at their policies, the sum would exceed the capacity.
 void judge_early_cuts(const Plan& plan, const std::vector<EarlyCut>& early_cuts, const Sums& cpu,
                       const Sums& memory, const PlanContext& c, std::vector<Violation>& out) {
   if (early_cuts.empty()) return;
@@ -173,7 +174,7 @@ void judge_early_cuts(const Plan& plan, const std::vector<EarlyCut>& early_cuts,
   }
 }
 
-// Every raise is to blame for a node that is overdrawn: none of them is written. A guaranteed minimum is
+// If the node is overdrawn, every raise counts as the cause, and none is written. Guaranteed minima are
 // exempt.
 void judge_capacity(const Plan& plan, const Sums& sums, const PlanContext& c, std::vector<Violation>& out) {
   const double most = sums.capacity + kQuotaRounding * static_cast<double>(1 + plan.writes.size());
@@ -254,12 +255,12 @@ std::vector<Violation> validate_plan(const Plan& plan, const PlanContext& c) {
       violates(*bad);
       if (*bad == Invariant::knob_absent) continue;
     }
-    if (w.reason.rule == Rule::released) continue;  // giving back is always allowed
+    if (w.reason.rule == Rule::released) continue;  // releases are always allowed
     if (const auto h = check_rate(i, w, t, b, c)) early_cuts.push_back(*h);
     if (!permitted(t, c)) violates(Invariant::not_permitted);
     if (w.reason.rule == Rule::by_weight && !c.state->cpu_full) violates(Invariant::over_capacity);
     const auto budget = cpu ? policy.cpu.writes_per_minute : policy.memory.writes_per_minute;
-    const bool pinned = w.reason.rule == Rule::pinned;  // an administrator does not wait for the budget
+    const bool pinned = w.reason.rule == Rule::pinned;  // a pin ignores the budget
     if (!pinned && writes_in_window(t.knob(w.knob), c.now) >= budget) violates(Invariant::over_budget);
   }
   judge_early_cuts(plan, early_cuts, cpu_sums, memory_sums, c, out);

@@ -19,7 +19,7 @@ tl::unexpected<std::string> wrong(std::string sentence) {
 }
 
 Parsed<std::uint64_t> parse_cores(std::string_view text) {
-  constexpr double kMost = 1e9;  // any node refuses it, and it has room
+  constexpr double kMost = 1e9;  // every node refuses it, and it does not overflow
   const auto cores = config::parse_cores(text);
   if (!cores)
     return wrong(fmt::format("'cpu={}' is no number of cores; say cpu=2, cpu=0.5 or cpu=500m", text));
@@ -64,7 +64,7 @@ Parsed<Limits> parse_limits(const std::vector<std::string>& texts) {
 Parsed<std::uint64_t> parse_hold(const std::string& text, std::uint64_t longest_usec) {
   if (text == "infinity") return kInfinity;
   const auto duration = config::parse_duration(text);
-  // On the bus 0 means as long as the caller's connection, which is no time at all here.
+  // On the bus 0 means as long as the caller's connection, which ends at once here.
   if (!duration || duration->count() <= 0) {
     return wrong(
         fmt::format("'--for {}' is no time to come; say --for 90s, 2h, 1h30m, 1d or infinity", text));

@@ -1,5 +1,4 @@
-// What an administrator typed, checked and turned into what the bus takes. An error is a sentence with its
-// cure.
+// Parses and checks what an administrator typed, for the bus. An error is a sentence with a cure.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +19,20 @@ struct Limits {
   std::optional<std::uint64_t> memory_high_bytes;
 };
 
-// "cpu=2", "memory=3G", in any order, each once.
+// "cpu=2", "memory=3G", in any order, each at most once.
 Parsed<Limits> parse_limits(const std::vector<std::string>& texts);
 
-// How long a pin lasts, in microseconds: "2h", "1h30m", or "infinity", which is until it is lifted. The
-// daemon takes `longest_usec` at most.
+// The duration of a pin in microseconds: "2h", "1h30m", or "infinity" (until it is lifted). The daemon
+// accepts at most `longest_usec`.
 Parsed<std::uint64_t> parse_hold(const std::string& text, std::uint64_t longest_usec);
 
-// A reason goes over the bus, which takes UTF-8 only.
+// Reasons must be UTF-8, as the bus requires.
 Parsed<std::string> parse_reason(const std::string& text);
 
-// What to say about a word that is no command; empty: none was given.
+// The message for an unknown command; `word` empty: none was given.
 std::string unknown_command(const std::string& word, const std::vector<std::string>& commands);
 
-// The task of that name, as `list` shows it or as its bytes are.
+// Finds a task by its name, as shown by `list` or as raw bytes.
 Parsed<const Dictionary*> find_task(const std::vector<Dictionary>& tasks, const std::string& name);
 
 }  // namespace sluice::ctl

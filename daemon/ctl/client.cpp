@@ -48,7 +48,7 @@ Value to_value(const sdbus::Variant& from) {
   if (type == "as") return to_list<string>(from);
   if (type == "ao") return to_list<sdbus::ObjectPath>(from);
   if (type == "a{sv}") return {to_dictionary(from.get<compat::Dictionary>())};
-  return {"a value of the D-Bus type " + type};  // of a daemon that is newer than this
+  return {"a value of the D-Bus type " + type};  // of a newer daemon
 }
 
 Dictionary to_dictionary(const compat::Dictionary& from) {
@@ -88,8 +88,8 @@ Reply<Client> Client::open(const Asked& asked) {
   }
 }
 
-// The library waits a minute and a half for a bus that accepts and says nothing: a thread waits in our place,
-// and is left behind when our time is over.
+// The library waits 90 s for a bus that accepts a connection and sends nothing. So a separate thread waits,
+// and is left behind after our own time limit.
 Reply<Client> Client::connect(const Asked& asked) {
   auto promised = std::make_shared<std::promise<Reply<Client>>>();
   auto client = promised->get_future();
@@ -118,7 +118,7 @@ Reply<void> Client::call(const string& path, const char* interface, const char* 
           arguments);
       return {};
     } catch (const sdbus::Error& error) {
-      // Many tasks in one command: the daemon takes twenty calls a second.
+      // With many tasks in one command the daemon's limit of twenty calls per second may be reached.
       const bool is_too_fast = string(error.getName()) == publish::error_name::rate_limited;
       if (!is_too_fast || std::chrono::steady_clock::now() + kPause > deadline) return failed(error);
       std::this_thread::sleep_for(kPause);
@@ -212,6 +212,38 @@ Reply<void> Client::reload() const {
 }
 Reply<void> Client::restore() const {
   return call(kRootPath, kManagerInterface, "Restore", std::tuple());
+}
+
+Reply<string> Client::owner() const {
+  try {
+    string owner;
+    compat::create_proxy(*bus_, kBusName, kBusPath)
+        ->callMethod("GetNameOwner")
+        .onInterface(kBusName)
+        .withTimeout(patience_)
+        .withArguments(string(kServiceName))
+        .storeResultsTo(owner);
+    return owner;
+  } catch (const sdbus::Error& error) {
+    return failed(error);
+  }
+}
+
+// The old program and the new one have different unique bus names.
+Reply<string> Client::reexecute() const {
+  constexpr auto kPause = std::chrono::milliseconds(100);
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  const auto before = owner();
+  if (!before) return before;
+  if (const auto asked = call(kRootPath, kManagerInterface, "Reexecute", std::tuple()); !asked)
+    return tl::unexpected(asked.error());
+  do {
+    std::this_thread::sleep_for(kPause);
+    const auto now = owner();
+    if (!now || *now == *before) continue;
+    if (const auto next = manager(); next) return word(*next, "Version");
+  } while (std::chrono::steady_clock::now() < deadline);
+  return tl::unexpected(Failure{kNotBack, {}});
 }
 
 }  // namespace sluice::ctl

@@ -1,4 +1,4 @@
-// The bus: one blocking call for each question, an error for each that fails.
+// The bus: one blocking call per request; each failure is returned as an error.
 #pragma once
 
 #include <chrono>
@@ -23,19 +23,19 @@ using Reply = tl::expected<Type, Failure>;
 
 class Client {
  public:
-  // Does not start a daemon that is not there, though the bus would. Takes no longer than asked.
+  // Does not start a daemon that is not running, although the bus could. Observes the time limit.
   static Reply<Client> connect(const Asked& asked);
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
   Reply<Dictionary> manager() const;
-  // Properties of each, and its "Path"; by name.
+  // The properties of each task and its "Path", sorted by name.
   Reply<std::vector<Dictionary>> tasks() const;
 
   Reply<Dictionary> explain(const std::string& task_path) const;
   Reply<Dictionary> statistics(const std::string& task_path) const;
-  // The newest `most` (0: all that are kept), oldest first.
+  // The newest `most` entries (0: all), oldest first.
   Reply<List> history(const std::string& task_path, std::uint32_t most) const;
 
   Reply<void> pin(const std::string& task_path, const Limits& limits, std::uint64_t ttl_usec,
@@ -49,11 +49,14 @@ class Client {
   Reply<void> set_mode(const std::string& mode) const;
   Reply<void> reload() const;
   Reply<void> restore() const;
+  // Waits until the new program replies, and returns its version.
+  Reply<std::string> reexecute() const;
 
  private:
+  Reply<std::string> owner() const;  // the unique bus name of the daemon
   static Reply<Client> open(const Asked& asked);
   Client(std::unique_ptr<sdbus::IConnection> bus, std::chrono::seconds patience);
-  // Waits for `results` to be filled; without any, for the call to be accepted.
+  // Waits until `results` are filled; without any, until the call is accepted.
   template <class... Results, class... Arguments>
   Reply<void> call(const std::string& path, const char* interface, const char* method,
                    const std::tuple<Arguments...>& arguments, Results&... results) const;

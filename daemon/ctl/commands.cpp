@@ -25,7 +25,7 @@ using std::string;
 
 int say(const string& text) {
   const string shown = publish::printable(text);
-  std::fwrite(shown.data(), 1, shown.size(), stdout);  // main looks for an error when it flushes
+  std::fwrite(shown.data(), 1, shown.size(), stdout);  // main checks for errors when it flushes
   return kOk;
 }
 
@@ -37,7 +37,7 @@ int fail(const string& sentence, Exit status) {
 
 namespace {
 
-// Of the terminal that standard output goes to; nothing: it goes elsewhere, and nothing is left out.
+// The width of the terminal at standard output; none if it is no terminal, and then nothing is left out.
 std::optional<std::size_t> terminal_width() {
   if (::isatty(STDOUT_FILENO) == 0) return std::nullopt;
   if (const char* columns = std::getenv("COLUMNS")) {
@@ -178,6 +178,11 @@ int Commands::reload() const {
 int Commands::restore() const {
   return done(client_.restore(),
               "Every baseline is back, and sluiced only observes; sluicectl mode enforce governs again");
+}
+int Commands::reexec() const {
+  const auto version = client_.reexecute();
+  if (!version) return failed(version.error());
+  return say(fmt::format("sluiced {} has taken over; every limit stayed in force\n", *version));
 }
 
 }  // namespace sluice::ctl

@@ -1,4 +1,4 @@
-// One function a command: asks the bus, prints, and gives the exit status.
+// One function per command: calls the bus, prints, and returns the exit status.
 #pragma once
 
 #include <string>
@@ -8,10 +8,11 @@
 
 namespace sluice::ctl {
 
-// 0 done, 1 the daemon refused or failed, 2 bad usage, 3 some of several tasks failed.
+// 0 success, 1 the daemon refused or failed, 2 bad usage, 3 some of several tasks failed.
 enum Exit : int { kOk = 0, kFailed = 1, kUsage = 2, kPartial = 3 };
 
-// To standard output and standard error, without what a terminal would act upon; give the status back.
+// Print to standard output and standard error, without anything that a terminal would act on; return the
+// status.
 int say(const std::string& text);
 int fail(const std::string& sentence, Exit status);
 
@@ -37,6 +38,7 @@ class Commands {
   int set_mode(const std::string& mode) const;
   int reload() const;
   int restore() const;
+  int reexec() const;
 
  private:
   [[nodiscard]] int failed(const Failure& failure) const;
@@ -51,7 +53,7 @@ class Commands {
   bool as_json_;
 };
 
-// Becomes `sluiced --doctor` with these arguments; comes back only when there is none.
+// Executes `sluiced --doctor` with these arguments; returns only if it does not exist.
 int doctor(const std::string& bus, const std::vector<std::string>& arguments);
 
 }  // namespace sluice::ctl

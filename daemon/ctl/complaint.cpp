@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kOurs = "org.sluice.Governor1.Error.";
 constexpr std::string_view kTheirs = "org.freedesktop.DBus.Error.";
 
-// What to do about a refusal that the daemon has put into words already.
+// The cure for a refusal that the daemon already explains.
 struct Cure {
   std::string_view error, words;
 };
@@ -51,6 +51,13 @@ std::string complaint(const Failure& failure, const Asked& asked) {
         "waits longer",
         asked.bus, asked.patience_s);
   }
+  if (name == kNotBack) {
+    return fmt::format(
+        "the installed sluiced did not answer within {} s. See systemctl status sluiced and journalctl -u "
+        "sluiced; "
+        "--timeout=SECONDS waits longer",
+        asked.patience_s);
+  }
   if (name == kNotRunning) return away(asked);
   for (const auto prefix : {kOurs, kTheirs}) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
@@ -72,7 +79,7 @@ std::string complaint(const Failure& failure, const Asked& asked) {
   for (const auto& [error, words] : kCures) {
     if (name == error) return fmt::format("{}. {}", failure.message, words);
   }
-  const bool is_ours = failure.name.starts_with(kOurs);  // then its words are enough
+  const bool is_ours = failure.name.starts_with(kOurs);  // then its message is sufficient
   return is_ours || name == "InvalidArgs" ? failure.message
                                           : fmt::format("{} ({})", failure.message, failure.name);
 }

@@ -1,4 +1,4 @@
-// What went wrong, as a sentence that says what to do about it.
+// Errors as sentences with a cure.
 #pragma once
 
 #include <string>
@@ -7,18 +7,19 @@
 
 namespace sluice::ctl {
 
-// A D-Bus error, from the daemon, the bus, or the library.
+// A D-Bus error from the daemon, the bus or the library.
 struct Failure {
   std::string name, message;
 };
 
-// Ours, beside D-Bus's names: no connection to the bus; it does not say a word; nobody on it has the daemon's
-// name.
+// Our own names in addition to D-Bus's: no connection to the bus; the bus does not reply; no process owns the
+// daemon's name.
 inline constexpr const char* kNoBus = "no-bus";
 inline constexpr const char* kMuteBus = "mute-bus";
+inline constexpr const char* kNotBack = "not-back";
 inline constexpr const char* kNotRunning = "not-running";
 
-// What was asked, and where.
+// The request, and the bus.
 struct Asked {
   std::string bus = "system";
   std::uint64_t patience_s = 10;
@@ -26,7 +27,7 @@ struct Asked {
 
 std::string complaint(const Failure& failure, const Asked& asked);
 
-// Of a refused pin: what the task may have.
+// For a refused pin: the task's bounds.
 std::string bounds_words(const Dictionary& task);
 
 }  // namespace sluice::ctl

@@ -1,7 +1,7 @@
 # bash completion for sluicectl
 _sluicectl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' given words
-  local commands='status list show explain history pin unpin suspend resume mode reload restore doctor'
+  local commands='status list show explain history pin unpin suspend resume mode reload restore reexec doctor'
   for given in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " $commands " in *" $given "*) command=$given; break ;; esac
   done

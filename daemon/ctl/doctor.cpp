@@ -10,7 +10,7 @@
 namespace sluice::ctl {
 
 int doctor(const std::string& bus, const std::vector<std::string>& arguments) {
-  // Beside this program as built, or as installed; else wherever root would find it.
+  // Next to this program, as built or as installed; otherwise in root's usual path.
   std::error_code ignored;
   const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   std::vector<std::string> words{"sluiced", "--doctor", "--bus=" + bus};

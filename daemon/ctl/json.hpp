@@ -6,7 +6,7 @@
 
 namespace sluice::ctl {
 
-// The names and units of the D-Bus interface; infinity, and what is not known, is null. Plain ASCII.
+// Names and units are those of the D-Bus interface. Infinity and unknown values are null. Plain ASCII.
 std::string json(const Value& value);
 
 }  // namespace sluice::ctl

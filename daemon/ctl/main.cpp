@@ -1,5 +1,4 @@
-// sluicectl: what sluiced's bus interface offers, for people. Everything that it does can be done with
-// busctl.
+// sluicectl: the bus interface of sluiced, for people. busctl can do the same.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
@@ -57,7 +56,7 @@ int pin(const Options& o) {
   return ask(o, [&](const Commands& c) { return c.pin(o.task, *limits, *ttl_usec, o.reason); });
 }
 
-// What suspend and resume are for: tasks, or all of them.
+// The target of suspend and resume: tasks, or the whole node.
 int whom(const Options& o, const char* command) {
   if (o.all != o.tasks.empty()) {
     return fail(string(command) + " is for one or more tasks, or for --all of the node: name either", kUsage);
@@ -77,7 +76,7 @@ int resume(const Options& o) {
   return ask(o, [&](const Commands& c) { return o.all ? c.resume_all() : c.resume(o.tasks); });
 }
 
-// A subcommand, and what to do when it is the one.
+// A subcommand, and the function that runs it.
 struct Command {
   CLI::App* parser;
   bool can_json;
@@ -139,6 +138,8 @@ std::vector<Command> declare(CLI::App& app, Options& o) {
           [&o] { return ask(o, [](const Commands& c) { return c.reload(); }); });
   changes("restore", "Give every baseline back and only observe",
           [&o] { return ask(o, [](const Commands& c) { return c.restore(); }); });
+  changes("reexec", "Replace the running sluiced by the installed one; every limit stays in force",
+          [&o] { return ask(o, [](const Commands& c) { return c.reexec(); }); });
   for (const auto& command : commands) command.parser->fallthrough();  // --json may come after the command
   auto* doctor_parser =
       app.add_subcommand("doctor", "What this host offers to Sluice: sluiced --doctor, with its options");
@@ -156,7 +157,7 @@ string first_word(const CLI::App& app) {
   return found == words.end() ? string() : *found;
 }
 
-// What CLI11 has to say holds what was typed.
+// Messages of CLI11 contain what was typed.
 int usage(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream out, err;
   const int status = app.exit(error, out, err);
@@ -213,7 +214,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     fail(error.what(), kFailed);
   }
-  // Help and usage are output, too.
+  // Help and usage are output too.
   if (process::output_arrived()) return status;
   fail("standard output cannot be written", kFailed);
   return status == kOk ? kFailed : status;

@@ -1,4 +1,4 @@
-// The keys of the bus interface carry their units; see systemd/org.sluice.Governor1.Task.xml.
+// The keys of the bus interface contain their units; see systemd/org.sluice.Governor1.Task.xml.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -36,7 +36,7 @@ struct Spell {
   string operator()(std::uint64_t number) const {
     if (number == kInfinity) return "infinity";
     if (key.ends_with("PerSecUSec") || key.ends_with("USecPerSec")) {
-      // Of a CPU's time there are cores; of a wait, so much of each second.
+      // CPU time per second is cores; waiting time is a part of each second.
       const bool is_cpu = key.find("CPU") != string_view::npos;
       return is_cpu ? publish::cores_words(static_cast<double>(number) / 1e6) : duration(number) + "/s";
     }

@@ -15,12 +15,12 @@ using Rows = std::vector<std::vector<string>>;
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kShortestName = 12;
 
-// A byte that begins a character.
+// The first byte of a character.
 bool begins(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
 }
 
-// In characters. Wide ones (CJK) count as one: names are plain ASCII.
+// In characters. Wide ones (CJK) count as one, because names are plain ASCII.
 std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins));
 }
@@ -61,7 +61,7 @@ class Layout {
     out += line + '\n';
   }
 
-  // What a reader must know who sees less than there is.
+  // Tells the reader what was left out.
   [[nodiscard]] string note() const {
     std::vector<std::string_view> missing;
     for (std::size_t i = 0; i < columns_.size(); ++i) {

@@ -15,14 +15,14 @@ using std::string;
 
 constexpr const char* kNone = "-";
 
-// "0.63"; the head of the column says of what.
+// "0.63"; the column head names the quantity.
 string cores(std::optional<std::uint64_t> usec_per_s, const char* otherwise) {
   if (!usec_per_s) return otherwise;
   const double value = static_cast<double>(*usec_per_s) / 1e6;
   return fmt::format("{:.{}f}", value, value != 0 && value < 0.1 ? 3 : 2);
 }
 
-// "75.0M", as a configuration may say it.
+// "75.0M", in the notation of configurations.
 string size(std::optional<std::uint64_t> bytes, const char* otherwise) {
   if (!bytes) return otherwise;
   string text = publish::bytes_words(static_cast<double>(*bytes));
@@ -37,7 +37,7 @@ string percent(std::optional<double> value) {
   return value ? publish::percent_words(*value) : kNone;
 }
 
-// Why it holds what it holds; of a task that is not simply governed, that.
+// The reason of the current value, or the mode or breaker state if the task is not simply governed.
 string reason(const Dictionary& task) {
   if (const string breaker = word(task, "BreakerState"); breaker != "closed") return "breaker " + breaker;
   if (string mode = word(task, "Mode"); mode != "governed") return mode;
@@ -73,7 +73,7 @@ string state_words(const Dictionary& manager) {
                      why.empty() ? "" : fmt::format(" ({})", why));
 }
 
-// A line for each rule of the configuration that governs nothing; none: nothing.
+// A line for each configured rule that governs no task; empty if there is none.
 string unmatched_text(const Dictionary& manager) {
   const auto* rules = find<List>(manager, "UnmatchedRules");
   string out;
@@ -92,7 +92,7 @@ string tasks_words(const std::vector<Dictionary>& tasks) {
   return parts.empty() ? "none" : fmt::format("{}: {}", tasks.size(), fmt::join(parts, ", "));
 }
 
-// What a key has: a line for each of several.
+// The text of a value: one line for each item of a list.
 std::vector<string> lines_of(const string& key, const Value& value) {
   std::vector<string> lines;
   if (const auto* list = std::get_if<List>(&value.is)) {
@@ -106,7 +106,7 @@ std::vector<string> lines_of(const string& key, const Value& value) {
   return lines;
 }
 
-// Key and value of each, lined up.
+// Keys and values, aligned.
 string entries_text(const Dictionary& entries) {
   std::size_t width = 0;
   for (const auto& [key, value] : entries) width = std::max(width, key.size());

@@ -1,4 +1,4 @@
-// What each reading command shows. Pure; what is shown still has to be made printable().
+// The output of each command that reads. Pure; the caller must still apply printable().
 #pragma once
 
 #include <optional>
@@ -9,18 +9,18 @@
 
 namespace sluice::ctl {
 
-// `manager`, `tasks`: properties as the bus has them.
+// `manager`, `tasks`: properties as on the bus.
 std::string status_text(const Dictionary& manager, const std::vector<Dictionary>& tasks);
-// `width`: of the terminal, if it goes to one.
+// `width`: of the terminal, if the output is one.
 std::string list_text(const std::vector<Dictionary>& tasks, std::optional<std::size_t> width = std::nullopt);
-// `statistics`: what GetStats answers.
+// `statistics`: the reply of GetStats.
 std::string show_text(const Dictionary& task, const Dictionary& statistics);
-// `explanation`: what Explain answers; `verbose`: its numbers too.
+// `explanation`: the reply of Explain; `verbose`: with its numbers.
 std::string explain_text(const Dictionary& explanation, bool verbose);
 // `changes`: AtUSec and Text of each.
 std::string history_text(const List& changes);
 
-// How many tasks are in each mode.
+// The number of tasks in each mode.
 Dictionary count_modes(const std::vector<Dictionary>& tasks);
 
 // A number with the unit that its key names: ("CPUUsagePerSecUSec", 630677) is "0.63 cores".

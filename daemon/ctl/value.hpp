@@ -1,5 +1,5 @@
-// What a bus says, free of any bus library. Numbers keep the interface's conventions
-// (daemon/publish/README.md): 18446744073709551615 is infinity or, of a reading, not known; NaN is not known.
+// Values from the bus, independent of any bus library. Numbers follow the interface's conventions
+// (daemon/publish/README.md): 18446744073709551615 is infinity or, for a reading, unknown; NaN is unknown.
 #pragma once
 
 #include <cmath>
@@ -22,7 +22,7 @@ struct Value {
 
 inline constexpr std::uint64_t kInfinity = std::numeric_limits<std::uint64_t>::max();
 
-// Of the type asked for; nullptr: not there, or of another.
+// The value, if it exists with this type; otherwise nullptr.
 template <class Type>
 const Type* find(const Dictionary& in, const char* key) {
   const auto found = in.find(key);

@@ -7,29 +7,30 @@
 namespace sluice {
 namespace {
 
-constexpr double kMeanSeconds = 1.0;        // a tick holds one CFS period: throttled or not says too little
-constexpr double kLastSeconds = 0.5;        // a new cause must last this long
-constexpr double kForgetSeconds = 3.0;      // without signals nothing is known any more
-constexpr double kHeldThreshold = 0.5;      // of the threshold, for the cause that stands
-constexpr double kIdleCores = 0.01;         // housekeeping of a runtime that has nothing to do
-constexpr double kThrottledShare = 0.10;    // one period in ten: below, the limit only trims bursts
-constexpr double kWaitShare = 0.10;         // the kernel's PSI of a node that begins to be short of CPU
-constexpr double kMemoryStallShare = 0.05;  // 50 times what probing may cause: no longer a probe's price
+// seconds of the means; one tick holds one CFS period, which is too little to judge
+constexpr double kMeanSeconds = 1.0;
+constexpr double kLastSeconds = 0.5;        // seconds that a new cause must last
+constexpr double kForgetSeconds = 3.0;      // seconds without signals, after which the cause is unknown
+constexpr double kHeldThreshold = 0.5;      // share of the threshold that the current cause must keep
+constexpr double kIdleCores = 0.01;         // a runtime's background work
+constexpr double kThrottledShare = 0.10;    // one period in ten; below it the limit only trims bursts
+constexpr double kWaitShare = 0.10;         // PSI some; from here the node begins to be short of CPU
+constexpr double kMemoryStallShare = 0.05;  // PSI some; 50 times what probing may cause
 constexpr double kIoStallShare = 0.20;
-// Reclaim costs CPU when the kernel has the larger part of the usage *and* scans tens of MiB a second, or
-// reads back megabytes that it evicted.
+// Reclaim costs CPU if the kernel uses the larger part of the CPU time and also scans tens of MiB per second
+// or reads evicted megabytes back.
 constexpr double kSystemShare = 0.40;
 constexpr double kPagesScannedPerSecond = 5000, kRefaultsPerSecond = 500;
-// Usage that the bytes read do not explain, while bytes wait: a collector at work, or work that became
-// dearer.
+// CPU use that the bytes read do not explain, while bytes wait: a garbage collector runs, or the work became
+// more expensive.
 constexpr double kServedShare = 0.5;
 constexpr double kBusyCores = 0.1;
 constexpr double kCostConfidence = 0.5;
-constexpr double kBacklogSeconds = 0.1;  // bytes that wait less than a tick are merely arriving
+constexpr double kBacklogSeconds = 0.1;  // bytes that wait for less than a tick are merely arriving
 constexpr double kUnsentBytes = 64 * 1024;
-constexpr double kUnsentSeconds = 0.5;  // longer than any path's round trip: the peer does not take it
+constexpr double kUnsentSeconds = 0.5;  // longer than any round trip: the peer does not read
 constexpr double kThreadsBusy = 0.85;
-constexpr double kSecondsMax = 60;  // ratios to a rate near zero
+constexpr double kSecondsMax = 60;  // seconds; upper bound of ratios to a rate near zero
 
 bool at_least(const std::optional<double>& value, double threshold) {
   return value && *value >= threshold;
@@ -56,7 +57,7 @@ struct Rules {
     return in.served_share && *in.served_share < share && at_least(in.usage_cores, kBusyCores) && works_up();
   }
   double throttled() const { return in.throttled_share.value_or(0); }
-  // PSI counts throttled time as waiting; what is left of it is the node's doing.
+  // PSI counts throttled time as waiting. The rest is waiting for the node's CPUs.
   double unexplained_wait() const { return in.wait_share.value_or(0) - throttled(); }
   bool quota() const {
     return throttled() >= of(Cause::starved_by_quota, kThrottledShare) && throttled() >= unexplained_wait();
@@ -97,7 +98,7 @@ constexpr std::array<Field, 14> kMeans{&CauseInput::ancestor_throttled_share,
                                        &CauseInput::unsent_seconds,
                                        &CauseInput::runnable_threads};
 
-// Time that `bytes` take at `rate`; none wait, none are needed.
+// The time that `bytes` take at `rate`. 0 bytes take no time.
 double seconds_of(double bytes, double rate) {
   if (bytes <= 0) return 0;
   return rate > 0 ? std::min(bytes / rate, kSecondsMax) : kSecondsMax;
@@ -158,7 +159,7 @@ void take_means(const CauseInput& seen, double interval, CauseInput& mean) {
 Cause classify(const CauseInput& in, Cause held) {
   if (!in.usage_cores) return Cause::unknown;
   const Rules is{in, held};
-  // Memory first: a task that stalls on it is throttled and behind as well, and CPU would not help.
+  // Memory comes first: a task that stalls on memory is also throttled and late, but CPU would not help it.
   if (is.memory()) return Cause::stalled_on_memory;
   if (is.kernel_reclaims()) return Cause::reclaiming;
   if (is.quota()) return Cause::starved_by_quota;

@@ -1,8 +1,7 @@
-// The cause: what holds a task up now. A pure classifier over smoothed signals, with two guards against
-// flapping: a cause that stands is left only at half of the threshold that it was entered at, and a new one
-// must last before it is told.
-// With file signals alone a task that is short of nothing is `unknown`: whether it waits for input or for
-// those downstream shows only in its sockets.
+// The cause: what holds a task up now. A pure classifier over smoothed signals. Two rules prevent flapping:
+// the current cause ends at half of the threshold at which it began, and a new cause must last before it is
+// reported. Without socket data a task that lacks nothing is `unknown`: only its sockets show whether it
+// waits for input or for its consumers.
 #pragma once
 
 #include "daemon/decide/diagnosis.hpp"
@@ -11,7 +10,7 @@
 
 namespace sluice {
 
-// The verdict on these numbers alone. `held`: the cause that stands, which is believed more easily.
+// Classifies these numbers alone. `held`: the current cause, which has lower thresholds.
 Cause classify(const CauseInput& in, Cause held = Cause::unknown);
 
 struct CauseState {
@@ -21,17 +20,17 @@ struct CauseState {
   MonotonicTime observed_at{};  // zero: never
 };
 
-// Once for each full tick; `signals` null or without an interval: nothing was seen this time.
+// Call once per full tick. `signals` null or without an interval: there is no sample.
 void observe_cause(MonotonicTime now, const Signals* signals, const FlowEstimate& flow, CauseState& state);
 
-// Nothing in it runs. When it runs again, the means begin anew.
+// The cgroup is frozen: nothing in it runs. The means start again when it thaws.
 void pause_cause(MonotonicTime now, CauseState& state);
 
-// CPU would not cure it, memory would: the kernel itself says that the time goes into stalls or reclaim. A
-// suspected garbage collection does not count: it may yet be work that became heavier.
+// True if memory and not CPU is the cure: the kernel itself reports that the time goes into memory stalls or
+// reclaim. A suspected garbage collection does not count, because the work may just be heavier.
 bool memory_is_the_cure(const Diagnosis& diagnosis);
 
-// What a decision is told to be about. A throttle event speaks at once, where a mean needs a second.
+// The cause to show with a decision. A throttle event counts at once; a mean would need a second.
 Cause cause_of_decision(const Diagnosis& diagnosis, bool throttled_now);
 
 }  // namespace sluice

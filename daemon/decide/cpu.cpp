@@ -6,31 +6,39 @@
 namespace sluice {
 namespace {
 
-// Searched for with tests/bench on the shared traces and generated shapes, as those of cpu_work.cpp.
-constexpr double kNeedNoise = 1.1;  // costs are means, and a backlog is seen late: assume a tenth more
-// The deadline that is planned for: max_delay less the time to see, to write, and to serve within a period.
+// These constants, and those of cpu_work.cpp, were tuned with tests/bench on the shared traces and on
+// generated loads.
+constexpr double kNeedNoise = 1.1;  // factor on the need: costs are means, and a backlog is seen late
+// Planned deadline, from max_delay: leaves time to sample, to write and to serve within a period.
+// Shares of max_delay, and seconds.
 constexpr double kDeadlineShareMin = 0.78, kDeadlineShare = 0.95, kDeadlineLess = 0.14;
-constexpr double kFewLooks = 5;                  // periods within max_delay
-constexpr double kSharedService = 1.5;           // what is in service ends all at once, not in arrival order
-constexpr double kDrainDelays = 4.5;             // a backlog with slack drains over this many max_delays
-constexpr double kOver = 1.3, kOverSpent = 0.2;  // a raise goes beyond the need, more so as the budget goes
-constexpr double kRaiseMin = 1.1;                // a raise is worth its write
-constexpr double kShrinkMax = 0.88;              // and so is a cut
-// With kernel signals: when, as shares of the last moment, and how far, as shares of the way to the bound.
+constexpr double kFewLooks = 5;         // periods; a shorter max_delay leaves few samples before the deadline
+constexpr double kSharedService = 1.5;  // factor: work in service ends all at once, not in order of arrival
+constexpr double kDrainDelays = 4.5;    // in max_delays: time to drain a backlog that is not urgent
+// factor on the need of a raise; the second is added as the budget is spent
+constexpr double kOver = 1.3, kOverSpent = 0.2;
+constexpr double kRaiseMin = 1.1;    // ratio: a smaller raise does not justify a write
+constexpr double kShrinkMax = 0.88;  // ratio: a smaller cut does not justify a write
+// Raises by kernel signals. kLastShare: the last moment, as a share of max_delay. kFirstShare: the first
+// stage, as a share of the last moment. kStageReach: share of the (geometric) way to the bound. kStageMin:
+// the smallest raise, as a ratio. kAgainDelays, in max_delays: the pause before another raise at the last
+// stage.
 constexpr int kStages = 4;
 constexpr double kLastShare = 0.9, kFirstShare = 0.32, kStageReach = 0.8, kStageMin = 1.07;
 constexpr double kAgainDelays = 0.15;
-constexpr double kSufficedShare = 0.6;  // of what sufficed lately, the first stage may take at once
-constexpr double kThreadRoom = 1.25;    // cores a runnable thread: a sample may miss some
+constexpr double kSufficedShare = 0.6;  // share of the surge quota that the first stage may take at once
+constexpr double kThreadRoom = 1.25;    // factor on runnable threads: a sample may miss some
+// Price of a write: kPrice is in core-seconds, the others shape how it rises with the spent budget.
 constexpr double kPrice = 0.01, kPriceExponent = 3.3, kPriceBudget = 0.8, kPriceExponentMax = 20;
-constexpr std::uint32_t kWritesForRaises = 3;  // the last writes of a budget are not for cuts
-constexpr double kStepSeconds = 10;      // a step less must have been enough for so long: pools follow it
-constexpr double kObserveSeconds = 2.0;  // before the first finite quota is chosen
-constexpr double kUndoFactorMax = 1.15;  // a larger cut was right in kind: only its size is mended
-constexpr double kUndoSeconds = 3.0;     // a raise this soon after a cut says that the cut was wrong
+constexpr std::uint32_t kWritesForRaises = 3;  // writes; the last of a budget are kept for raises
+// seconds; one step less must have sufficed that long (thread pools follow the quota)
+constexpr double kStepSeconds = 10;
+constexpr double kObserveSeconds = 2.0;  // seconds of samples before the first finite quota
+constexpr double kUndoFactorMax = 1.15;  // ratio; after a larger cut the quota is raised to the need only
+constexpr double kUndoSeconds = 3.0;  // seconds; a raise this soon after a cut means that the cut was wrong
 constexpr double kMarginUpUndo = 0.10, kMarginMax = 1.0;
-constexpr double kUsedUpRaise = 2;   // a quota that is used up says nothing of how far
-constexpr double kBurstShare = 0.5;  // of a burst that a raise is trusted to bring along
+constexpr double kUsedUpRaise = 2;   // factor; a quota that is used up does not show how much is missing
+constexpr double kBurstShare = 0.5;  // share of the burst that a raise is assumed to gain
 constexpr double kFloorCores = 0.01;
 
 double mean_arrival(const CpuState& s) {
@@ -42,7 +50,7 @@ double mean_arrival(const CpuState& s) {
   return time > 0 ? work / time : 0;
 }
 
-// `head_start`: so many seconds' worth of the quota can run at once.
+// `head_start`: seconds' worth of quota that can run at once, from the burst.
 double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head_start = 0) {
   const double delay = in.max_delay_seconds;
   const double deadline = std::max(kDeadlineShareMin * delay, kDeadlineShare * delay - kDeadlineLess);
@@ -52,8 +60,8 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
     const double left = std::max(deadline - in_seconds(in.now - c.arrived), in.period_seconds / 2);
     need = std::max(need, std::max(sum, kSharedService * s.in_service_cpu_seconds) / (left + head_start));
   }
-  // With nothing behind it, what was read from sockets and is in service may be as old as the last moment
-  // with nothing to run. That matters where there are few looks before a deadline.
+  // If no other backlog follows, the work in service may be as old as the last moment with nothing to run.
+  // This matters when max_delay leaves few samples before the deadline.
   const bool last_ones = s.in_service_cpu_seconds > 0 && s.in_service_cpu_seconds >= s.backlog_cpu_seconds;
   if (s.oldest_wait_since && last_ones && !in.load_valid && delay < kFewLooks * in.period_seconds) {
     const double left = std::max(deadline - in_seconds(in.now - *s.oldest_wait_since), in.period_seconds / 2);
@@ -62,8 +70,8 @@ double earliest_deadline_need(const CpuInput& in, const CpuState& s, double head
   return kNeedNoise * need;
 }
 
-// How much of the time that a record may wait is used up. With a deadline of about a period there is no later
-// look.
+// The raise stage that is due: how much of the permitted wait is used up. If the deadline is about one
+// period, there will be no later sample, so a period is added.
 int due_stage(const CpuInput& in, const CpuState& s) {
   const auto since = hidden_backlog_since(in, s);
   if (!since) return 0;
@@ -80,8 +88,8 @@ int due_stage(const CpuInput& in, const CpuState& s) {
   return stage;
 }
 
-// What a write is worth, in core-seconds: little while the budget is whole, without bound when it is spent,
-// so that raises always find some left. Few writes a minute are dear from the start.
+// The price of a write in core-seconds. It is low while the budget is whole and grows without bound as the
+// budget is spent, so that writes are left for raises. With few writes per minute it is high from the start.
 double price(const CpuInput& in) {
   const double spent = std::clamp(in.budget_spent_ratio, 0.0, 1.0);
   const double scarcity = std::pow(60.0 / std::max(1U, in.writes_per_minute), kPriceBudget);
@@ -110,30 +118,31 @@ Intent raise(Rule rule, double demand, double target, const CpuInput& in, const 
   const bool undo = s.before_cut_cores && in_seconds(in.now - s.cut_at) < kUndoSeconds &&
                     *s.before_cut_cores >= target && *s.before_cut_cores <= kUndoFactorMax * target;
   if (undo) target = *s.before_cut_cores;
-  // A last write must not leave a task starving until the budget is whole again.
+  // The last write of the budget raises to the maximum, so that the task does not starve until the budget
+  // refills.
   if (in.writes_left <= 1) target = in.max_cores;
   Intent intent{std::max(target, kRaiseMin * in.quota_cores), {}};
   intent.reason = reason_of(undo ? Rule::cpu_undo : rule, in, s, demand, intent.value);
   return intent;
 }
 
-// A thread uses one core at most. A whole step must be of use to the end.
+// A thread uses at most one core. With whole steps, the last step must be usable completely.
 double usable_cores(const CpuInput& in, const CpuState& s) {
   if (s.threads_most <= 0) return kUnlimited;
   const double cores = std::max(1.0, kThreadRoom * s.threads_most);
   return in.step_cores > 0 ? std::max(1.0, std::floor(cores / in.step_cores)) * in.step_cores : cores;
 }
 
-// Geometric steps to the bound: a quota that is a little short is mended by a little, and a flood whose size
-// nothing tells gets there while the deadline can still be kept. It is likely to be one like the last ones,
-// which spares a step or two.
+// Raises in geometric steps to the bound. A small shortage gets a small raise; a surge of unknown size
+// reaches the bound before its deadline. The first step may start at what recent surges needed, which saves
+// writes.
 Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, double usable) {
   const int stage = due_stage(in, s);
   const bool again = stage == kStages && in_seconds(in.now - s.raised_at) >
                                              kAgainDelays * in.max_delay_seconds + in.period_seconds;
   if (stage == 0 || (stage <= s.stage && !again)) return {};
-  // A flood through two threads needs no whole node, which others want too. With some of them at rest nothing
-  // waits for a thread.
+  // Threads bound the raise: a surge in two threads cannot use the whole node. If some threads are idle, no
+  // work waits for a thread, so only those that run count.
   const bool known = s.threads_most > 0;
   const double threads = !known || all_threads_busy(s) ? usable : std::max(1.0, s.threads_now);
   const double top = std::min({in.max_cores, in.node_cores, std::max(threads, kRaiseMin * in.quota_cores)});
@@ -146,13 +155,13 @@ Intent raise_by_stage(const CpuInput& in, const CpuState& s, double arrival, dou
   return raise(Rule::cpu_throttled, demand, std::min(target, top), in, s);
 }
 
-// At which it keeps up, and drains the backlog.
+// The quota at which the task keeps up and drains its backlog.
 double pace_of(const CpuInput& in, const CpuState& s, double arrival) {
   return s.backlog_known ? arrival + s.backlog_cpu_seconds / (kDrainDelays * in.max_delay_seconds)
                          : arrival * (1 + s.margin);
 }
 
-// By what is there now, whatever a forecast says.
+// The decision from current load, without the forecast.
 Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   const bool unlimited = std::isinf(in.quota_cores);
   const double quota = unlimited ? in.max_cores : in.quota_cores;
@@ -161,13 +170,13 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   const double pace = pace_of(in, s, arrival);
   const double usable = usable_cores(in, s);
   const double fit = std::clamp(std::max(pace, s.backlog_known ? need : 0), kFloorCores, usable);
-  // More would be of no use, whatever waits; a limit that binds says that there are more threads.
+  // A higher quota would not help. A limit that throttles shows that there are more threads than known.
   const bool enough =
       unlimited || quota >= in.max_cores || (quota >= usable && (in.step_cores > 0 || !s.oldest_wait_since));
   const double top = std::max(usable, kRaiseMin * quota);
 
   if (!enough && need > quota) {
-    // The write of a raise fills the pool beyond its quota, as far as the burst goes.
+    // The write of a raise also fills the kernel's quota pool, up to the burst.
     const double lasting = earliest_deadline_need(in, s, kBurstShare * in.burst_ratio * in.period_seconds);
     const double target = lasting * (kOver + kOverSpent * in.budget_spent_ratio);
     return raise(Rule::cpu_deadline, need, std::clamp(std::max(pace, target), kFloorCores, top), in, s);
@@ -180,15 +189,14 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   if (!enough && !in.memory_stalled && quota_is_used_up(in, s))
     return raise(Rule::cpu_throttled, s.last_usage_cores, std::min(kUsedUpRaise * quota, top), in, s);
 
-  // Downwards: only on a fresh sample, never on missing signals, nor while something may wait unseen. An
-  // unlimited cgroup has the bandwidth counters too, at rest: where they are missing, nothing would tell
-  // later whether the quota is too small.
+  // Cuts need a fresh sample, all signals, and no hidden backlog. Unlimited cgroups have the bandwidth
+  // counters too, at zero. If the counters are missing, nothing would show later that the quota is too small.
   const bool evidence = in.signals && in.signals->usage_cores && in.signals->periods;
   const bool observed = in_seconds(in.now - s.observed_since) >= kObserveSeconds && !s.arrivals.empty();
   if (!evidence || !observed || hidden_backlog_since(in, s) || in.writes_left <= kept_for_raises(in))
     return {};
-  // A bound that may not be undercut is no saving: the cut must still be worth it after clamping.
-  // With whole steps what is left must have room: its quota would not be a little short, but a step.
+  // Only the saving above the lower bound counts, so the cut is checked after clamping. With whole steps the
+  // rest needs head-room: a quota that is too small would be short by a whole step.
   const double room = in.step_cores > 0 ? std::min(fit / kShrinkMax, usable) : fit;
   const double left = std::max(config::whole_steps_up(room, in.step_cores), in.min_cores);
   if (left >= kShrinkMax * quota) return {};
@@ -199,7 +207,7 @@ Intent decide_by_present(const CpuInput& in, const CpuState& s) {
   return {room, reason_of(rule, in, s, arrival, room)};
 }
 
-// A forecast raises, and keeps from cuts. It is in no hurry: the last writes are for the load that is there.
+// A forecast raises, and prevents cuts. It is not urgent: the last writes are kept for current load.
 Intent with_forecast(const CpuInput& in, const CpuState& s, Intent intent) {
   const double floor = std::min(in.forecast_floor_cores, in.max_cores);
   const double quota = std::min(in.quota_cores, in.max_cores);
@@ -241,7 +249,7 @@ Intent decide_cpu(const CpuInput& in, const CpuState& s) {
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& s) {
   s.surplus_core_seconds = s.saving_core_seconds = 0;
   if (new_cores < old_cores) {
-    // What bounds, capacity or a pin took was nobody's error, and is not undone.
+    // Cuts by bounds, capacity or a pin are no errors of this controller and are not undone.
     const bool chosen = rule == Rule::cpu_surplus || rule == Rule::cpu_idle;
     s.before_cut_cores = chosen ? std::optional(old_cores) : std::nullopt;
     s.cut_at = in.now;

@@ -1,16 +1,19 @@
-// The CPU controller: the quota a task needs so that no record waits longer than max_delay because of it.
-// Demand, not usage: a throttled task's usage is its quota. Two ways to know what waits:
-//   work      the task reports its lag (D-Bus ReportLoad), or its sockets show unread bytes whose cost was
-//   learned.
-//             Every waiting cohort of work has a deadline, and the quota must finish each in time (earliest
-//             deadline first, which for a FIFO is arrival order).
-//   kernel    otherwise the time the limit has been binding bounds every record's wait. While that leaves
-//   slack,
-//             throttling costs nothing; as it is used up the quota rises in stages, and to the bound at the
-//             last.
-// Downwards it is ski-rental: a cut costs a write, so it is made once the quota left unused has paid for it,
-// and the price of a write rises with the share of the budget that is spent. Pure: values in, values out.
-// tests/bench judges the constants; how they were found is told there.
+// The CPU controller. It computes the quota that a task needs so that no record waits longer than max_delay
+// because of the limit. It works from demand, not from usage: the usage of a throttled task equals its quota.
+//
+// There are two ways to know the demand:
+//   backlog   The task reports its lag (D-Bus ReportLoad), or its sockets show unread bytes whose CPU cost
+//   was
+//             learned. Each cohort of waiting work has a deadline. The quota must finish every cohort in time
+//             (earliest deadline first; in a FIFO queue that is the order of arrival).
+//   throttled Otherwise the time since the limit began to throttle is an upper bound of every record's wait.
+//             While this time is short, throttling does no harm. As it grows the quota rises in stages; the
+//             last stage is the upper bound.
+//
+// Cuts follow the ski-rental rule. A cut costs one write, so it is made when the surplus quota since the last
+// write exceeds the price of a write. The price rises as the write budget is spent.
+//
+// Pure: values in, values out. tests/bench evaluates the constants; its README says how they were found.
 #pragma once
 
 #include <optional>
@@ -36,109 +39,111 @@ struct CpuState {
     double cores = 0;
   };
 
-  Ring<Rate> arrivals;             // work arriving, over the averaging window
-  MonotonicTime observed_since{};  // zero: never
+  Ring<Rate> arrivals;             // work that arrived, over the averaging window
+  MonotonicTime observed_since{};  // zero: never observed
   MonotonicTime raised_at{};
-  double surplus_core_seconds = 0;  // quota granted and not used since the last write
-  double saving_core_seconds = 0;   // of it, what a smaller quota would have spared: whole steps
+  double surplus_core_seconds = 0;  // core-seconds of quota granted and not used since the last write
+  double saving_core_seconds = 0;   // core-seconds that a smaller quota (in whole steps) would have saved
   double last_throttled_cores = 0;
   double last_usage_cores = 0;
   double last_throttled_ratio = 0;
 
   // Kernel signals.
-  std::optional<MonotonicTime> oldest_wait_since;  // no record has waited for the limit since before this
-  std::optional<MonotonicTime> throttled_since;    // the limit has held something up in every look since
-  MonotonicTime idle_distrusted_until{};           // the task sleeps while its work waits elsewhere
-  double idle_distrusted_seconds = 0;              // and for how long that is believed
-  int stage = 0;                                   // of the raise since oldest_wait_since; 0: none
-  double surge_cores = 0;                          // quota under which recent surges ended; 0: not known
-  double runnable_threads = 0;                     // of the last sample that told
-  double threads_now = 0;                          // ... or throttle event; 0: not known
-  double threads_most = 0;                         // recent maximum, decaying; 0: not known
-  double margin = 0.15;                            // over the mean arrival; wider after a cut that was wrong
+  // no record has waited for the limit since before this time
+  std::optional<MonotonicTime> oldest_wait_since;
+  std::optional<MonotonicTime> throttled_since;  // every sample since then found the limit throttling
+  MonotonicTime idle_distrusted_until{};  // until then the task's idle time is no evidence that nothing waits
+  double idle_distrusted_seconds = 0;     // seconds; length of the last distrust, doubled at each repetition
+  int stage = 0;                          // raise stage reached since oldest_wait_since; 0: none
+  double surge_cores = 0;                 // quota under which recent surges ended; 0: unknown
+  double runnable_threads = 0;            // of the last sample that had this signal
+  double threads_now = 0;                 // of the last sample or throttle event; 0: unknown
+  double threads_most = 0;                // recent maximum, decaying; 0: unknown
+  double margin = 0.15;                   // ratio over the mean arrival; raised after a wrong cut
 
-  // Looks, one after another, that found the limit binding and every thread with something to run.
+  // Consecutive samples that found the limit throttling and every thread busy.
   MonotonicTime busy_since{};
   int busy_looks = 0;
-  int busy_looks_unread = 0;  // of them, those that found more unread than an answer in flight
+  int busy_looks_unread = 0;  // those of busy_looks with more unread bytes than one reply in flight
 
-  MonotonicTime unread_at{};                 // the sockets' last byte unread
-  double unread_share = 0;                   // of recent samples, those with unread bytes
-  MonotonicTime sockets_distrusted_until{};  // a pull consumer: its sockets do not show the backlog
+  MonotonicTime unread_at{};  // when the sockets last had unread bytes
+  double unread_share = 0;    // share of recent samples with unread bytes
+  // until then: a pull consumer, whose sockets do not show the backlog
+  MonotonicTime sockets_distrusted_until{};
 
-  // Work that waits, as the report or the sockets tell. Unknown: all of it is zero.
+  // The backlog, from reports or sockets. All fields are zero if it is not known.
   bool backlog_known = false;
   MonotonicTime backlog_at{};
   double backlog_cpu_seconds = 0;
-  double in_service_cpu_seconds = 0;  // of it, begun and shared by the threads, so it ends all at once
+  double in_service_cpu_seconds = 0;  // started and shared by the threads, so all of it ends at once
   double used_since_backlog = 0;
-  Ring<Cohort> waiting;  // oldest first; sums up to the backlog
-  // Sockets show what was not read, not what was read and is still worked on: arrivals less usage do.
+  Ring<Cohort> waiting;  // oldest first; the sum is the backlog
+  // Sockets show unread bytes only. Work that was read and not finished is arrivals less usage.
   double account_cpu_seconds = 0;
-  double overrun_cpu_seconds = 0;  // used beyond the account: this work costs more than the mean
+  double overrun_cpu_seconds = 0;  // CPU used beyond the account: this work costs more than the mean
 
-  // The cost of a reported record.
+  // Learned CPU cost of a reported record.
   std::optional<double> cost_cpu_seconds_per_record;
   std::optional<double> processed_before;
   double usage_since_processed = 0;
 
-  // Undo: what the last cut left, to go back to when it proves wrong.
+  // The quota before the last cut, to return to if the cut proves wrong.
   std::optional<double> before_cut_cores;
   MonotonicTime cut_at{};
 };
 
 struct CpuInput {
   MonotonicTime now{};
-  double quota_cores = kUnlimited;  // in force
-  double max_cores = 1;             // the bound, at most the node's capacity
+  double quota_cores = kUnlimited;  // the quota in force
+  double max_cores = 1;             // upper bound, at most the node's capacity
   double min_cores = 0;
-  double step_cores = 0;  // > 0: what is wanted will be rounded up to multiples
-  double node_cores = 1;  // what could run at once, whatever the bounds
+  double step_cores = 0;  // > 0: the result is rounded up to a multiple
+  double node_cores = 1;  // CPUs of the node, whatever the bounds
   double period_seconds = 0.1;
-  double burst_ratio = 0;  // of its quota, which every write brings along as burst
+  double burst_ratio = 0;  // cpu.max.burst that each write sets, as a ratio of the quota
   double max_delay_seconds = 1;
-  double budget_spent_ratio = 0;                  // writes of the last minute / budget, 0 .. 1
-  const Signals* signals = nullptr;               // absent on an event tick
-  std::optional<MonotonicTime> throttled_at;      // a throttle event since the last call
-  std::optional<MonotonicTime> idle_until;        // what it knew of the last moment with nothing to run
-  std::optional<std::uint32_t> runnable_threads;  // and how many it stopped
+  double budget_spent_ratio = 0;              // writes of the last minute / budget, 0 .. 1
+  const Signals* signals = nullptr;           // null on an event tick
+  std::optional<MonotonicTime> throttled_at;  // a throttle event since the last call
+  std::optional<MonotonicTime> idle_until;    // when the task last had nothing to run, as that event reports
+  std::optional<std::uint32_t> runnable_threads;  // number of threads that the event throttled
   const LoadReport* new_load = nullptr;           // arrived since the last call
   bool load_valid = false;                        // the last report has not expired
   std::uint32_t writes_left = 60;
   std::uint32_t writes_per_minute = 60;
-  // The task's time goes into memory stalls or reclaim: memory is the cure, so CPU is given no sooner than
-  // the deadline demands.
+  // The task loses its time to memory stalls or reclaim. Memory is the cure, so CPU is added only when the
+  // deadline requires it.
   bool memory_stalled = false;
-  // What the quota is not to be cut below, and is raised to before the load is there; 0: no forecast that
-  // acts.
+  // The forecast's lower bound: no cut goes below it, and the quota is raised to it in advance. 0: no
+  // forecast acts.
   double forecast_floor_cores = 0;
-  double forecast_cores = 0;  // what is expected
-  // Work per byte, and from it backlog and arrivals as work; none of it without sockets, or until learned.
+  double forecast_cores = 0;  // expected demand
+  // Learned cost of a byte, which turns socket bytes into work. Null without sockets.
   const FlowEstimate* flow = nullptr;
 };
 
-// Updates what is known; call once for every tick, then decide.
+// Updates the state. Call it once per tick, before decide_cpu.
 void observe_cpu(const CpuInput& in, CpuState& state);
-// What the task can do with now, whatever its quota: below it, a neighbour's want is no reason to cut it.
+// The cores that the task can use now, whatever its quota. Other tasks' demand cannot cut it below this.
 double needed_cores(const CpuInput& in, const CpuState& state);
-// The task was paused for `length`: all times move by it, so that nothing known ages.
+// The task was frozen for `length`: shifts all times by it, so that no knowledge ages meanwhile.
 void skip_pause(Nsec length, CpuState& state);
-// The quota wanted, or rule none. Does not change state.
+// The quota wanted, or Rule::none. Does not change the state.
 Intent decide_cpu(const CpuInput& in, const CpuState& state);
-// For how long a record may have waited because of the limit: the age of the oldest work that is known to
-// wait, or else of the binding. Zero: nothing waits for it.
+// How long a record may have waited because of the limit: the age of the oldest known backlog, or, if the
+// backlog is not known, the time since the limit began to throttle. 0: nothing waits.
 double longest_wait_seconds(MonotonicTime now, const CpuState& state);
-// On a full tick: the limit binds, and for long its quota was used to the last bit. It is too small then,
-// whatever rest and empty sockets say: the task fetches its work, and part of its time it waits for an
-// answer.
+// For full ticks. True if the limit throttles and the quota was used up completely for some seconds. The
+// quota is too small then, even if the task has idle time and empty sockets: a pull consumer waits for
+// replies part of its time.
 bool quota_is_used_up(const CpuInput& in, const CpuState& state);
-// Since when a record may be waiting that nothing tells of. Without a known backlog: since the limit binds.
-// With sockets that are empty, look after look, while every thread is busy: since it is so, for a task that
-// fetches its work leaves what waits where it fetches it. None: what waits is known, or nothing does.
+// Since when records may wait that no signal shows. If the backlog is not known: since the limit began to
+// throttle. If sockets stay empty while every thread is busy: since then, because a pull consumer leaves its
+// backlog in the broker. None: the backlog is known, or nothing waits.
 std::optional<MonotonicTime> hidden_backlog_since(const CpuInput& in, const CpuState& state);
-// Every thread that it has had of late; false where that is not known.
+// True if nearly all threads of the recent maximum are runnable; false if the number is unknown.
 bool all_threads_busy(const CpuState& state);
-// Told when an intent became a write, so that margin, surplus and undo follow.
+// To be called when an intent was written. Updates margin, surplus and undo state.
 void cpu_written(const CpuInput& in, double old_cores, double new_cores, Rule rule, CpuState& state);
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// What the CPU controller knows of a task's work: arrivals, the backlog and its cohorts, and for how long the
-// limit has been binding.
+// What the CPU controller knows about a task's work: arrivals, the backlog with its cohorts, and how long the
+// limit has been throttling.
 #include <algorithm>
 #include <cmath>
 
@@ -8,39 +8,47 @@
 namespace sluice {
 namespace {
 
-// Shares and factors below were searched for with tests/bench on the shared traces and generated shapes.
-constexpr double kKernelWindowMin = 1.5;  // seconds; and with kernel signals alone at least this many delays:
-constexpr double kKernelWindowDelays = 1.0;  // a lull must not be taken for the load
-constexpr double kBacklogWindowMin = 0.45;   // with a backlog to steer by the mean may be short
+// The constants below were tuned with tests/bench on the shared traces and on generated loads.
+// Averaging window of arrivals, in seconds and in max_delays; the larger counts. Without a known backlog it
+// must be long, so that a lull is not taken for the load; with a known backlog it may be short.
+constexpr double kKernelWindowMin = 1.5;
+constexpr double kKernelWindowDelays = 1.0;
+constexpr double kBacklogWindowMin = 0.45;
 constexpr double kBacklogWindowDelays = 0.5;
+// Margin over the mean arrival: its lower bound, and its decay per second.
 constexpr double kMarginMin = 0.02, kMarginDownPerSecond = 0.065;
-// With patience and writes to spare a quota below the mean is mended in time, and costs less than one above.
+// Lowers the margin if max_delay is long and writes are plentiful: a quota below the mean is then corrected
+// in time, and costs less than one above it.
 constexpr double kMarginLower = 0.12;
-constexpr double kSpareWrites = 2, kManyWrites = 5;  // of the budget, within max_delay
-constexpr double kThreadsFade = 60;                  // seconds
-constexpr double kBusyShare = 0.8;                   // of the threads it has: with fewer some are at rest
-// An answer that a stopped thread has not read yet is no queue: of what the quota does in max_delay; of
-// looks.
+constexpr double kSpareWrites = 2, kManyWrites = 5;  // writes per max_delay
+constexpr double kThreadsFade = 60;                  // seconds; decay of threads_most
+constexpr double kBusyShare = 0.8;                   // share of all threads; below it some threads are idle
+// Unread bytes worth up to 1 % of max_delay's quota may be one reply in flight, and are no queue. Sockets
+// count as empty if less than 45 % of the samples are above that.
 constexpr double kInFlightDelays = 0.01, kBusyUnread = 0.45;
-constexpr int kBusyLooks = 4;  // and so long empty, before sockets are not believed
-// Rest, and sockets without a byte unread, for this long while the limit binds: what waits is where the task
-// fetches it, with a broker, and it sleeps until an answer comes.
+constexpr int kBusyLooks = 4;  // samples; so many are needed before the sockets are called empty
+// If the limit throttles that long (in max_delays, in seconds) while the task has idle time or empty sockets,
+// the task is a pull consumer: its backlog is in the broker, and it sleeps until a reply comes.
 constexpr double kFetchDelays = 3, kFetchSecondsMin = 3;
-// That is believed for so long; of its rest, longer each time.
+// How long idle time and sockets are distrusted then, in seconds. For idle time it doubles at each
+// repetition, up to the maximum.
 constexpr double kFetchSeconds = 600, kFetchSecondsMost = 86400;
-constexpr double kUsedUp = 0.03;                           // of the quota: less was left unused
-constexpr double kUnreadSeconds = 3, kUnreadSeldom = 0.3;  // looks of late that found bytes unread
-constexpr double kInServiceDelays = 0.5;    // of quota: the most that is read and not worked off
-constexpr double kUnfinishedPeriods = 0.3;  // of quota: the least that is left while threads want to run
-constexpr double kOverrunRemains = 1.4;     // work that took x more than the mean will take as much again
-constexpr double kSufficedUp = 0.15, kSufficedDown = 0.3;  // a flood of another size is forgotten soon
-constexpr double kReportFreshMin = 0.3;                    // seconds
+constexpr double kUsedUp = 0.03;  // share of the quota; with a smaller surplus the quota is used up
+// seconds; share of recent samples with unread bytes
+constexpr double kUnreadSeconds = 3, kUnreadSeldom = 0.3;
+constexpr double kInServiceDelays = 0.5;  // of quota: upper bound of work that was read and not finished
+// of quota: lower bound of unfinished work while threads are runnable
+constexpr double kUnfinishedPeriods = 0.3;
+constexpr double kOverrunRemains = 1.4;  // factor: work that overran the mean by x needs about as much again
+// exponents: a smaller surge replaces the memory sooner than a larger one
+constexpr double kSufficedUp = 0.15, kSufficedDown = 0.3;
+constexpr double kReportFreshMin = 0.3;  // seconds
 constexpr double kCostSmoothing = 0.3;
 constexpr double kMiB = 1024.0 * 1024.0;
-constexpr double kRecordsMin = 5;  // fewer say nothing about the mean
+constexpr double kRecordsMin = 5;  // records; fewer do not give a usable mean
 
 double quota_of(const CpuInput& in) {
-  return std::min(in.quota_cores, in.max_cores);  // unlimited: the bound
+  return std::min(in.quota_cores, in.max_cores);  // unlimited: the upper bound
 }
 
 double lowest_margin(const CpuInput& in) {
@@ -62,7 +70,7 @@ void remember_arrival(const CpuInput& in, double work, double interval, CpuState
   while (s.arrivals.size() > 1 && in_seconds(in.now - s.arrivals.front().at) > window) s.arrivals.pop_front();
 }
 
-// New work joins behind, served work leaves at the front; the sum is what is known to wait.
+// New work is appended, served work is removed from the front. The sum is the known backlog.
 void settle_cohorts(const CpuInput& in, double arrived, double backlog, CpuState& s) {
   if (arrived > 0) s.waiting.push_back({in.now, arrived});
   double sum = 0;
@@ -76,7 +84,7 @@ void settle_cohorts(const CpuInput& in, double arrived, double backlog, CpuState
     served -= part;
     if (front.cpu_seconds <= 1e-9) s.waiting.pop_front();
   }
-  // The tail of a very long queue may share its arrival time: the front decides what is urgent.
+  // In a very long queue the last cohorts are merged: only the front decides the urgency.
   constexpr std::size_t kCohortsMax = 256;
   while (s.waiting.size() > kCohortsMax) {
     const double tail = s.waiting.back().cpu_seconds;
@@ -88,7 +96,7 @@ void settle_cohorts(const CpuInput& in, double arrived, double backlog, CpuState
 void learn_cost(const LoadReport& load, CpuState& s) {
   if (!load.processed) return;
   const double records = *load.processed - s.processed_before.value_or(*load.processed);
-  if (records < 0 || !s.processed_before) {  // a restarted task counts from zero again
+  if (records < 0 || !s.processed_before) {  // a restarted task counts from zero
     s.processed_before = load.processed;
     s.usage_since_processed = 0;
     return;
@@ -101,12 +109,12 @@ void learn_cost(const LoadReport& load, CpuState& s) {
   s.usage_since_processed = 0;
 }
 
-// A whole period without a throttle: all that was runnable ran, so nothing waited for the limit. No period at
-// all means that the timer stopped: the task is idle. Neither is said of an interval that a raise cuts in
-// two, nor of a task that runs on all there is.
+// True if nothing waited for the limit: either a whole period without throttling, in which everything
+// runnable ran, or no period at all, because the kernel stops the timer of an idle cgroup. Not concluded from
+// an interval that contains a raise, nor for a task that uses nearly everything there is.
 bool limit_is_free(const CpuInput& in, const CpuState& s) {
   const Signals& g = *in.signals;
-  if (std::isinf(in.quota_cores)) return true;  // its periods are not counted, and nothing is held up
+  if (std::isinf(in.quota_cores)) return true;  // no period is counted, and nothing is throttled
   const double usage = g.usage_cores.value_or(in.node_cores);
   if (*g.periods == 0) return usage < 0.001;
   const bool whole = in_seconds(in.now - s.raised_at) >= g.interval_seconds;
@@ -115,7 +123,7 @@ bool limit_is_free(const CpuInput& in, const CpuState& s) {
          usage < kAll * std::min(in.node_cores, in.max_cores);
 }
 
-// What the quota was raised for is over.
+// The surge that the quota was raised for has ended.
 void flood_ended(const CpuInput& in, CpuState& s) {
   if (s.stage > 0 && !std::isinf(in.quota_cores)) {
     const double last = s.surge_cores > 0 ? s.surge_cores : in.quota_cores;
@@ -125,8 +133,9 @@ void flood_ended(const CpuInput& in, CpuState& s) {
   s.stage = 0;
 }
 
-// Nothing was runnable then, so all that waits came since. A task may also sleep while its work waits with a
-// broker: without a period that was free, sooner or later, its sleep is no sign.
+// At `until` nothing was runnable, so all backlog is younger. But a pull consumer also sleeps while its
+// backlog is in the broker: if the limit throttles for long without a free period, its idle time is no
+// evidence.
 void rest_seen(const CpuInput& in, std::optional<MonotonicTime> until, CpuState& s) {
   if (!until || !s.oldest_wait_since || *until <= *s.oldest_wait_since || in.now < s.idle_distrusted_until)
     return;
@@ -179,7 +188,7 @@ void observe_busy(const CpuInput& in, CpuState& s) {
   if (unread > kInFlightDelays * in.max_delay_seconds * quota_of(in)) ++s.busy_looks_unread;
 }
 
-// Unread bytes, and what was read and is still worked on.
+// The backlog: unread bytes, and bytes that were read and are still being worked on.
 double socket_backlog(const CpuInput& in, double unread, double arrived, CpuState& s) {
   const Signals& g = *in.signals;
   const bool idle = g.runnable_threads && *g.runnable_threads == 0;
@@ -252,7 +261,7 @@ void observe_backlog(const CpuInput& in, double interval, CpuState& s) {
   const bool sockets = sockets_tell(in, s) && !in.load_valid;
   const auto seen = in.new_load ? see_report(in, s) : sockets ? see_sockets(in, s) : std::nullopt;
   if (!seen) {
-    // A report that comes too seldom for the deadline is no guide until the next.
+    // A report older than half of max_delay does not count until the next one arrives.
     const bool fresh =
         in.load_valid && s.backlog_known &&
         in_seconds(in.now - s.backlog_at) <= std::max(in.max_delay_seconds / 2, kReportFreshMin);
@@ -313,7 +322,7 @@ void observe_cpu(const CpuInput& in, CpuState& s) {
     s.last_throttled_cores = g.throttled_cores.value_or(0);
     s.usage_since_processed += *g.usage_cores * interval;
     s.used_since_backlog += *g.usage_cores * interval;
-    // Half of an interval before a raise had less to leave.
+    // Skips an interval that contains a raise: part of it had the smaller quota.
     if (in_seconds(in.now - s.raised_at) >= interval) {
       s.surplus_core_seconds += std::max(0.0, quota_of(in) - *g.usage_cores) * interval;
       const double least = config::whole_steps_up(*g.usage_cores, in.step_cores);

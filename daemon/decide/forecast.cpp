@@ -12,26 +12,27 @@ using std::chrono::seconds;
 using Bucket = SeasonProfile::Bucket;
 
 constexpr std::int64_t kBucketsMost = 288, kBucketSecondsLeast = 10;
-constexpr double kWindowMost = 3, kWindowShare = 0.25;  // between looks: seconds, of a bucket
-constexpr double kClockSet = 2.5;      // seconds that the clocks part by: both are whole seconds
-constexpr double kCoveredLeast = 0.9;  // of a bucket that is learned
-constexpr double kLearn = 0.3;         // the share of the last season
-constexpr double kErrorShare = 0.2;    // of the last bucket
-constexpr double kErrorMost = 0.3;     // of a forecast that is trusted
+// longest gap between samples that is learned from: seconds; share of a bucket
+constexpr double kWindowMost = 3, kWindowShare = 0.25;
+constexpr double kClockSet = 2.5;      // seconds that the clocks may differ; the wall clock has whole seconds
+constexpr double kCoveredLeast = 0.9;  // share of a bucket that must be covered by samples to be learned
+constexpr double kLearn = 0.3;         // weight of the last season
+constexpr double kErrorShare = 0.2;    // weight of the last bucket
+constexpr double kErrorMost = 0.3;     // error ratio up to which a forecast is trusted
 constexpr std::uint32_t kComparedLeast = 3;
-constexpr double kIdleCores = 0.02;  // less is not told apart
-constexpr double kLevelKeep = 0.6;   // from bucket to bucket
+constexpr double kIdleCores = 0.02;  // smaller demands are treated as equal
+constexpr double kLevelKeep = 0.6;   // factor per bucket: older buckets fade
 constexpr double kLevelLeast = 0.5, kLevelMost = 2;
-// What is asked for, of the mean less a part of the spread; found with tests/bench. Where work that waits is
-// seen, a quota may stay below the mean: it is raised in time, and by as much as that takes.
+// The floor is the mean less a part of the spread; found with tests/bench. If the backlog is seen, the quota
+// may stay below the mean, because a raise is then made in time and is large enough.
 constexpr double kOver = 1.1, kSpreads = 0.35, kSpreadsSeen = 0.75;
 
-// To what is worth keeping, so that the text form is short.
+// Rounds away digits that carry no information, so that the text form is short.
 double rounded(double cores) {
   return std::round(cores * 1e5) / 1e5;
 }
 
-// A day's shape is people's, and they go by the clock on their wall.
+// Seasons of whole days follow local time, because people do.
 std::size_t bucket_at(const SeasonProfile& p, const WallClock& wall, seconds ahead = {}) {
   const bool local = p.season % days{1} == seconds{0};
   const seconds shown = wall.since_epoch + ahead + (local ? wall.utc_offset : seconds{0});
@@ -57,7 +58,7 @@ void compare(double actual, const Bucket& b, SeasonProfile& p, SeasonWatch& w) {
   w.expected = kLevelKeep * w.expected + b.mean_cores;
 }
 
-// The bucket under way is over.
+// The current bucket has ended.
 void settle(SeasonProfile& p, SeasonWatch& w) {
   const double covered = std::exchange(w.covered_seconds, 0);
   const double work = std::exchange(w.work_seconds, 0), squares = std::exchange(w.squares, 0);
@@ -88,7 +89,7 @@ SeasonProfile empty_profile(seconds season) {
 
 bool plausible(const SeasonProfile& p) {
   constexpr double kCoresMost = 1e5;
-  const auto sound = [&](double v, double most) { return v >= 0 && v <= most; };  // no NaN
+  const auto sound = [&](double v, double most) { return v >= 0 && v <= most; };  // false for NaN
   return p.season >= seconds{kBucketSecondsLeast} && p.season <= days{31} &&
          p.buckets.size() == bucket_count(p.season) && sound(p.error_ratio, 1) &&
          std::all_of(p.buckets.begin(), p.buckets.end(), [&](const Bucket& b) {

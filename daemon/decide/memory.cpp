@@ -13,33 +13,33 @@ using namespace memory;
 namespace {
 
 constexpr double kFloorFactor = 1.1;
-constexpr double kGrowthHorizonSeconds = 2.0;  // head-room: what a growing task adds until the next decisions
+constexpr double kGrowthHorizonSeconds = 2.0;  // seconds of growth that the floor leaves as head-room
 
-// Upwards.
-constexpr double kLasting = 3;  // times the target, over the slow window: more than probes may cost
-constexpr double kSevere = 10;  // times the target, over the fast window: no graze, act at once
-constexpr double kProbeSettleSeconds = 0.3;  // stalls this soon after a probe are its price, not a verdict
-constexpr double kProbeStall = 0.1;          // unless some task stood still this much
+// Raises.
+constexpr double kLasting = 3;  // factor on the target, over the slow window: more than probes may cost
+constexpr double kSevere = 10;  // factor on the target, over the fast window: raise at once
+constexpr double kProbeSettleSeconds = 0.3;  // seconds; stalls this soon after a probe are caused by it
+constexpr double kProbeStall = 0.1;          // some ratio; a larger stall counts even then
 constexpr double kHoldIntervals = 5,
-                 kGrazeHoldIntervals = 2;  // after a raise, probing waits this many intervals
-constexpr double kGrazeFactor = 1.1;       // a smaller raise answered a graze
-constexpr double kFutileScanPages = 512;   // in the window: fewer say nothing
+                 kGrazeHoldIntervals = 2;  // intervals without a probe after a raise
+constexpr double kGrazeFactor = 1.1;  // ratio; a smaller raise answers a small stall and has the short hold
+constexpr double kFutileScanPages = 512;  // pages in the window; fewer are no evidence
 constexpr double kFutileStealRatio = 0.1;
-constexpr double kFutileFullRatio = 0.2;  // PSI full of the window
+constexpr double kFutileFullRatio = 0.2;  // PSI full over the window
 constexpr double kFutileHoldSeconds = 30, kFutileHoldMaxSeconds = 600;
-constexpr double kFloorHeadroom = 1.03;       // or every page more would be a write
-constexpr double kGrowthNoticeSeconds = 0.3;  // before the limit is met
-constexpr double kGrowthMax = 1.1;            // of the memory in use, at one time
+constexpr double kFloorHeadroom = 1.03;       // factor; without it each further page would cost a write
+constexpr double kGrowthNoticeSeconds = 0.3;  // seconds before the limit is reached
+constexpr double kGrowthMax = 1.1;            // factor on the memory in use, for one raise
 
-// Whether tasks stood still for longer than this in all of the slow window. Nearly always no, without a look
-// at it.
+// Whether stalls in the slow window exceed `seconds_most`. The running sum answers no in most cases without a
+// walk of the window.
 bool stalled_for_more_than(double seconds_most, const MemoryState& s, MonotonicTime now) {
   constexpr double kRounding = 1e-6;
   return s.recent_some_seconds > seconds_most - kRounding &&
          over_last(s, now, kSlowSeconds).some > seconds_most;
 }
 
-// At its limit a task grows and shrinks at once: what reclaim took had come before.
+// A task at its limit grows while it is reclaimed: what reclaim freed had arrived too.
 void observe_arrivals(const MemoryInput& in, const Signals& g, MemoryState& s) {
   if (!g.memory_growth_bytes_per_second) return;
   const double dt = g.interval_seconds;
@@ -60,7 +60,7 @@ bool futile(const Window& w, bool near_limit) {
   return frees_nothing || w.full_ratio() > kFutileFullRatio;
 }
 
-// Not in every tick: the oldest entry is in no cache.
+// Not called in every tick, because the oldest entry is not in the CPU cache.
 void forget_old(const MemoryInput& in, MemoryState& s) {
   const double keep = std::max(in.interval_seconds, kSlowSeconds);
   while (!s.recent.empty() && in_seconds(in.now - s.recent.front().at) > keep) {
@@ -69,7 +69,7 @@ void forget_old(const MemoryInput& in, MemoryState& s) {
   }
 }
 
-// At once, on any tick. None: a limit that may stay as it is, or go down.
+// Raises happen at once, on any tick. None: no raise is needed, a probe may follow.
 std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, double current,
                                    std::optional<double> floor) {
   const bool near_limit = current >= kNearLimit * in.high_bytes;
@@ -83,8 +83,8 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
     return Intent{target, reason_of(Rule::memory_floor, fast, target)};
   }
   if (at_bound(in)) return std::nullopt;
-  // The target is a mean: probes may cost a graze, and wait for each other so that grazes stay rare
-  // (below). What lasts beyond that is the limit's fault, and a stall is not waited for.
+  // The target is a mean over time. Probes may cause short stalls, and are spaced so that these stay rare.
+  // Longer stalls are caused by the limit, and a severe stall raises it at once.
   const double since_probe = in_seconds(in.now - s.probed_at);
   const double settled = since_probe - kProbeSettleSeconds;
   const bool all_of_it = settled >= kFastSeconds || fast.some_ratio() > kProbeStall;
@@ -92,7 +92,7 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
   const bool severe = up.some_ratio() > kSevere * in.pressure_target;
   if (near_limit &&
       (severe || stalled_for_more_than(kLasting * in.pressure_target * kSlowSeconds, s, in.now))) {
-    // Severity says how far: a little for a graze, half as much again for a stall.
+    // The size of the raise follows the severity: 3 % for a small stall, up to half for a severe one.
     const double over = std::log2(std::max(1.0, up.some_ratio() / in.pressure_target));
     const double target =
         std::max(current, in.high_bytes) * (1 + std::clamp(0.05 * (over - std::log2(kSevere)), 0.03, 0.5));
@@ -108,8 +108,8 @@ std::optional<Intent> raise_memory(const MemoryInput& in, const MemoryState& s, 
     if (target > in.high_bytes * (1 + in.tolerance))
       return Intent{target, reason_of(Rule::memory_refault, up, target)};
   }
-  // A task that grows meets its limit sooner or later, and pays for every page of it. Room for one
-  // interval: what it fills with cold pages, the next probe takes back from outside, without its help.
+  // A growing task would reach its limit and pay for every page above it. The raise gives head-room for one
+  // interval. If cold pages fill it, the next probe reclaims them at no cost to the task.
   const double growth = s.growth_bytes_per_second;
   const bool soon = growth * kGrowthNoticeSeconds > 0.001 * current;
   const double room = room_bytes(s, current);
@@ -147,7 +147,7 @@ void observe_memory(const MemoryInput& in, MemoryState& s) {
                       g.memory_pressure_ratio && g.refaults_per_second});
   s.recent_some_seconds += s.recent.back().some_seconds;
   constexpr double kSmoothing = 0.3;
-  // A fall is reclaim's doing and says nothing about the task.
+  // A fall is caused by reclaim and shows nothing about the task.
   if (g.memory_growth_bytes_per_second && *g.memory_growth_bytes_per_second >= 0) {
     s.growth_bytes_per_second =
         s.growth_bytes_per_second * (1 - kSmoothing) + *g.memory_growth_bytes_per_second * kSmoothing;
@@ -180,7 +180,8 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
     s.cut_by_others = rule != Rule::memory_probe;
     return s.cut_by_others ? forget_probe(in, s) : note_probe(in, new_bytes, s);
   }
-  if (rule == Rule::memory_growth || rule == Rule::memory_room) return;  // no mistake to learn from
+  // growth is no wrong cut: nothing to learn
+  if (rule == Rule::memory_growth || rule == Rule::memory_room) return;
   const bool mistake = !std::exchange(s.cut_by_others, false);
   if (mistake) s.step = std::max(kStepMin, s.step / 2);
   double hold = kHoldIntervals * in.interval_seconds;
@@ -191,10 +192,10 @@ void memory_written(const MemoryInput& in, double old_bytes, double new_bytes, R
   } else if (new_bytes < old_bytes * kGrazeFactor) {
     hold = kGrazeHoldIntervals * in.interval_seconds;
   } else if (rule == Rule::memory_floor) {
-    hold = in.interval_seconds;  // growth, not a mistake
+    hold = in.interval_seconds;  // growth, not a wrong cut
   }
   s.hold_until = in.now + from_seconds(hold);
-  // What was seen before the raise says nothing about the new limit.
+  // Samples from before the raise do not describe the new limit.
   s.recent.clear();
   s.recent_some_seconds = 0;
 }

@@ -1,5 +1,4 @@
-// What the parts of the memory controller share: memory.cpp (looks, raises), memory_probe.cpp (the way down).
-// Private to this folder.
+// Shared by memory.cpp (observation, raises) and memory_probe.cpp (probes). Private to this folder.
 #pragma once
 
 #include <algorithm>
@@ -10,24 +9,27 @@
 namespace sluice::memory {
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
-inline constexpr double kNearLimit = 0.95;      // in use / high: closer than this, the limit is the cause
-inline constexpr double kRefaultShare = 0.002;  // of the memory in use, per second: the working set came back
+inline constexpr double kNearLimit = 0.95;  // in use / high; above it, the limit causes the stalls
+// of the memory in use, per second; above it, needed pages were evicted
+inline constexpr double kRefaultShare = 0.002;
 inline constexpr double kFastSeconds = 0.5, kSlowSeconds = 10;
 
-inline constexpr double kStepMin = 0.002, kStepMax = 0.1;  // of the memory in use, into the unknown
+// ratio to the memory in use; step of a probe below keep_bytes
+inline constexpr double kStepMin = 0.002, kStepMax = 0.1;
 
-// Between probes the limit is this far above what is in use, if anything moves.
-inline constexpr double kRoomLeast = 0.03, kRoomMost = 0.2;    // of the memory in use
-inline constexpr double kRoomSeconds = 15, kRoomBursts = 1.5;  // of what arrives, and of what came at one go
-inline constexpr double kRoomSpent = 0.4;                      // less than this of it left: more
-inline constexpr double kMovingInflow = 0.00025;               // of the memory in use, a second
-inline constexpr double kMovingBurst = 0.005;                  // ... and at one go
+// Head-room: how far above the memory in use the limit is between probes.
+inline constexpr double kRoomLeast = 0.03, kRoomMost = 0.2;    // ratios to the memory in use
+inline constexpr double kRoomSeconds = 15, kRoomBursts = 1.5;  // seconds of inflow; factor on the peak growth
+inline constexpr double kRoomSpent = 0.4;  // share of the head-room; with less left, the limit is raised
+// of the memory in use, per second; above it the task's memory moves
+inline constexpr double kMovingInflow = 0.00025;
+inline constexpr double kMovingBurst = 0.005;  // of the memory in use; likewise for the peak growth
 inline constexpr double kInflowSeconds = 5, kRunSeconds = 0.2,
-                        kBurstSeconds = 300;  // in which they are forgotten
+                        kBurstSeconds = 300;  // time constants of the decay
 
 struct Window {
   double seconds = 0, some = 0, full = 0, pgscan = 0, pgsteal = 0, refaults = 0;
-  double known_seconds = 0;  // of them, those whose pressure and refaults were measured
+  double known_seconds = 0;  // of `seconds`, with pressure and refaults measured
   double some_ratio() const { return seconds > 0 ? some / seconds : 0; }
   double full_ratio() const { return seconds > 0 ? full / seconds : 0; }
   double steal_ratio() const { return pgscan > 0 ? pgsteal / pgscan : 1; }
@@ -35,7 +37,7 @@ struct Window {
 };
 
 inline Window over_last(const MemoryState& s, MonotonicTime now, double length) {
-  // Most windows are short and the history is long, and seldom in the cache: found from its end.
+  // Searches from the end: most windows are short, and old entries are rarely in the CPU cache.
   std::size_t first = s.recent.size();
   while (first > 0 && in_seconds(now - s.recent[first - 1].at) < length) --first;
   Window w;
@@ -62,12 +64,12 @@ inline Reason reason_of(Rule rule, const Window& w, double wanted) {
   return r;
 }
 
-// Unknown swap is no swap: the careful reading.
+// Unknown swap counts as no swap, which is the safe assumption.
 inline bool can_swap(const Sample& sample) {
   return sample.swap_free.value_or(0) > 0;
 }
 
-// What reclaim cannot free.
+// Memory that reclaim cannot free.
 inline double held_bytes(const Sample& sample) {
   const auto& m = *sample.memory_stat;
   return static_cast<double>(m.unreclaimable) +
@@ -78,24 +80,24 @@ inline double reclaimable_bytes(const Sample& sample) {
   return std::max(0.0, static_cast<double>(*sample.memory_current) - held_bytes(sample));
 }
 
-// How far the limit is to be above what is in use, until the next probe.
+// Head-room between the memory in use and the limit, until the next probe.
 inline double room_bytes(const MemoryState& s, double current) {
   const double moves = std::max(s.inflow_bytes_per_second * kRoomSeconds, s.peak_growth_bytes * kRoomBursts);
   return std::clamp(moves, kRoomLeast * current, kRoomMost * current);
 }
 
-// No raise is left that the tolerance would not swallow.
+// True if a raise to the bound would be within the tolerance.
 inline bool at_bound(const MemoryInput& in) {
   return in.high_bytes >= in.max_bytes * (1 - in.tolerance);
 }
 
-// Downwards: never below the floor, on measured quiet only.
+// The probe. It never goes below the floor, and needs measured quiet.
 Intent lower(const MemoryInput& in, const MemoryState& s);
-// What the last probe took, and what that has cost.
+// Updates the result of the last probe: its refaults and stalls.
 void observe_price(const MemoryInput& in, const Signals& g, MemoryState& s);
-// A cut that was no probe: there is nothing to judge.
+// After a cut that was no probe: there is no result to judge.
 void forget_probe(const MemoryInput& in, MemoryState& s);
-// The last probe is judged, and the next one begins.
+// Judges the last probe and begins the next one.
 void note_probe(const MemoryInput& in, double new_bytes, MemoryState& s);
 
 }  // namespace sluice::memory

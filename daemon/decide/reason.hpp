@@ -1,4 +1,4 @@
-// Why a value was chosen: a rule and the inputs that led to it, as numbers. Words are made in publish.
+// Why a value was chosen: a rule and its inputs, as numbers. daemon/publish makes the text.
 #pragma once
 
 #include <cstdint>
@@ -10,33 +10,33 @@ namespace sluice {
 
 enum class Rule : std::uint8_t {
   none,
-  initial,          // first value, from the config
-  cpu_deadline,     // raised: waiting work would miss max_delay
-  cpu_throttled,    // raised: the limit has been binding for too long, the backlog is not reported
-  cpu_unlimited,    // first finite quota for a task that had none
-  cpu_surplus,      // lowered: unused quota has paid for the write
-  cpu_idle,         // lowered to the minimum: nothing ran
+  initial,          // first value, from the configuration
+  cpu_deadline,     // raised: the backlog would miss max_delay
+  cpu_throttled,    // raised: the limit throttled for too long and the backlog is not known
+  cpu_unlimited,    // first finite quota of an unlimited task
+  cpu_surplus,      // lowered: the surplus quota justifies the write
+  cpu_idle,         // lowered to the minimum: the task is idle
   cpu_undo,         // restored: a recent cut was wrong
-  forecast,         // raised: this time of earlier seasons needed more
-  memory_probe,     // lowered: pressure under target
-  memory_pressure,  // raised: pressure over target
-  memory_refault,   // raised: the working set came back
+  forecast,         // raised: earlier seasons needed more at this time
+  memory_probe,     // lowered: pressure is below the target
+  memory_pressure,  // raised: pressure is above the target
+  memory_refault,   // raised: evicted pages were read back
   memory_growth,    // raised: head-room for a growing task
-  memory_room,      // raised: room above what is in use, of which the last cut had left too little
-  memory_futile,    // lifted: reclaim frees nothing
+  memory_room,      // raised: the last cut left too little head-room
+  memory_futile,    // lifted to the upper bound: reclaim frees nothing
   memory_floor,     // raised: below anon + unreclaimable
   bound,            // moved into [min, max]
-  schedule,         // likewise, into those of an open window of its schedule
-  burst,            // the quota stays, its burst follows the configuration
-  capacity,         // cut: the node has no more
+  schedule,         // moved into the bounds of an open schedule window
+  burst,            // the quota stays; its burst follows the configuration
+  capacity,         // cut: the node's capacity is exceeded
   by_weight,        // raised to the maximum: the node is full, and cpu.weight shares it
-  weight,           // cpu.weight: what the task is to get of a full node
-  reasserted,       // written again: another hand undid it
-  pinned,           // an administrator holds the value
+  weight,           // cpu.weight: the task's share of a full node
+  reasserted,       // written again after an external write
+  pinned,           // an administrator pinned the value
   released,         // the baseline is restored
 };
 
-// The kernel documentation's and CONTROL's terms; used on D-Bus and in the journal.
+// The terms of the kernel documentation, used on D-Bus and in the journal.
 constexpr std::string_view to_string(Rule rule) {
   switch (rule) {
     case Rule::none:
@@ -93,25 +93,25 @@ constexpr std::string_view to_string(Rule rule) {
   return "unknown";
 }
 
-// One set of inputs serves both knobs; a field that a rule does not use stays zero.
+// Both knobs share these inputs. A field that a rule does not use stays zero.
 struct Reason {
   Rule rule = Rule::none;
-  Cause cause = Cause::unknown;  // what held the task up when this was decided
-  double wanted = 0;             // before bounds and capacity: cores, or bytes
-  double demand_cores = 0;       // what the task would have used
+  Cause cause = Cause::unknown;  // of the task when this was decided
+  double wanted = 0;             // before bounds and capacity; cores or bytes
+  double demand_cores = 0;       // what the task would have used without the limit
   double usage_cores = 0;
   double backlog_cpu_seconds = 0;
-  double binding_seconds = 0;  // how long the limit has been binding without a break
+  double binding_seconds = 0;  // how long the limit has been throttling without a break
   double throttled_ratio = 0;  // throttled periods / periods
-  double pressure_ratio = 0;   // PSI some of the knob's resource over the last interval
+  double pressure_ratio = 0;   // PSI some of the knob's resource, over the last interval
   double refaults_per_second = 0;
   double steal_scan_ratio = 0;  // pgsteal / pgscan
   bool clamped_min = false;
   bool clamped_max = false;
   bool clamped_capacity = false;
-  bool clamped_step = false;      // up to whole steps
-  bool clamped_forecast = false;  // up to what a forecast says
-  bool clamped_rate = false;      // by the rate policies of its direction, or their stabilization
+  bool clamped_step = false;      // rounded up to whole steps
+  bool clamped_forecast = false;  // raised to the forecast
+  bool clamped_rate = false;      // by rate policies or their stabilization window
   bool operator==(const Reason&) const = default;
 };
 

@@ -1,6 +1,6 @@
-// A queue in one piece of memory, and in none while it never held anything. A task has seven of them, walked
-// in every tick and mostly empty: a std::deque takes half a kilobyte for each, and a new piece of the heap
-// every few entries.
+// A queue in one allocation, and in none while it never had an entry. A task has seven of them, mostly empty,
+// and every tick walks them. A std::deque takes half a kilobyte for each, and allocates again every few
+// entries.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ class Ring {
  public:
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
-  bool full() const { return size_ == slots_.size(); }  // one more takes more memory
+  bool full() const { return size_ == slots_.size(); }  // the next push_back allocates
   T& operator[](std::size_t i) { return slots_[at(i)]; }
   const T& operator[](std::size_t i) const { return slots_[at(i)]; }
   T& front() { return (*this)[0]; }
@@ -51,7 +51,8 @@ class Ring {
   auto end() const { return Iterator<const Ring, const T>{this, size_}; }
 
  private:
-  std::size_t at(std::size_t i) const { return (first_ + i) & (slots_.size() - 1); }  // a power of two
+  // the capacity is a power of two
+  std::size_t at(std::size_t i) const { return (first_ + i) & (slots_.size() - 1); }
   void grow() {
     constexpr std::size_t kFirst = 4;
     std::vector<T> larger(slots_.empty() ? kFirst : 2 * slots_.size());

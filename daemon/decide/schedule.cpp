@@ -9,13 +9,13 @@ namespace {
 using std::chrono::days;
 using std::chrono::seconds;
 
-// The largest member of a set that is at most `most`; -1: there is none.
+// The largest member of `set` that is at most `most`; -1: none.
 int top(std::uint64_t set, int most) {
   const std::uint64_t low = most >= 63 ? set : set & ((std::uint64_t{2} << most) - 1);
   return 63 - std::countl_zero(low);
 }
 
-// The last moment of a day that fits, at most `most` after midnight; -1 s: there is none.
+// The last matching time of a day, at most `most` after midnight; -1 s: none.
 seconds last_of_day(const config::Calendar& c, seconds most) {
   const int hour = static_cast<int>(most.count() / 3600), minute = static_cast<int>(most.count() / 60 % 60),
             second = static_cast<int>(most.count() % 60);

@@ -1,5 +1,4 @@
-// What is remembered of a task's demand over a season (a day, as a rule), and what is expected from it.
-// Values.
+// What is known of a task's demand over a season (usually a day), and the forecast made from it. Values only.
 #pragma once
 
 #include <chrono>
@@ -12,19 +11,19 @@
 
 namespace sluice {
 
-// Demand by the time of the season. It outlives the task, and the daemon.
+// Demand by time of the season. It survives the task and the daemon.
 struct SeasonProfile {
   struct Bucket {
-    double mean_cores = 0;      // of the work done in that time, over the seasons
-    double spread_cores = 0;    // from one second to another: the standard deviation
-    std::uint32_t seasons = 0;  // that it is of
+    double mean_cores = 0;      // demand in this bucket, over the seasons
+    double spread_cores = 0;    // standard deviation from second to second
+    std::uint32_t seasons = 0;  // number of seasons in the mean
     bool operator==(const Bucket&) const = default;
   };
   std::chrono::seconds season{};
-  std::vector<Bucket> buckets;     // of equal length, from the season's start
-  double error_ratio = 0;          // of late: |actual - expected| over the larger of the two
-  std::uint32_t compared = 0;      // buckets that the error is of
-  std::chrono::seconds seen_at{};  // since the epoch: the last time that the task was there
+  std::vector<Bucket> buckets;     // of equal length, from the start of the season
+  double error_ratio = 0;          // recent mean of |actual - expected| / the larger of the two
+  std::uint32_t compared = 0;      // number of buckets in the error
+  std::chrono::seconds seen_at{};  // since the epoch; when the task was last seen
   bool operator==(const SeasonProfile&) const = default;
 };
 
@@ -37,9 +36,9 @@ enum class ForecastTrust : std::uint8_t { learning, inaccurate, trusted };
 constexpr std::string_view to_string(ForecastTrust trust) {
   switch (trust) {
     case ForecastTrust::learning:
-      return "learning";  // no season behind it, or too little to judge it by
+      return "learning";  // no full season yet, or too few comparisons
     case ForecastTrust::inaccurate:
-      return "inaccurate";  // wrong of late
+      return "inaccurate";  // recent errors are too large
     case ForecastTrust::trusted:
       return "trusted";
   }
@@ -50,7 +49,7 @@ struct Forecast {
   config::ForecastMode mode = config::ForecastMode::off;
   ForecastTrust trust = ForecastTrust::learning;
   double cores = 0;        // expected soon
-  double floor_cores = 0;  // what the quota is to be at least, for that
+  double floor_cores = 0;  // lower bound of the quota for it
   double error_ratio = 0;
   std::uint32_t seasons = 0;
 

@@ -7,7 +7,8 @@
 namespace sluice::doctor {
 namespace {
 
-// As the daemon spends them: cgroups/cgroup.hpp keeps a task's files open, cgroups/fd_limit.cpp a reserve.
+// As the daemon uses them: cgroups/cgroup.hpp keeps a task's files open, cgroups/fd_limit.cpp keeps a
+// reserve.
 constexpr std::uint64_t kFilesPerTask = 12, kFilesKeptBack = 128;
 constexpr std::uint64_t kTasksAtLeast = 100;
 
@@ -23,7 +24,7 @@ class Rows {
   void unknown(std::string name, std::string fact) {
     out_.rows.push_back({std::move(name), Status::unknown, std::move(fact), {}});
   }
-  // Missing, and nothing goes without it.
+  // Missing, and Sluice cannot govern without it.
   void fatal(std::string name, std::string fact, std::string means) {
     out_.obstacles.push_back(fact);
     missing(std::move(name), std::move(fact), std::move(means));
@@ -33,7 +34,7 @@ class Rows {
   Diagnosis& out_;
 };
 
-// Whether a space-separated list has the word.
+// True if a space-separated list contains the word.
 bool lists(std::string_view list, std::string_view word) {
   while (!list.empty()) {
     const auto end = std::min(list.find_first_of(" \n"), list.size());
@@ -75,7 +76,7 @@ void controller(const CgroupFacts& cgroup, const char* which, const char* withou
 }
 
 void controllers(const CgroupFacts& cgroup, Diagnosis& out, Rows& rows) {
-  if (!cgroup.root.there()) return;  // said
+  if (!cgroup.root.there()) return;  // already reported
   controller(cgroup, "cpu", "No task has a cpu.max, so CPU is not governed", "CPUWeight=", rows);
   controller(cgroup, "memory", "No task has a memory.high, so memory is not governed", "MemoryAccounting=yes",
              rows);

@@ -16,13 +16,13 @@ struct Row {
   std::string name;
   Status status = Status::ok;
   std::string fact;   // short
-  std::string means;  // of what is missing: what Sluice does instead, and the cure. Else a remark, or empty
+  std::string means;  // if missing: what Sluice does instead, and the cure; otherwise a remark or empty
 };
 
 struct Diagnosis {
   std::vector<Row> rows;
-  std::vector<std::string> obstacles;  // each a reason why this host cannot be governed at all
-  std::size_t gaps = 0;                // rows that are missing
+  std::vector<std::string> obstacles;  // reasons why this host cannot be governed at all
+  std::size_t gaps = 0;                // number of missing rows
   std::size_t unknown = 0;
 
   bool can_be_governed() const { return obstacles.empty(); }
@@ -30,10 +30,10 @@ struct Diagnosis {
 
 Diagnosis diagnose(const HostFacts& facts);
 
-// Its part about kernel programs.
+// The rows of the kernel programs.
 std::vector<Row> diagnose_programs(const HostFacts& facts);
 
-// A line for each row, those that need more than a fact with a second one below; the verdict is the last.
+// One line per row, and a second one below if more than the fact is needed. The last line is the verdict.
 std::string text(const Diagnosis& diagnosis);
 
 }  // namespace sluice::doctor

@@ -1,4 +1,4 @@
-// What each kernel program gives, and what takes its place.
+// What each kernel program provides, and what replaces it.
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -26,7 +26,7 @@ std::string_view instead_of(std::string_view name) {
   return known == kKnown.end() ? "Its signals are absent; signals from files stay" : known->instead;
 }
 
-// Why none can be loaded, so that no reason of their own need be sought; empty: it was tried.
+// Why no program can be loaded, so that no further reasons are needed; empty: loading was tried.
 struct Common {
   std::string fact, cure;
   bool barred = false;
@@ -51,7 +51,7 @@ std::string loaded_fact(const Programs& group) {
   return fact;
 }
 
-// Of programs that were tried in vain: the loader's words, what takes their place, the cure.
+// For programs that failed to load: the loader's message, the replacement, the cure.
 std::string means_of(const Programs& group, std::string_view instead) {
   std::string text = group.failure.empty() ? group.gap : group.failure;
   if (text.empty()) text = "The loader does not say why.";
@@ -65,7 +65,7 @@ std::string means_of(const Programs& group, std::string_view instead) {
 
 void add_group(const Programs& group, const Common& common, std::vector<Row>& rows) {
   const bool tried = common.fact.empty();
-  std::string explained_by;  // the group's row that has its reasons
+  std::string explained_by;  // the row of the group that contains its reasons
   const auto missing = [&](const std::string& name) {
     const std::string instead(instead_of(name));
     if (!tried && common.barred) {
@@ -92,9 +92,9 @@ void add_group(const Programs& group, const Common& common, std::vector<Row>& ro
   for (const std::string& name : group.loaded)  // newer than this table
     if (std::ranges::count(group.names, name) == 0) loaded(name);
   if (!tried || (group.gap.empty() && group.failure.empty())) return;
-  if (first == rows.size())  // nothing of it has a name here, and nothing was loaded
+  if (first == rows.size())  // no name of the group is known here, and nothing was loaded
     rows.push_back({"bpf-other", Status::missing, "does not load", means_of(group, instead_of(""))});
-  else if (explained_by.empty())  // all are loaded, and one does without something
+  else if (explained_by.empty())  // all are loaded, and one lacks a part
     rows[first].means = group.gap + (group.gap.empty() || group.failure.empty() ? "" : " ") + group.failure;
 }
 

@@ -29,14 +29,14 @@ namespace {
 
 using Saw = Look::Saw;
 
-// How deep a cgroup is looked for that has a controller's files: slice/slice/unit.
+// Depth of the search for a cgroup with a controller's files: slice/slice/unit.
 constexpr cgroups::WalkLimits kNearby{.depth = 3, .cgroups = 10'000};
 
 Look look_of(const cgroups::Error& error) {
   return failed_look(error.errno_value, error.what, error.path);
 }
 
-// psi=0 leaves files that cannot be read (EOPNOTSUPP), or none.
+// With psi=0 the files do not exist or cannot be read (EOPNOTSUPP).
 Look look_at_pressure(const std::string& path) {
   const auto text = read_text(path, 4096);
   if (text && text->starts_with("some ")) return {Saw::there, {}};
@@ -48,7 +48,7 @@ void examine_pressure(const Places& places, HostFacts& facts) {
   constexpr std::array<const char*, 3> kNames{"cpu", "memory", "io"};
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     facts.pressure[i] = look_at_pressure(places.proc_root + "/pressure/" + kNames[i]);
-    // A simulated host may have it in its cgroups alone.
+    // A simulated host may have it only in its cgroups.
     if (places.any_filesystem && !facts.pressure[i].there()) {
       const auto simulated = look_at_pressure(places.cgroup_root + "/" + kNames[i] + ".pressure");
       if (simulated.there()) facts.pressure[i] = simulated;
@@ -56,7 +56,8 @@ void examine_pressure(const Places& places, HostFacts& facts) {
   }
 }
 
-// The lock is asked for in /proc/locks, since taking it, if only to share, could keep a daemon from starting.
+// Reads the lock's holder from /proc/locks. Taking the lock, even a shared one, could prevent a daemon from
+// starting.
 std::optional<long> lock_holder(const Places& places) {
   struct stat lock = {};
   if (::stat((places.runtime_dir + "/lock").c_str(), &lock) != 0) return std::nullopt;
@@ -76,7 +77,7 @@ std::optional<long> lock_holder(const Places& places) {
   return pid;
 }
 
-// On a thread of its own, which ends: this one stays as it was.
+// In a separate thread, so that the calling thread keeps its scheduling.
 Look try_real_time(std::uint32_t uid) {
   cgroups::Result<void> allowed;
   std::thread([&] { allowed = actuate::request_realtime(); }).join();

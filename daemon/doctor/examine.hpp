@@ -1,4 +1,4 @@
-// Looks at this host, and leaves it as it was: nothing is made, written, locked or pinned.
+// Examines this host without changing it: nothing is created, written, locked or pinned.
 #pragma once
 
 #include <string>
@@ -8,27 +8,27 @@
 
 namespace sluice::doctor {
 
-// The daemon's options of these names, which know the defaults.
+// Values of the daemon's options of these names; the options define the defaults.
 struct Places {
   std::string cgroup_root;
   bool any_filesystem = false;
   std::string proc_root;
   std::string runtime_dir;
   std::string bus;
-  std::string bus_name;  // that the daemon owns
+  std::string bus_name;  // the name that the daemon owns
 };
 
 HostFacts examine(const Places& places);
 
-// Its parts.
+// Parts of examine().
 CgroupFacts examine_cgroups(const Places& places);
 void examine_bus(const Places& places, HostFacts& facts);
-// `boot_id` may be empty: then no line of a lease can be of this boot.
+// `boot_id` may be empty: then no line of a lease is of this boot.
 StateFacts examine_state(const std::string& runtime_dir, const std::string& boot_id);
-// Loads every program for a moment, if `load` and this kernel and user allow it.
+// Loads every program for a moment, if `load` is set and kernel and user permit it.
 void examine_programs(bool load, HostFacts& facts);
 
-// "OPERATION 'PATH': Permission denied (EACCES)", as a look: EACCES and EPERM bar a stranger.
+// "OPERATION 'PATH': Permission denied (EACCES)", as a Look. EACCES and EPERM make it barred.
 Look failed_look(int error, const std::string& what, const std::string& path);
 
 }  // namespace sluice::doctor

@@ -1,4 +1,4 @@
-// Is there a bus, and who owns our name there? A bus that hangs costs a few seconds, no more.
+// Whether there is a bus, and who owns our name there. A bus that hangs costs only a few seconds.
 #include <poll.h>
 #include <systemd/sd-bus.h>
 
@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 using Saw = Look::Saw;
 constexpr std::chrono::seconds kPatience{3};
 
-// Not flushed: that would wait for a bus that hangs.
+// Not flushed: flushing would wait for a bus that hangs.
 using Bus = std::unique_ptr<sd_bus, decltype(&sd_bus_close_unref)>;
 
 int open_bus(const std::string& address, Bus& out) {
@@ -33,7 +33,7 @@ int open_bus(const std::string& address, Bus& out) {
 
 struct Answer {
   bool came = false;
-  int error = 0;  // the answer was an error of this number
+  int error = 0;  // error number of the reply
   std::string error_name, owner;
 };
 
@@ -50,7 +50,7 @@ int take_answer(sd_bus_message* message, void* to, sd_bus_error*) {
   return 0;
 }
 
-// 0, or a negative errno: the bus failed before it answered.
+// Returns 0, or a negative errno if the bus failed before it replied.
 int wait_for(sd_bus* bus, const Answer& answer) {
   const auto deadline = Clock::now() + kPatience;
   while (!answer.came) {
@@ -82,7 +82,7 @@ void examine_bus(const Places& places, HostFacts& facts) {
                                             take_answer, &answer, "s", places.bus_name.c_str());
   if (sent < 0) return unreachable(sent);
   if (const int error = wait_for(bus.get(), answer); error < 0) return unreachable(error);
-  // Made up by the library when the connection ends first: the bus wanted none of us.
+  // The library makes these errors up if the connection ends first: the bus refused us.
   if (answer.error_name == SD_BUS_ERROR_NO_REPLY || answer.error_name == SD_BUS_ERROR_DISCONNECTED)
     return unreachable(-ECONNRESET);
   facts.bus = {Saw::there, places.bus == "system" ? "the system's" : places.bus};

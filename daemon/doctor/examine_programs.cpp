@@ -1,4 +1,4 @@
-// Each kernel program is loaded by itself, asked what it is, and let go.
+// Loads each kernel program by itself, reads its properties, and unloads it.
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 using Saw = Look::Saw;
 
-// One switch of the loader, the capabilities that it may give, and a word of the gap that forbids it.
+// An option of the loader, the capabilities that it may provide, and a word of the gap that prevents it.
 struct Known {
   bool bpf::Options::*wanted;
   std::array<const char*, 2> names;
@@ -34,7 +34,7 @@ std::string joined(const std::string& a, const std::string& b) {
   return a.empty() || b.empty() ? a + b : a + " " + b;
 }
 
-// What the loader said of its own, without the gaps, which it tells to everybody.
+// The loader's own messages, without the gaps, which it adds for every program.
 std::string without_gaps(std::string text, const std::vector<bpf::Gap>& gaps) {
   for (const bpf::Gap& gap : gaps) {
     const std::string sentence = gap.sentence();
@@ -101,12 +101,12 @@ void examine_programs(bool may_load, HostFacts& facts) {
   }
   if (!load_them) return;
 
-  // A switch that is newer than the table above is on by itself. With none there, the loader says that it was
-  // asked for nothing.
+  // The options that are newer than the table above stay on. If there are none, the loader reports that
+  // nothing was requested.
   Programs newer = load(none_of_the_known(), gaps);
   if (newer.loaded.empty() && newer.failure == "No kernel program was asked for.") newer.failure.clear();
   facts.programs.push_back(std::move(newer));
-  // Gaps that no single program is to blame for are the walk's: it fills in less.
+  // A gap that matches no single program belongs to the walk, which then fills in less.
   for (std::size_t i = 0; i < gaps.size(); ++i)
     if (!told[i]) facts.programs.front().gap = joined(facts.programs.front().gap, gaps[i].sentence());
 }

@@ -1,5 +1,5 @@
-// The runtime directory and the lease in it, as the daemon's start would find them (files/posix_files.cpp,
-// actuate/lease.cpp), without making or mending anything.
+// The runtime directory and its lease, as the daemon would find them at start (files/posix_files.cpp,
+// actuate/lease.cpp), without creating or repairing anything.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,14 +29,14 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-// Nobody's directory yet: can it be made?
+// The directory does not exist: whether it can be created.
 void not_made_yet(const std::string& path, StateFacts& facts) {
   facts.directory = {Saw::absent, {}};
   facts.lease = {Saw::absent, {}};
   const auto parent = parent_of(path);
   if (::access(parent.c_str(), W_OK | X_OK) == 0) return;
   const int error = errno;
-  if (error == EACCES && ::geteuid() != 0) return;  // the daemon's user may
+  if (error == EACCES && ::geteuid() != 0) return;  // the daemon's user may be permitted
   facts.unusable = true;
   facts.directory.detail = cgroups::describe({error, path, "it cannot be made:"});
 }
@@ -85,7 +85,7 @@ StateFacts examine_state(const std::string& path, const std::string& boot_id) {
   if (!S_ISDIR(status.st_mode)) return refuse(ENOTDIR, "open the directory");
   const auto uid = ::geteuid();
   const bool others_write = (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-  // A stranger cannot tell whose it should be; root's it is, or the daemon's user's.
+  // An unprivileged user cannot know the right owner: root, or the daemon's user.
   if (others_write || (uid == 0 && status.st_uid != uid))
     return refuse(EPERM, "others can write to the directory (chown it to the daemon's user, chmod go-w)");
 

@@ -1,4 +1,4 @@
-// A small file as text. Errors are errnos.
+// Reads a small file. Errors are errnos.
 #pragma once
 
 #include <cstddef>

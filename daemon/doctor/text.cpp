@@ -17,7 +17,7 @@ const char* word(Status status) {
   return "unknown";
 }
 
-// The kernel's and libbpf's words may have several lines; a row has one.
+// Messages of kernel and libbpf may have several lines; a row has one.
 std::string one_line(std::string text) {
   std::ranges::replace_if(
       text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');

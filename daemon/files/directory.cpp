@@ -5,7 +5,7 @@
 namespace sluice::files {
 namespace {
 
-// A handle until the end of a scope.
+// Closes a handle at the end of a scope.
 class Closing {
  public:
   Closing(Files& files, Handle handle) : files_(files), handle_(handle) {}
@@ -18,7 +18,7 @@ class Closing {
   Handle handle_;
 };
 
-// `rest` is what has not been taken.
+// `rest` is what was not written.
 Result<void> write_all(Files& files, Handle file, std::string_view& rest) {
   while (!rest.empty()) {
     const auto taken = files.write(file, rest);

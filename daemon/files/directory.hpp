@@ -1,5 +1,5 @@
-// What is done to files more than once, made of the seam's steps: one directory, whole files in it, and files
-// that only grow. One thread each.
+// Common operations on files, made of the seam's steps: one directory, whole files in it, and files that only
+// grow. Use each object from one thread.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace sluice::files {
 
-// What a completed call has to survive. A write that returned survives the process; only what was synced
-// survives the machine.
+// What the result of a completed call must survive. A write that returned survives the process; only synced
+// data survives the machine.
 enum class Survives : std::uint8_t { process, machine };
 
 class Directory {
@@ -29,17 +29,18 @@ class Directory {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path_of(std::string_view name) const;
 
-  // EINVAL or ELOOP: what is there is no regular file.
+  // EINVAL or ELOOP: it exists but is no regular file.
   Result<bool> has(const std::string& name) const;
-  // ENOENT: there is none.
+  // ENOENT: it does not exist.
   Result<std::string> read(const std::string& name, std::size_t most) const;
-  // The new text, or the old one: never a part. `name`.new is used on the way. An error after the rename (the
-  // directory could not be synced) leaves the new one, and the machine may forget it.
+  // Replaces the text completely or not at all. Uses `name`.new meanwhile. An error after the rename (the
+  // directory could not be synced) leaves the new text, which the machine may lose.
   Result<void> replace(const std::string& name, std::string_view text, Survives survives);
   Result<void> rename(const std::string& from, const std::string& to);
-  // None to begin with is success.
+  // Success if it does not exist.
   Result<void> remove(const std::string& name);
-  // A second name, for what is damaged and may be examined later. An older one of that name gives way.
+  // Gives the file a second name, for damaged files to be examined later. Replaces an older file of that
+  // name.
   Result<void> keep_as(const std::string& name, const std::string& second);
 
   Files& files() const { return *files_; }
@@ -56,13 +57,13 @@ class Directory {
   Handle handle_ = -1;
 };
 
-// A file that grows by whole appends: after one that failed, the next begins where the last whole one ended.
-// It is opened by the first append, so that having no descriptor left today does no harm tomorrow. Its
-// directory outlives it.
+// A file that grows by whole appends: after a failed append the next one begins where the last whole one
+// ended. The first append opens the file, so a temporary lack of descriptors does no lasting harm. Its
+// directory must outlive it.
 class AppendLog {
  public:
-  // The first `size` bytes of the file are whole; `torn`: more is in it, and is cut off before anything is
-  // appended.
+  // The first `size` bytes of the file are whole. `torn`: there is more, which is cut off before the first
+  // append.
   AppendLog(const Directory& directory, const std::string& name, std::uint64_t size, bool torn = false)
       : files_(&directory.files()),
         directory_(directory.handle()),
@@ -70,7 +71,7 @@ class AppendLog {
         name_(name),
         size_(size),
         torn_(torn) {}
-  // Of a new file. EEXIST: there is one.
+  // For a new file. EEXIST: it exists.
   static Result<AppendLog> make(const Directory& directory, const std::string& name);
   AppendLog(AppendLog&& other) noexcept;
   AppendLog& operator=(AppendLog&& other) noexcept;
@@ -78,12 +79,11 @@ class AppendLog {
   AppendLog& operator=(const AppendLog&) = delete;
   ~AppendLog();
 
-  // All of it, or an error and nothing of it: see torn().
+  // Appends all of it, or returns an error and appends nothing: see torn().
   Result<void> append(std::string_view text);
   // Cuts off what a failed append left.
   Result<void> mend();
-  // The file has more than its whole appends, for now: a part of one that failed, which could not be cut off
-  // yet.
+  // True while the file ends with a part of a failed append that could not be cut off yet.
   [[nodiscard]] bool torn() const { return torn_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }  // of its whole appends
 

@@ -1,7 +1,7 @@
-// The one seam under everything the daemon keeps in files: the lease, holds, profiles, recordings. Steps, not
-// wishes: each is one system call that may fail, so that a test can fail every step in turn
-// (tests/support/fake_files.hpp). Errors keep their errno and name the path. Thread-safe as the system calls
-// are.
+// The seam below everything that the daemon keeps in files: lease, holds, profiles, recordings. Each method
+// is one system call that may fail, so that a test can fail every step in turn
+// (tests/support/fake_files.hpp). Errors keep their errno and name the path. As thread-safe as the system
+// calls.
 #pragma once
 
 #include <sys/types.h>
@@ -20,15 +20,15 @@ using cgroups::Result;
 using Handle = int;  // of an open file or directory; closed by its owner
 
 enum class Open : std::uint8_t {
-  read,    // it must exist
-  append,  // made when it is missing; every write goes to its end
-  make,    // the same, but it must not exist: EEXIST
+  read,    // the file must exist
+  append,  // created if missing; every write goes to its end
+  make,    // like append, but the file must not exist: EEXIST
 };
 
-// Whose a directory that is used must be.
+// Requirement on the owner of a directory.
 enum class Whose : std::uint8_t {
-  ours,     // this user's, and nobody else may change what is in it: EPERM
-  anyones,  // somebody named it
+  ours,     // this user's, and no other user may change its content: EPERM
+  anyones,  // any; the user named it
 };
 
 class Files {
@@ -38,17 +38,17 @@ class Files {
   Files& operator=(const Files&) = delete;
   virtual ~Files() = default;
 
-  // One of ours. Makes it (with `mode`) when it is missing; its parent must exist.
+  // Opens a directory of ours. Creates it with `mode` if it is missing; its parent must exist.
   virtual Result<Handle> open_directory(const std::string& path, mode_t mode) = 0;
-  // One that is there. ENOENT: there is none.
+  // Opens an existing directory. ENOENT: it does not exist.
   virtual Result<Handle> find_directory(const std::string& path, Whose whose) = 0;
-  // Regular files only, no symbolic link is followed, and a FIFO in its place does not block: EINVAL.
+  // Regular files only: no symbolic link is followed, and a FIFO in its place does not block: EINVAL.
   virtual Result<Handle> open(Handle directory, const std::string& name, Open how) = 0;
   virtual void close(Handle handle) = 0;
 
-  // At most so many bytes from the start; more are EFBIG.
+  // At most `most` bytes from the start; a longer file gives EFBIG.
   virtual Result<std::string> read(Handle file, std::size_t most) = 0;
-  // How many bytes were taken: fewer than given when the disk is full in the middle, and never none of some.
+  // Returns the number of bytes written: less than given if the disk became full, but at least 1.
   virtual Result<std::size_t> write(Handle file, std::string_view text) = 0;
   virtual Result<void> truncate(Handle file, std::uint64_t size) = 0;
   virtual Result<void> sync(Handle file_or_directory) = 0;
@@ -57,7 +57,7 @@ class Files {
   virtual Result<void> remove(Handle directory, const std::string& name) = 0;
 };
 
-// The process's own. One instance, alive for as long as the process.
+// The process's own files. One instance, which exists until the process ends.
 Files& posix_files();
 
 }  // namespace sluice::files

@@ -54,7 +54,7 @@ class PosixFiles final : public Files {
     const auto irregular = [&] {
       return tl::unexpected(Error{EINVAL, name, "open what is no regular file"});
     };
-    if (!file && errno == ENXIO) return irregular();  // a FIFO that nobody reads, a socket
+    if (!file && errno == ENXIO) return irregular();  // a FIFO without a reader, or a socket
     if (!file) return failed(name, "open");
     struct stat status = {};
     if (::fstat(file.get(), &status) != 0) return failed(name, "stat");
@@ -82,9 +82,9 @@ class PosixFiles final : public Files {
     while (taken < text.size()) {
       const ssize_t n = ::write(file, text.data() + taken, text.size() - taken);
       if (n < 0 && errno == EINTR) continue;
-      if (n == 0) errno = ENOSPC;  // no file system does that; a caller that goes on would never end
+      if (n == 0) errno = ENOSPC;  // no file system does that; prevents an endless loop in callers
       if (n <= 0 && taken == 0) return failed({}, "write");
-      if (n <= 0) return taken;  // the next call says why
+      if (n <= 0) return taken;  // the next call returns the error
       taken += static_cast<std::size_t>(n);
     }
     return taken;

@@ -1,5 +1,4 @@
-// What a process that comes after this one has to know of a limit: the projection of a ManagedLimit. Values
-// only.
+// What a later process must know of a limit: the projection of a ManagedLimit. Values only.
 #pragma once
 
 #include <optional>
@@ -21,11 +20,11 @@ struct LeaseEntry {
   std::string path;  // below the cgroup root, raw bytes
   Knob knob = Knob::cpu_max;
   KnobValue baseline;
-  std::vector<KnobValue> ours;  // that may be in force; never empty
+  std::vector<KnobValue> ours;  // values of ours that may be in force; never empty
   bool operator==(const LeaseEntry&) const = default;
 };
 
-// What one tick changes of the lease. No entry: nothing is left to give back.
+// One change of the lease. No entry: there is nothing to restore any more.
 struct LeaseChange {
   LeaseKey key;
   std::optional<LeaseEntry> entry;

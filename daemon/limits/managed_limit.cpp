@@ -9,7 +9,7 @@ namespace {
 constexpr auto kReleaseRetryMin = std::chrono::seconds(1);
 constexpr auto kReleaseRetryMax = std::chrono::minutes(1);
 
-// A burst that one side does not know is no difference.
+// A burst that is unknown on one side counts as equal.
 bool same_burst(const std::optional<Usec>& a, const std::optional<Usec>& b) {
   return !a || !b || *a == *b;
 }
@@ -25,7 +25,7 @@ bool same(const KnobValue& a, const KnobValue& b) {
   return !x || !y || same_burst(x->burst, y->burst);
 }
 
-// A source that does not show the burst leaves it as it is believed to be.
+// If the source does not show the burst, the believed one stays.
 KnobValue with_known_burst(KnobValue found, const KnobValue& believed) {
   auto* now = std::get_if<CpuMax>(&found);
   const auto* was = std::get_if<CpuMax>(&believed);
@@ -39,7 +39,8 @@ bool any(const Values& of, auto fits) {
   return std::any_of(of.begin(), of.end(), fits);
 }
 
-// Quota and period are two words, cpu.max and cpu.max.burst two files: between two values lie their mixtures.
+// Quota and period are two words, and cpu.max and cpu.max.burst two files. While a change is in progress a
+// mixture of two values may be read.
 bool mixes_limit(const KnobValue& found, const Values& of) {
   const auto* cpu = std::get_if<CpuMax>(&found);
   if (!cpu) return any(of, [&](const auto& v) { return v == found; });
@@ -96,11 +97,11 @@ void ManagedLimit::hold(const KnobValue& value, MonotonicTime at, Origin origin,
   undecided_.reset();
 }
 
-// What was read is not what was ordered. If nothing changed, what was known of it stands.
+// Holds a value that was read and not confirmed by an order. If it is unchanged, its origin and reason stay.
 void ManagedLimit::hold_unexplained(const KnobValue& found, MonotonicTime at) {
   if (same(found, held_)) return hold(found, at, origin_, Reason(reason_));
   if (!same(found, *baseline_)) return hold(found, at, Origin::inherited);
-  // Of an earlier process nobody knows how its value went.
+  // After an earlier process, it is unknown who restored the baseline.
   hold(found, at, origin_ == Origin::inherited ? Origin::found : Origin::reset);
 }
 
@@ -108,7 +109,8 @@ Origin ManagedLimit::origin() const {
   return pretended_ ? Origin::pretended : origin_;
 }
 
-// With one certain value, that one. Else whatever our orders may have left, the baseline included.
+// If one certain value is held: equality with it. Otherwise any mixture of what our orders may have left, the
+// baseline included.
 bool ManagedLimit::is_ours(const KnobValue& found) const {
   if (certain_ && !order_ && ours_.size() == 1) return same(found, ours_.front());
   auto may_be = ours_;
@@ -116,13 +118,13 @@ bool ManagedLimit::is_ours(const KnobValue& found) const {
   return is_mixture(found, may_be);
 }
 
-// Resetting cpu.max need not touch the burst.
+// An external writer may reset cpu.max without the burst.
 bool ManagedLimit::is_reset(const KnobValue& found) const {
   return same(found, *baseline_) || (same_limit(found, *baseline_) && !same_limit(found, held_));
 }
 
-// An external writer writes cpu.max or cpu.max.burst; the other one may still be ours, and is none of its
-// wish.
+// An external writer writes cpu.max or cpu.max.burst. The other file may still hold our value, which the
+// writer did not choose; the baseline keeps its own there.
 KnobValue ManagedLimit::external_part(const KnobValue& found) const {
   if (ours_.empty() || !std::holds_alternative<CpuMax>(found)) return found;
   auto wish = std::get<CpuMax>(found);
@@ -152,15 +154,14 @@ void ManagedLimit::postpone_release(MonotonicTime now) {
   ++refused_releases_;
 }
 
-// ---- readings
-// -----------------------------------------------------------------------------------------------------
+// Readings.
 
 ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   if (reading.file == KnobReading::File::unknown || reading.read_at < read_at_) return {};
   read_at_ = reading.read_at;
   if (reading.file == KnobReading::File::absent) {
     present_ = false;
-    if (order_) return {};  // what is under way is answered for first
+    if (order_) return {};  // the receipt of the order in flight comes first
     origin_ = Origin::absent;
     if (!baseline_) return {};
     vanish();
@@ -193,8 +194,8 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
   return change;
 }
 
-// Read before an answer that was handled first. It says nothing about now; but a value that none of our
-// orders can have made was an external writer's, and the answered order has overwritten it.
+// A reading from before the last receipt says nothing about now. But if none of our orders can have made its
+// value, it was an external writer's, and the answered order has overwritten it.
 ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, MonotonicTime read_at) {
   if (order_ || !certain_ || !touched() || read_at <= settled_before_) return {};
   if (mixes_limit(found, replaced_) || mixes_limit(found, {held_, *baseline_})) return {};
@@ -203,15 +204,15 @@ ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, Monoton
   return {Event::external, found, held_};
 }
 
-// What is neither the old value nor the new one is an external writer's, and the baseline from here on,
-// whether our order overwrites it or not: of values of ours only the order's can come now, and an order for
-// the baseline of before is one, too.
+// A value that is neither old nor new is an external writer's. It becomes the baseline at once, even if our
+// order overwrites it. Only the order's value can still come from us, also if the order is for the previous
+// baseline.
 ManagedLimit::Change ManagedLimit::observe_under_way(const KnobValue& found, MonotonicTime at) {
   if (is_ours(found)) return {};
   const Change change{Event::external, held_, found};
   set_baseline(external_part(found));
   std::vector<KnobValue> ours{order_->value};
-  if (!same(*baseline_, found)) ours.push_back(found);  // of which a part is still ours
+  if (!same(*baseline_, found)) ours.push_back(found);  // a part of it is still ours
   set_ours(std::move(ours));
   order_->adds = true;
   hold(found, at, Origin::external);
@@ -242,11 +243,10 @@ ManagedLimit::Change ManagedLimit::observe_uncertain(const KnobValue& found, Mon
   return {released ? Event::released : change.event, change.before, found};
 }
 
-// ---- orders and their answers
-// -------------------------------------------------------------------------------------
+// Orders and their receipts.
 
 void ManagedLimit::send(const KnobValue& value, const Reason& reason, MonotonicTime now) {
-  const bool release = reason.rule == Rule::released;  // the baseline is none of ours
+  const bool release = reason.rule == Rule::released;  // the baseline is not a value of ours
   const bool adds = !release && std::find(ours_.begin(), ours_.end(), value) == ours_.end();
   order_ = LimitOrder{value, reason, now, false, adds};
   if (!adds) return;
@@ -284,11 +284,11 @@ ManagedLimit::Change ManagedLimit::answer(const Receipt& receipt) {
   replaced_ = ours_;
   replaced_.push_back(*baseline_);
   if (receipt.holds) {
-    certain_ = false;  // until settled: what it held before may be what it holds now
+    certain_ = false;  // until settled: the previous value may still be in force
     const auto found = with_known_burst(*receipt.holds, order.value);
     return settle(order, found, receipt.result == Receipt::Result::written, receipt.finished_at);
   }
-  if (!present_) {  // the controller went away while it was written
+  if (!present_) {  // the controller was disabled during the write
     vanish();
     return {Event::vanished, held_, held_};
   }
@@ -307,7 +307,7 @@ ManagedLimit::Change ManagedLimit::settle(const LimitOrder& order, const KnobVal
     refused_releases_ = 0;
     release_due_at_ = {};
     if (release &&
-        !same(found, *baseline_)) {  // an external writer's wish came between: that is the baseline now
+        !same(found, *baseline_)) {  // an external writer wrote meanwhile; its value is the baseline
       set_ours({found});
       hold(found, at, Origin::inherited);
       change.event = Event::confirmed;

@@ -1,4 +1,4 @@
-// The one place that reads the clock of the daemon's times. Any thread. Policy does not call it.
+// The only place that reads the clock of the daemon's times. Any thread. Policy does not call it.
 #pragma once
 
 #include <time.h>

@@ -18,7 +18,7 @@ bool notify(std::string_view state) {
   to.sun_family = AF_UNIX;
   if (path.size() >= sizeof to.sun_path || (path[0] != '/' && path[0] != '@')) return false;
   std::memcpy(to.sun_path, path.data(), path.size());
-  if (path[0] == '@') to.sun_path[0] = '\0';  // abstract: its name is as long as it is said to be
+  if (path[0] == '@') to.sun_path[0] = '\0';  // abstract: the length is part of the name
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
 
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -1,4 +1,4 @@
-// Threads that get no signals: SIGTERM and its kin belong to the main thread.
+// Threads that receive no signals: SIGTERM and others go to the main thread.
 #pragma once
 
 #include <csignal>
@@ -8,8 +8,8 @@
 
 namespace sluice::process {
 
-// Nobody waits for it: what it uses, it must own or share. False: there is no thread to be had, and
-// `function` was dropped.
+// The thread is never joined, so `function` must own or share what it uses. False: no thread could be
+// created, and `function` was dropped.
 template <class Function>
 bool run_detached(Function function) {
   sigset_t all, old;

@@ -13,7 +13,7 @@ namespace sluice::process {
 void open_closed_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
-    // The wrong way round on purpose: a read or a write fails with EBADF. The lowest free number is `fd`.
+    // Deliberately the wrong direction: reads and writes fail with EBADF. The lowest free number is `fd`.
     const int way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (::open("/dev/null", way) < 0) static_cast<void>(::open("/", O_RDONLY | O_DIRECTORY));  // no /dev here
   }

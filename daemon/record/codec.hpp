@@ -1,8 +1,8 @@
-// Values as tokens of text, one space apart, and back. Numbers are decimal, reals the shortest that reads
-// back to the same bits, text is quoted by a leading ' and has its odd bytes as %XX.
+// Encodes values as text tokens separated by one space, and decodes them. Numbers are decimal. Reals are the
+// shortest text that reads back to the same bits. Text starts with ' and has special bytes as %XX.
 //
-// Against a base (the same task's last sample) numbers are differences, and runs of equal ones are "=N": a
-// task at rest takes a few dozen bytes a tick. Pure: no I/O; any thread.
+// With a base (the same task's last sample) numbers are written as differences, and runs of unchanged ones as
+// "=N": an idle task takes a few dozen bytes per tick. Pure: no I/O; any thread.
 #pragma once
 
 #include <charconv>
@@ -20,9 +20,9 @@
 
 namespace sluice::record {
 
-// What the last sample said, by position.
+// The values of the last sample, by position.
 struct Base {
-  std::vector<std::uint64_t> numbers;  // bits of real numbers too
+  std::vector<std::uint64_t> numbers;  // includes the bits of reals
   std::vector<std::string> texts;
 };
 
@@ -65,8 +65,8 @@ class Encoder {
   void operator()(const T&... values) {
     (value(values), ...);
   }
-  // From here on numbers are written as differences to the base, and text only if it is another; the base
-  // follows. Until done().
+  // From here until done(), numbers are written as differences to the base, and text only if it differs. The
+  // base is updated.
   void against(Base& base);
   void done();
 
@@ -87,7 +87,7 @@ class Encoder {
       value(v.time_since_epoch());
     } else if constexpr (traits::is_optional<T>) {
       value(v.has_value());
-      // Absent, it keeps its places in the base.
+      // An absent value keeps its places in the base.
       const bool mute = std::exchange(mute_, mute_ || (base_ != nullptr && !v));
       if (v)
         value(*v);
@@ -127,7 +127,7 @@ class Encoder {
   bool mute_ = false;
 };
 
-// After the first thing that does not fit, everything reads as zero and what() says what it was.
+// After the first mismatch everything reads as zero, and what() describes the mismatch.
 class Decoder {
  public:
   explicit Decoder(std::string_view in) : in_(in) {}
@@ -212,7 +212,7 @@ class Decoder {
   }
   static constexpr std::size_t kReserveMax = 4096;
   std::string_view token();
-  std::size_t size();  // of a list: no more than the bytes that are left
+  std::size_t size();  // of a list; at most the number of bytes left
   std::uint64_t number(std::int64_t least, std::uint64_t most, bool is_signed);
   double real();
   std::string text();

@@ -1,4 +1,4 @@
-// What a recording is made of. Values only.
+// The entries of a recording. Values only.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,11 @@
 
 namespace sluice::record {
 
-// Goes up with every change of fields.hpp or codec.hpp. A reader reads its own version only.
-inline constexpr std::uint32_t kFormatVersion = 9;
+// Increases with every change of fields.hpp or codec.hpp. A reader reads its own version only.
+inline constexpr std::uint32_t kFormatVersion = 10;
 
-// The first line. Both clocks at that moment: monotonic times of the recording become dates with them.
+// The first line. Both clocks are read at the same moment, to convert monotonic times of the recording to
+// dates.
 struct Header {
   std::uint32_t version = kFormatVersion;
   std::string daemon_version = {};
@@ -21,22 +22,22 @@ struct Header {
 };
 
 struct ConfigEntry {
-  config::Config config;  // in force from here on; not the first: it was reloaded
+  config::Config config;  // in force from here on; not the first one: a reload
 };
 struct TickEntry {
   Input input;
-  Plan plan;  // what the daemon made of it
+  Plan plan;  // the daemon's plan for this input
 };
 struct EndEntry {
   std::string reason;
 };
 using Entry = std::variant<ConfigEntry, TickEntry, EndEntry>;
 
-// A file that cannot be read, or not from here on.
+// Why a file cannot be read, or not beyond this place.
 struct Problem {
   std::string file;
-  std::uint64_t offset = 0;  // of the line that is wrong
-  std::uint64_t line = 0;    // from 1; 0: the file as a whole
+  std::uint64_t offset = 0;  // start of the bad line
+  std::uint64_t line = 0;    // from 1; 0: the whole file
   std::string found;
   std::string cure;
 };

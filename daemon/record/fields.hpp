@@ -1,6 +1,6 @@
-// What a recording holds of each value: every field, once, for writing and for reading alike.
-// A structured binding names all of them, so a field that is added elsewhere does not compile here until it
-// is recorded too. Then kFormatVersion (entry.hpp) goes up: an older file lacks the field.
+// All fields of each recorded value, listed once for writing and reading. A structured binding names all of
+// them, so a field that is added elsewhere does not compile until it is added here. Then increase
+// kFormatVersion (entry.hpp), because older files lack the field.
 #pragma once
 
 #include <concepts>
@@ -159,7 +159,7 @@ void fields(auto& archive, Is<OwnerVanishedCommand> auto& v) {
   archive(owner);
 }
 
-// ---- what an earlier process left -----------------------------------------------------------------------
+// ---- state of an earlier process -------------------------------------------------------------------------
 
 void fields(auto& archive, Is<LeaseEntry> auto& v) {
   auto& [id, path, knob, baseline, ours] = v;
@@ -181,8 +181,10 @@ void fields(auto& archive, Is<Holds> auto& v) {
 // ---- configuration --------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<config::Node> auto& v) {
-  auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write] = v;
-  archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write);
+  auto& [mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write,
+         share_by] = v;
+  archive(mode, tick, discovery, sampling, cpu_reserve_cores, memory_reserve_bytes, on_foreign_write,
+          share_by);
 }
 void fields(auto& archive, Is<config::ScalingPolicy> auto& v) {
   auto& [type, value, period] = v;
@@ -228,11 +230,11 @@ void fields(auto& archive, Is<config::Task> auto& v) {
 }
 void fields(auto& archive, Is<config::Config> auto& v) {
   auto& [node, tasks, stated] = v;
-  (void)stated;  // for warnings when it was loaded; decides nothing
+  (void)stated;  // only for warnings at load time
   archive(node, tasks);
 }
 
-// ---- what came of it ------------------------------------------------------------------------------------
+// ---- results ---------------------------------------------------------------------------------------------
 
 void fields(auto& archive, Is<Reason> auto& v) {
   auto& [rule, cause, wanted, demand_cores, usage_cores, backlog_cpu_seconds, binding_seconds,

@@ -17,7 +17,7 @@ std::string begun(const std::string& boot_id, char kind) {
   return std::string(kVersion).append(" ").append(boot_id).append(" ").append(1, kind);
 }
 
-// "hold1 BOOT KIND TOKENS", without the checksum. An error says why.
+// Parses "hold1 BOOT KIND TOKENS" plus checksum. The error is the reason.
 tl::expected<void, std::string> take_line(std::string_view line, const std::string& boot_id, HoldText& out) {
   const auto body = unsealed(line);
   if (!body) return tl::unexpected(body.error());

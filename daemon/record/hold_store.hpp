@@ -1,5 +1,5 @@
-// Holds, in a file of the runtime directory: they survive the process and its unit, and end with the boot.
-// Written whole, by rename, when they change. Not thread-safe.
+// Saves holds in a file of the runtime directory. They survive the process and the unit, and end with the
+// boot. The file is replaced by rename at each change. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace sluice::record {
 
-// The text form: a line for the node and one for each name, each with its boot id and checksum, so that a
-// damaged one costs itself only. Pure; any bytes.
+// The text form: one line for the node and one per name, each with boot id and checksum, so that damage
+// affects single lines only. Pure; any bytes.
 std::string format_holds(const Holds& holds, const std::string& boot_id);
 struct HoldText {
   Holds holds;
@@ -22,15 +22,15 @@ HoldText parse_holds(std::string_view text, const std::string& boot_id);
 
 class HoldStore {
  public:
-  // Reads DIRECTORY/holds; makes the directory (0755) when it is missing. Lines of another boot are dropped.
-  // What is damaged or cannot be read is kept as holds.corrupt, and notices() reports it.
+  // Reads DIRECTORY/holds; creates the directory (0755) if it is missing. Lines of another boot are dropped.
+  // A damaged or unreadable file is kept as holds.corrupt and reported by notices().
   static files::Result<HoldStore> open(files::Files& files, const std::string& directory,
                                        std::string boot_id);
-  // These, or after an error those of before.
+  // Replaces the saved holds. After an error the old ones remain.
   files::Result<void> save(const Holds& holds);
 
   [[nodiscard]] const Holds& loaded() const { return loaded_; }
-  [[nodiscard]] const std::vector<std::string>& notices() const { return notices_; }  // whole sentences
+  [[nodiscard]] const std::vector<std::string>& notices() const { return notices_; }  // complete sentences
 
  private:
   HoldStore(files::Directory directory, std::string boot_id)

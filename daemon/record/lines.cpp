@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kMagic = "sluice-recording";
 constexpr std::size_t kSumDigits = 8;
 
-// FNV-1a: against damage, not against malice.
+// FNV-1a: detects damage, not manipulation.
 std::string checksum(std::string_view bytes) {
   std::uint32_t sum = 2166136261U;
   for (const char c : bytes) sum = (sum ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -19,7 +19,7 @@ std::string checksum(std::string_view bytes) {
   return digits;
 }
 
-// Known tasks that the host has no more: both sides forget them at the same line.
+// Forgets tasks that a full tick does not list. Writer and reader do so at the same line.
 void forget_absent(std::map<CgroupId, Known>& known, const Input& input) {
   if (input.kind != Input::Kind::full || known.size() == input.tasks.size()) return;
   std::map<CgroupId, Known> kept;
@@ -37,7 +37,8 @@ bool consistent(Knob knob, const KnobValue& value) {
   return cpu == nullptr || (cpu->period >= kCpuPeriodMin && cpu->period <= kCpuPeriodMax);
 }
 
-// What the tick may rely on because the sampler and the actuator see to it.
+// Checks properties that the sampler and the actuator guarantee to the tick. Returns what is wrong; empty:
+// nothing.
 std::string nonsense_in(const TickEntry& entry, std::size_t config_tasks) {
   const auto bad_period = [](const CpuMax& v) { return !consistent(Knob::cpu_max, KnobValue{v}); };
   for (const auto& o : entry.input.tasks) {
@@ -99,7 +100,7 @@ std::string LineWriter::line(const ConfigEntry& entry) {
 std::string LineWriter::line(const TickEntry& entry) {
   std::string line = "tick";
   Encoder out(line);
-  // All of an input: a field that is added to it does not compile here.
+  // Lists all fields of an input: a new field does not compile until it is added here.
   const auto& [kind, now, wall, node, observations, events, receipts, commands, stopping, profiles, inherited,
                holds] = entry.input;
   out(number_, kind, now, wall, node, events, receipts, commands, stopping, profiles, inherited, holds);
@@ -155,7 +156,7 @@ tl::expected<Header, std::string> LineReader::header(std::string_view line) {
   Decoder in(content->substr(kMagic.size()));
   Header h;
   in(h.version);
-  if (in.good() && h.version != kFormatVersion) return h;  // the rest may look otherwise
+  if (in.good() && h.version != kFormatVersion) return h;  // other versions may continue differently
   in(h.daemon_version, h.real_usec, h.monotonic);
   if (!in.good()) return tl::unexpected(in.what());
   number_ = 1;

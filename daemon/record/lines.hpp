@@ -1,6 +1,6 @@
-// Whole lines of a recording: a kind, a running number, tokens, a checksum. What one line leaves to the one
-// before it (a task's facts, its last numbers) is remembered here, alike on both sides. Pure; one thread
-// each.
+// Complete lines of a recording: kind, running number, tokens, checksum. A line may refer to earlier ones (a
+// task's facts, its last numbers); writer and reader keep the same memory of them. Pure; use one thread per
+// object.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace sluice::record {
 
-// What is known of a task since an earlier line.
+// What earlier lines contain about a task.
 struct Known {
   std::string facts;  // as tokens
   Base base;
@@ -25,7 +25,7 @@ class LineWriter {
   std::string line(const ConfigEntry& entry);
   std::string line(const TickEntry& entry);
   std::string line(const EndEntry& entry);
-  // The last `lines` were not written after all; only an end may follow.
+  // The last `lines` lines were not written; only an end may follow.
   void take_back(std::uint64_t lines) { number_ -= lines; }
 
  private:
@@ -38,7 +38,7 @@ class LineWriter {
 
 class LineReader {
  public:
-  // Each takes a line without its newline; the error says what was found.
+  // Each takes a line without newline. The error is what was found.
   tl::expected<Header, std::string> header(std::string_view line);
   tl::expected<Entry, std::string> entry(std::string_view line);
 
@@ -51,12 +51,12 @@ class LineReader {
   std::map<CgroupId, Known> known_;
 };
 
-// A line with its checksum and newline; and what is before the checksum of one without its newline, if it
-// fits.
+// `sealed` appends checksum and newline. `unsealed` takes a line without newline and returns it without the
+// checksum, if that is right.
 std::string sealed(std::string line);
 tl::expected<std::string_view, std::string> unsealed(std::string_view line);
 
-// The same plan gives the same bytes.
+// Equal plans give equal bytes.
 std::string plan_bytes(const Plan& plan);
 
 }  // namespace sluice::record

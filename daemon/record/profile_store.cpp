@@ -16,10 +16,10 @@ namespace {
 
 constexpr std::string_view kVersion = "forecast1";
 constexpr std::string_view kComment = "# What Sluice has learned of its tasks' seasons. Made by sluiced.\n";
-constexpr std::size_t kSizeMost = 256U << 20;  // ten thousand tasks take some 60 MB
+constexpr std::size_t kSizeMost = 256U << 20;  // ten thousand tasks need about 60 MB
 constexpr std::size_t kBadTold = 5;
 
-// Empty, or why it is none.
+// Returns an error; empty: none.
 std::string parse_line(std::string_view line, NamedProfile& out) {
   const auto body = unsealed(line);
   if (!body) return body.error();
@@ -60,7 +60,7 @@ ProfileText parse_profiles(std::string_view text) {
   return out;
 }
 
-// The mutex guards what is not constant.
+// The mutex protects all members that are not constant.
 struct ProfileStore::Shared {
   Shared(const std::string& path, files::Files& f) : files(f) {
     const auto slash = path.rfind('/');
@@ -77,7 +77,7 @@ struct ProfileStore::Shared {
   std::optional<std::string> tell;
   std::thread thread;
 
-  // The folder is opened each time: it may come, go and be mounted while the daemon runs.
+  // The folder is opened for each write: it may be mounted or removed while the daemon runs.
   files::Result<void> write(const std::vector<NamedProfile>& profiles) {
     return files::Directory::open(files, folder, 0700).and_then([&](files::Directory d) {
       return d.replace(name, format_profiles(profiles), files::Survives::machine);

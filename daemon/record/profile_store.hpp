@@ -1,5 +1,5 @@
-// What forecasts have learned, on disk: it survives the machine. The loop hands values over and does not
-// wait: a thread writes them. At most one set waits: a newer one takes its place, and says all that it said.
+// Saves season profiles on disk; they survive a reboot. A thread writes them, so the loop does not wait. At
+// most one set is queued; a newer one replaces it and contains everything in it.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@
 
 namespace sluice::record {
 
-// The text form: a line a task, each with its version and checksum, so that a damaged one costs itself only.
-// Pure; any bytes.
+// The text form: one line per task with version and checksum, so that damage affects single lines only. Pure;
+// any bytes.
 std::string format_profiles(std::span<const NamedProfile> profiles);
 struct ProfileText {
   std::vector<NamedProfile> profiles;
@@ -25,23 +25,23 @@ ProfileText parse_profiles(std::string_view text);
 
 class ProfileStore {
  public:
-  // Nothing is read or made yet. The folder is made (0700) by the first save if it is missing, and has to be
-  // ours.
+  // Reads and creates nothing. The first save creates the folder (0700) if it is missing; the folder must
+  // belong to us.
   explicit ProfileStore(const std::string& path, files::Files& files = files::posix_files());
-  // Writes what was handed over last.
+  // Writes the set that was saved last.
   ~ProfileStore();
   ProfileStore(const ProfileStore&) = delete;
   ProfileStore& operator=(const ProfileStore&) = delete;
 
   struct Loaded {
     std::vector<NamedProfile> profiles;
-    std::optional<std::string> notice;  // a sentence on what could not be used; it is kept as PATH.corrupt
+    std::optional<std::string> notice;  // what could not be used; that file is kept as PATH.corrupt
   };
   Loaded load() const;
 
-  // Whole, or not at all. One thread.
+  // Writes the whole set or nothing. Call from one thread.
   void save(std::vector<NamedProfile> profiles);
-  // Once, a sentence: saving failed, and had not before.
+  // Returns one sentence when saving begins to fail.
   std::optional<std::string> failed();
 
  private:

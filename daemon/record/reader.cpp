@@ -29,7 +29,7 @@ struct Reader::Impl {
   std::string buffer;
   std::size_t used = 0;      // of the buffer
   std::uint64_t offset = 0;  // of the next line in the file
-  std::uint64_t line = 0;    // the last that was taken
+  std::uint64_t line = 0;    // number of the last line taken
   bool file_over = false, over = false;
   Header header;
   LineReader lines;

@@ -18,10 +18,9 @@ class Reader {
   ~Reader();
 
   [[nodiscard]] const Header& header() const;
-  // None: the file is over. After a Problem there is no more; what came before it stands.
+  // The next entry; none: end of file. After a Problem nothing more can be read; earlier entries are valid.
   tl::expected<std::optional<Entry>, Problem> next();
-  // Once the file is over: whether an orderly end was there, and what it said. None: the daemon was killed,
-  // or it still records.
+  // At the end of the file: the reason of an orderly end. None: the daemon was killed, or still records.
   [[nodiscard]] const std::optional<std::string>& end() const;
 
  private:

@@ -18,7 +18,7 @@ namespace sluice::record {
 namespace {
 
 constexpr std::size_t kWriteBytes = 1U << 20;
-constexpr std::size_t kEndBytes = 256;  // always left for the line that says how it ended
+constexpr std::size_t kEndBytes = 256;  // reserved for the last line, which gives the reason of the end
 
 bool is_one_of(int error, std::initializer_list<int> those) {
   return std::find(those.begin(), those.end(), error) != those.end();
@@ -44,7 +44,8 @@ std::uint64_t ticks_in(std::vector<Entry>::const_iterator first, std::vector<Ent
       std::count_if(first, last, [](const Entry& e) { return std::holds_alternative<TickEntry>(e); }));
 }
 
-// An empty file of that name, the one before it as NAME.old. In between it is NAME.new, with its first line.
+// Begins an empty file of that name. An existing one is kept as NAME.old. Until its first line is written the
+// new file is NAME.new.
 files::Result<files::AppendLog> begin_file(files::Directory& folder, const std::string& name, bool replaces,
                                            const std::string& first_line) {
   const auto temporary = name + ".new", old = name + ".old";
@@ -68,7 +69,7 @@ files::Result<files::AppendLog> begin_file(files::Directory& folder, const std::
 
 }  // namespace
 
-// The thread owns `lines` and `log`; the mutex guards what is below it.
+// The thread owns `lines` and `log`. The mutex protects the members below it.
 struct Recorder::Shared {
   Shared(std::string p, RecorderOptions o, files::Directory d, files::AppendLog l, LineWriter w)
       : path(std::move(p)),
@@ -87,14 +88,14 @@ struct Recorder::Shared {
   std::condition_variable changed;
   std::vector<Entry> queue;
   std::size_t queued_samples = 0;
-  bool over = false;                // nothing more is taken
+  bool over = false;                // no more entries are accepted
   bool closing = false;             // the daemon stops
-  std::string end;                  // what the last line will say
-  std::optional<std::string> tell;  // to the daemon, once
+  std::string end;                  // text of the last line
+  std::optional<std::string> tell;  // for the daemon, reported once
   std::uint64_t dropped = 0;        // ticks
   std::thread thread;
 
-  // With the mutex held.
+  // Call with the mutex held.
   void stop(std::string last_line, const std::string& why) {
     if (!over)
       tell =
@@ -103,7 +104,7 @@ struct Recorder::Shared {
     end = std::move(last_line);
   }
 
-  // By the thread: from `first` on nothing can be written. Also when the daemon stops: it is the truer end.
+  // Called by the thread: nothing can be written from `first` on. This reason replaces a stop of the daemon.
   bool give_up(const std::vector<Entry>& entries, std::vector<Entry>::const_iterator first,
                std::string last_line, const std::string& why) {
     const std::lock_guard lock(mutex);
@@ -113,10 +114,10 @@ struct Recorder::Shared {
     return false;
   }
 
-  // False: it ended here.
+  // False: recording ended here.
   bool put(const std::vector<Entry>& entries) {
     std::string bytes;
-    auto batch = entries.begin();  // the first that is not written
+    auto batch = entries.begin();  // first entry that is not written
     const auto write = [&](std::vector<Entry>::const_iterator next) {
       const auto written = log.append(bytes);
       if (!written) {

@@ -1,7 +1,7 @@
-// Writes a recording from a thread of its own: the loop hands values over and never waits for the disk. When
-// the disk is too slow, refuses, or the file has reached its size, recording ends, governing does not. The
-// file then has whole lines only, and says at its end why it ended; if that cannot be written either, it is
-// tried once more when the daemon stops. It survives the process, not the machine: nothing is synced.
+// Writes a recording from its own thread; the loop never waits for the disk. If the disk is too slow or
+// refuses, or the file reaches its size limit, recording ends and governing continues. The file contains
+// complete lines only, and its last line is the reason of the end. If that line cannot be written it is tried
+// again when the daemon stops. Nothing is synced: the file survives the process, not a crash of the machine.
 #pragma once
 
 #include <cstdint>
@@ -17,28 +17,28 @@ namespace sluice::record {
 
 struct RecorderOptions {
   std::uint64_t max_bytes = 1ULL << 30;    // of the file
-  std::size_t max_queued_samples = 50000;  // not yet written; more means that the disk is too slow
+  std::size_t max_queued_samples = 50000;  // not yet written; beyond that the disk is too slow
   std::size_t max_queued_ticks = 10000;
   std::string daemon_version = {};
 };
 
 class Recorder {
  public:
-  // The file is made anew, mode 0600; one that is there already is kept as PATH.old, and stays as it is if
-  // the new one cannot be begun. The error is a sentence.
+  // Creates the file with mode 0600. An existing file is kept as PATH.old; it stays unchanged if the new one
+  // cannot be begun. The error is a sentence.
   static tl::expected<std::unique_ptr<Recorder>, std::string> open(
       const std::string& path, RecorderOptions options, files::Files& files = files::posix_files());
-  // Writes what is queued, and an orderly end.
+  // Writes the queue and an orderly end.
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  // One thread. The first entry is the configuration at the start, before the first tick.
+  // Call from one thread. The first entry is the configuration at start, before the first tick.
   void add(Entry entry);
-  // Once: a sentence on why recording ended before the daemon did, and how many ticks that were handed over
-  // by then are not in the file.
+  // Returns once: a sentence with the reason why recording ended before the daemon, and how many of the ticks
+  // added so far are not in the file.
   std::optional<std::string> ended();
-  // Ticks that were handed over and are not in the file, until now.
+  // Number of ticks added so far that are not in the file.
   [[nodiscard]] std::uint64_t dropped() const;
 
  private:

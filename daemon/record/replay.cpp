@@ -16,16 +16,16 @@ const KnobState* knob_of(const State& state, CgroupId id, Knob knob) {
   return k.limit.present() ? &k : nullptr;
 }
 
-// Cores or bytes; what is not limited may take the whole node.
+// The granted cores or bytes; an unlimited task may use the whole node.
 double granted(const State& state, CgroupId id, Knob knob, double capacity) {
   const auto* k = knob_of(state, id, knob);
   return k != nullptr ? std::min(number_of(k->limit.value()), capacity) : capacity;
 }
 
-// The part of a rising counter that is taken out, and the counter without it.
+// Collects in `out` the increase that is removed from a counter, and removes it.
 template <class Counter>
 void take_out(Counter& counter, const Counter& last, Counter& out, bool larger) {
-  if (counter < last) out = Counter{};  // it ran backwards: another cgroup, or a fault
+  if (counter < last) out = Counter{};  // it fell: another cgroup, or an implausible reading
   if (larger && counter > last) out += counter - last;
   counter -= std::min(out, counter);
 }
@@ -78,7 +78,8 @@ void WhatIf::ease(Sample& sample, bool larger) {
   e.last = recorded;
 }
 
-// What the recorded daemon found before it wrote, once; later values are of other writes than ours.
+// Shows the sample the baselines that the recorded daemon found. Later values come from its writes, not from
+// ours.
 void WhatIf::show_baselines(Sample& sample, const State& then) const {
   const auto show = [&]<class Value>(std::optional<Value>& field, Knob which) {
     const auto* own = knob_of(state_, sample.id, which);
@@ -139,7 +140,7 @@ Plan WhatIf::take(const TickEntry& entry, const State& then) {
   return std::move(outcome.plan);
 }
 
-// What was in force since the last full tick, on both sides.
+// Adds the limits in force since the last full tick, on both sides.
 void WhatIf::account(const Input& input, const State& then) {
   const auto since = std::exchange(full_at_, input.now);
   if (!since || input.now <= *since) return;

@@ -1,4 +1,4 @@
-// Entries fed to the tick again. Pure; one thread.
+// Feeds recorded entries to the tick. Pure; one thread.
 #pragma once
 
 #include <functional>
@@ -11,10 +11,10 @@
 
 namespace sluice::record {
 
-// The same input under the same configuration: the plan must be the same, byte for byte.
+// Same input and same configuration: the plan must be byte-identical.
 class Replay {
  public:
-  // The plan that this build makes of the entry; none, if it is no tick.
+  // The plan that this build makes of the entry; none if the entry is no tick.
   std::optional<Plan> take(const Entry& entry);
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const config::Config& config() const { return config_; }
@@ -25,17 +25,17 @@ class Replay {
   bool configured_ = false;
 };
 
-// Whether two plans are the same in every byte that would be recorded.
+// True if two plans are equal in every byte that would be recorded.
 bool same(const Plan& a, const Plan& b);
 
-// What another configuration would have done with the same load. The load cannot answer to it: usage, memory
-// and pressure are the recorded ones. So
-// - its writes succeed at once, and nobody else writes its knobs;
-// - while it grants more CPU than was granted, what the quota stopped then counts as not stopped;
-// - where it grants less than was used, that is reported (`short_core_seconds`), and nothing follows from it.
+// What another configuration would have done with the same load. The load does not react: usage, memory and
+// pressure are as recorded. Assumptions:
+// - writes succeed at once, and there are no external writers;
+// - if more CPU is granted than in the recording, the recorded throttling counts as absent;
+// - if less is granted than was used, this is reported (`short_core_seconds`) without further effect.
 class WhatIf {
  public:
-  // Which rule governs a cgroup; none: not governed.
+  // The rule that governs a cgroup; none: not governed.
   using Match = std::function<std::optional<std::size_t>(const TaskFacts&)>;
   WhatIf(config::Config config, Match match);
 
@@ -48,16 +48,16 @@ class WhatIf {
     bool governed = false;  // by the new configuration
     double seconds = 0, used_core_seconds = 0;
     Side recorded, replayed;
-    double short_core_seconds = 0;  // what the task used above what it would have been granted
+    double short_core_seconds = 0;  // usage above the quota that would have been granted
   };
 
-  // The plan it makes of a recorded tick; `then` is the recorded state before that tick.
+  // The plan for a recorded tick; `then` is the recorded state before that tick.
   Plan take(const TickEntry& entry, const State& then);
   void reloaded() { config_reloaded(state_); }
   [[nodiscard]] const std::map<CgroupId, Task>& tasks() const { return tasks_; }
 
  private:
-  // What to take from a task's counters, because a larger quota would not have stopped it.
+  // What is removed from a task's counters, because a larger quota would not have throttled it.
   struct Eased {
     std::optional<Sample> last;  // as recorded
     std::uint64_t periods = 0, count = 0, stopped_tasks = 0;

@@ -78,6 +78,7 @@ int Loop::run() {
     publish::BusHooks hooks;
     hooks.submit = [this](Command c) { return submit(std::move(c)); };
     hooks.reload = [this](auto done) { config_reader_.ask(std::move(done)); };
+    hooks.reexecute = [this] { return reexecute_ = !stop_by_; };
     hooks.plan = [this] { return engine_.plan(); };
     hooks.name_taken = [this] {
       spdlog::error("Another process owns org.sluice.Governor1 on the bus: one governor a host. Stopping.");
@@ -164,6 +165,7 @@ void Loop::full_tick() {
   publish_reports();
   feed_watchdog();
   if (at >= profiles_at_) save_profiles();
+  if (reexecute_ && !stop_by_) return leave_in_force();
   finish_when_released();
 }
 
@@ -316,6 +318,19 @@ void Loop::stop(int status) {
 void Loop::finish_when_released() {
   if (!stop_by_ || !(engine_.all_given_back() || monotonic_now() >= *stop_by_)) return;
   if (!report_release(engine_) && status_ == 0) status_ = 1;
+  end();
+}
+
+// The next program finds in lease and holds what this one leaves, as after a crash.
+void Loop::leave_in_force() {
+  save_profiles();
+  process::notify("STATUS=Being replaced by the installed program; every limit stays in force");
+  spdlog::info("The installed program takes over; every limit stays in force.");
+  status_ = kReexecute;
+  end();
+}
+
+void Loop::end() {
   timer_.cancel();
   signals_.cancel();
   events_ready_.reset();

@@ -38,7 +38,9 @@ struct LoopOptions {
 class Loop {
  public:
   Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, LoopOptions options);
-  // Runs until SIGTERM, SIGINT or a fatal cause, then gives every limit back. The exit status.
+  // run() ended to be replaced by the installed program: every limit is in force, and the lease says which.
+  static constexpr int kReexecute = -1;
+  // Runs until SIGTERM, SIGINT or a fatal cause, then gives every limit back. The exit status, or kReexecute.
   int run();
 
  private:
@@ -56,6 +58,8 @@ class Loop {
   publish::ReloadResult apply(tl::expected<config::Config, ConfigReader::Problems> read);
   void stop(int status);
   void finish_when_released();
+  void leave_in_force();
+  void end();
 
   void watch_tasks();
   void name_writers(Report& report);
@@ -96,6 +100,7 @@ class Loop {
   MonotonicTime node_at_{}, watchdog_at_{}, status_at_{}, profiles_at_{}, ticked_at_{};
   std::optional<MonotonicTime> stop_by_;  // stopping: what is not given back by then is reported
   std::optional<Usec> watchdog_interval_;
+  bool reexecute_ = false;   // asked for; the next full tick is the last
   bool oom_killed_ = false;  // since the last full tick
   bool command_tick_posted_ = false;
   bool ready_told_ = false;

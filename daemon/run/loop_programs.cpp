@@ -29,9 +29,8 @@ void Loop::react() {
     if (e.kind == SLUICE_EVENT_OOM_KILL) on_oom_kill(CgroupId{e.cgroup_id});
   };
   const auto on_write = [&](const sluice_write_event& e) {
-    const Knob knob = e.knob == SLUICE_KNOB_CPU_MAX ? Knob::cpu_max : Knob::memory_high;
-    writes_seen_.push_back(
-        {CgroupId{e.event.cgroup_id}, knob, since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
+    writes_seen_.push_back({CgroupId{e.event.cgroup_id}, sample::knob_of(e),
+                            since_boot_nsec(e.event.at_ktime_ns), sample::writer_of(e)});
   };
   const auto drained = host_.bpf()->drain(on_event, on_write);
   if (!drained) {

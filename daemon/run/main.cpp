@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <iostream>
 
@@ -14,6 +15,7 @@
 #include "daemon/doctor/diagnose.hpp"
 #include "daemon/doctor/examine.hpp"
 #include "daemon/process/clock.hpp"
+#include "daemon/process/program.hpp"
 #include "daemon/process/standard_streams.hpp"
 #include "daemon/publish/words/names.hpp"
 #include "daemon/run/loop.hpp"
@@ -240,6 +242,16 @@ int govern(const Options& o) {
   return loop.run();
 }
 
+int guarded(const Options& o) {
+  try {
+    return govern(o);
+  } catch (const std::exception& e) {
+    // No descriptor, no thread, no memory. What was in force is in the lease.
+    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+    return kFailed;
+  }
+}
+
 // What was printed and did not arrive is a failure.
 int printed(int status) {
   if (process::output_arrived() || status != kOk) return status;
@@ -299,14 +311,14 @@ int main(int argc, char** argv) {
                : o.log == "stderr" ? publish::LogTarget::standard_error
                                    : publish::LogTarget::automatic;
   log.level = spdlog::level::from_str(o.log_level);
-  publish::set_up_log(log);
-  int status = kFailed;
-  try {
-    status = govern(o);
-  } catch (
-      const std::exception& e) {  // no descriptor, no thread, no memory: what was in force is in the lease
-    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+  const auto program = process::own_program();
+  for (;;) {
+    publish::set_up_log(log);
+    const int status = guarded(o);
+    publish::shut_down_log();
+    if (status != Loop::kReexecute) return status;
+    const int error = process::replace_by(program, argv);
+    publish::set_up_log(log);
+    spdlog::error("'{}' cannot be run: {}. This program goes on.", program, std::strerror(error));
   }
-  publish::shut_down_log();
-  return status;
 }

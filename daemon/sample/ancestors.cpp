@@ -16,7 +16,7 @@ std::optional<Bytes> smaller(std::optional<Bytes> a, std::optional<Bytes> b) {
 void Ancestor::refresh(const cgroups::Root& root, MonotonicTime now) {
   if (read_at_ && now < *read_at_ + kInterval) return;
   read_at_ = now;
-  // A slice that was stopped and started again has another cgroup at the same path.
+  // A slice that was stopped and started again has a new cgroup at the same path.
   if (!cgroup_ || !cgroup_->alive()) {
     bandwidth_.reset();
     auto opened = cgroups::Cgroup::open(root, path_);
@@ -56,7 +56,7 @@ void Ancestor::read_memory(const cgroups::Cgroup& cgroup) {
   };
   memory_ = smaller(bytes(cgroup.read_memory_high()), bytes(cgroup.read_memory_max()));
   const auto limit = cgroup.read_swap_max();
-  // No such file: nothing is limited there. Any other failure: unknown.
+  // No such file: there is no limit. Any other failure: unknown.
   if (!limit) {
     swap_unknown_ = !cgroups::means_vanished(limit.error());
   } else if (limit->bytes) {
@@ -71,7 +71,7 @@ void Ancestor::apply(Sample& s) const {
   s.ancestor_memory = smaller(s.ancestor_memory, memory_);
   if (swap_unknown_ && s.swap_free != Bytes{0}) s.swap_free.reset();
   if (!swap_room_) return;
-  // Zero is certain, whatever else is not known.
+  // Zero is certain, even if the rest is unknown.
   if (*swap_room_ == 0 || s.swap_free) s.swap_free = std::min(*swap_room_, s.swap_free.value_or(0));
 }
 

@@ -1,5 +1,5 @@
-// The hierarchy binds: what the cgroups above a task allow it. Each of them is read once a second at most,
-// whatever the number of tasks below it. Not thread-safe.
+// Limits of the cgroups above a task. Each of them is read at most once a second, whatever the number of
+// tasks below it. Not thread-safe.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@
 
 namespace sluice::sample {
 
-// One cgroup above tasks, as it was last read. No value: no limit.
+// One ancestor cgroup as last read. No value: no limit.
 class Ancestor {
  public:
   explicit Ancestor(std::string path) : path_(std::move(path)) {}
@@ -31,7 +31,7 @@ class Ancestor {
   std::optional<AncestorCpu> cpu_;
   std::optional<CpuBandwidth> bandwidth_;  // of the last reading
   std::optional<Bytes> memory_;            // the smaller of memory.high and memory.max
-  std::optional<Bytes> swap_room_;         // that memory.swap.max leaves
+  std::optional<Bytes> swap_room_;         // left below memory.swap.max
   bool swap_unknown_ = false;
 };
 
@@ -39,10 +39,9 @@ class Ancestors {
  public:
   using Chain = std::vector<std::shared_ptr<Ancestor>>;
 
-  // Those of a cgroup, which is below the root; the root itself limits nobody. They are kept as long as the
-  // chain is.
+  // The ancestors of a cgroup; the root is none, because it limits nothing. They live as long as the chain.
   Chain of(std::string_view path);
-  // Completes a sample: what they allow, and what is left of the swap that it may use.
+  // Completes a sample with the ancestors' limits and the remaining swap.
   static void apply(const Chain& chain, const cgroups::Root& root, MonotonicTime now, Sample& sample);
 
  private:

@@ -73,7 +73,7 @@ Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
   }
   if (!s.memory_stat && s.memory_current)
     take(cgroup.read_memory_stat(), StatFile::memory_stat, s.memory_stat, s);
-  // The programs skip a controller that is off. Where they cannot read one at all, its file is there.
+  // The programs skip a controller that is off. If they cannot read a knob at all, its file is read.
   s.cpu_max_absent = !s.cpu_max && known.cpu_max;
   if (!s.cpu_max_absent && (!s.cpu_max || !s.cpu_max->burst))
     read_knob(cgroup.read_cpu_max(), s.cpu_max, s.cpu_max_absent);

@@ -1,4 +1,4 @@
-// Samples from the kernel programs' records; what a record lacks is read from the files.
+// Samples from the records of the kernel programs. What a record lacks is read from the files.
 #pragma once
 
 #include <optional>
@@ -9,15 +9,15 @@
 
 namespace sluice::sample {
 
-// Pure: only the groups that are marked valid become present.
+// Pure: only groups marked valid become present.
 Sample from_record(const sluice_record& record);
 
-// Knobs whose files were not there a moment ago: a record that lacks them is believed without another look.
+// Knobs whose files did not exist recently. If a record lacks them too, the files are not tried again.
 struct KnownAbsent {
   bool cpu_max = false, memory_high = false;
 };
 
-// The record, completed from the files of the same cgroup.
+// The sample of the record, completed from the files of the same cgroup.
 Sample complete(const sluice_record& record, const cgroups::Cgroup& cgroup,
                 std::optional<Bytes> host_swap_free, KnownAbsent known = {});
 

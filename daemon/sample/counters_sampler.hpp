@@ -1,4 +1,4 @@
-// What the kernel programs counted, as facts of a sample.
+// Counters of the kernel programs, as facts of a sample.
 #pragma once
 
 #include <optional>
@@ -9,13 +9,16 @@
 
 namespace sluice::sample {
 
-// The last moment with no thread runnable, up to when the sample was read. Pure.
+// The last moment without a runnable thread, until the sample was read. Pure.
 std::optional<MonotonicTime> idle_until(const sluice_idle& idle, const Sample& sample);
 
-// Only what is marked valid becomes present. Last, for it reads what the walk left in the sample.
+// Only counters marked valid become present. Call it last, because it uses the walk's part of the sample.
 void add_counters(const sluice_counters& counters, Sample& sample);
 
-// "foo.service" and its like from the names of the writer's cgroup and its ancestors.
+// The knob of the event. A knob number that a newer kernel program may send counts as cpu.max.
+Knob knob_of(const sluice_write_event& event);
+
+// The path's end, such as "foo.service", from the names of the writer's cgroup and its ancestors.
 Writer writer_of(const sluice_write_event& event);
 
 }  // namespace sluice::sample

@@ -8,12 +8,12 @@
 namespace sluice::sample {
 namespace {
 
-// What the cgroup may still swap out, by its own limit and the host's. An ancestor's comes later:
-// ancestors.hpp.
+// The swap that the cgroup may still use, by its own limit and the host's. ancestors.hpp adds the ancestors'
+// limits.
 std::optional<Bytes> swap_free(const cgroups::Cgroup& cgroup, std::optional<Bytes> host_free) {
   const auto limit = cgroup.read_swap_max();
   if (!limit) {
-    // No swap accounting: the host's word is all there is. Any other failure: unknown.
+    // No swap accounting: only the host's value counts. Any other failure: unknown.
     return cgroups::means_vanished(limit.error()) ? host_free : std::nullopt;
   }
   if (!limit->bytes) return host_free;
@@ -29,7 +29,7 @@ std::optional<Bytes> swap_free(const cgroups::Cgroup& cgroup, std::optional<Byte
 
 cgroups::Result<Sample> sample_files(const cgroups::Cgroup& cgroup, MonotonicTime now,
                                      std::optional<Bytes> host_swap_free) {
-  // Every cgroup has cpu.stat, whatever its controllers: without it, there is no cgroup.
+  // Every cgroup has cpu.stat, whatever its controllers. If it is missing, the cgroup is gone.
   auto cpu = cgroup.read_cpu_stat();
   if (!cpu && cgroups::means_vanished(cpu.error())) {
     cpu.error().errno_value = ENODEV;

@@ -1,5 +1,5 @@
-// Samples from the files of cgroupfs and procfs: the fallback where BPF is missing, and the truth BPF is held
-// to.
+// Samples from the files of cgroupfs and procfs: the fallback without BPF, and the reference that BPF is
+// tested against.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace sluice::sample {
 
-// One cgroup. A file that cannot be read or understood leaves its optional empty; a cgroup that is gone is an
-// Error (ENODEV). `host_swap_free` is read once a tick and given to every call; none: unknown.
+// Samples one cgroup. A file that cannot be read or parsed leaves its optional empty. If the cgroup is gone:
+// an Error (ENODEV). `host_swap_free` is read once per tick and passed to every call; none: unknown.
 cgroups::Result<Sample> sample_files(const cgroups::Cgroup& cgroup, MonotonicTime now,
                                      std::optional<Bytes> host_swap_free = std::nullopt);
 

@@ -1,4 +1,4 @@
-// What a file of a cgroup gave: a value, or the certainty that it is not there, or nothing.
+// The result of reading a cgroup's file: a value, or known to be absent, or unknown.
 #pragma once
 
 #include <cerrno>
@@ -9,15 +9,15 @@
 
 namespace sluice::sample {
 
-// A file that is not there means that its controller is off; one that could not be read is unknown.
+// A missing file means that its controller is off. A file that could not be read is unknown.
 template <class T>
 void read_knob(const cgroups::Result<T>& read, std::optional<T>& value, bool& absent) {
   if (read) value = *read;
   absent = !read && cgroups::means_vanished(read.error());
 }
 
-// One that is there and refuses, or cannot be understood, is remarked. A kernel without PSI says so
-// (EOPNOTSUPP): that is no fault of this file.
+// A file that exists but cannot be read or parsed is recorded as unreadable. EOPNOTSUPP is not: a kernel
+// without PSI returns it.
 template <class T>
 void take(const cgroups::Result<T>& read, StatFile file, std::optional<T>& field, Sample& sample) {
   if (read) {

@@ -1,5 +1,5 @@
-// When to try again what failed: after a second, two, four … at most a minute. A value; the clock is passed
-// in.
+// When to retry after a failure: after one second, two, four … at most a minute. A value; the caller passes
+// the time.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace sluice::sample {
 
 class Retry {
  public:
-  static constexpr auto kFirst = std::chrono::seconds(1);    // most failures are of a moment
-  static constexpr auto kLongest = std::chrono::minutes(1);  // what fails for long costs a look a minute
+  static constexpr auto kFirst = std::chrono::seconds(1);    // most failures are short
+  static constexpr auto kLongest = std::chrono::minutes(1);  // a lasting failure costs one attempt per minute
 
   void failed(MonotonicTime now) {
     if (failures_ == 0) since_ = now;
@@ -21,11 +21,9 @@ class Retry {
   }
   void worked() { *this = {}; }
 
-  [[nodiscard]] bool due(MonotonicTime now) const {
-    return now >= due_at_;
-  }                                                                   // true as long as nothing failed
-  [[nodiscard]] std::uint32_t failures() const { return failures_; }  // in a row
-  [[nodiscard]] MonotonicTime since() const { return since_; }        // of the first of them
+  [[nodiscard]] bool due(MonotonicTime now) const { return now >= due_at_; }  // true if nothing failed yet
+  [[nodiscard]] std::uint32_t failures() const { return failures_; }          // consecutive
+  [[nodiscard]] MonotonicTime since() const { return since_; }                // of the first of them
 
  private:
   std::uint32_t failures_ = 0;

@@ -8,19 +8,20 @@ namespace sluice {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
-// A stretch under load lasts for both: shorter ones take the order of reading and working for a change of
+// A stretch under load must reach both. In a shorter one, work that follows its read looks like a change of
 // cost.
 constexpr double kStretchSeconds = 1.0;
 constexpr double kStretchMib = 1.0 / 256;  // a few records
-// Gathering for longer than this without enough bytes: a trickle, which says nothing about the cost of load.
+// A longer stretch without enough bytes is a trickle and does not show the cost of load.
 constexpr double kStretchSecondsMax = 10.0;
-constexpr double kQuietBytesPerSecond = 1024;  // heartbeats and acknowledgements are no input
-constexpr std::size_t kCostsMin = 4;           // fewer are an accident
-constexpr double kCostsHalf = 4;               // as many make half of the confidence
-constexpr double kTrim = 0.25;                 // of the bytes, at either end: outliers do not count
+constexpr double kQuietBytesPerSecond = 1024;  // heartbeats and acknowledgements are not input
+constexpr std::size_t kCostsMin = 4;           // fewer may be chance
+constexpr double kCostsHalf = 4;               // this many give half of the confidence
+constexpr double kTrim = 0.25;                 // of the bytes, at either end; outliers do not count
 constexpr double kRateSeconds = 1.0;
-constexpr double kGapSeconds = 1.0;          // of quiet between stretches; less may be a wait for a reply
-constexpr double kTailSeconds = 3.0;         // of quiet, in which work may still be a burst's
+// quiet seconds between stretches; a shorter gap may be a wait for a reply
+constexpr double kGapSeconds = 1.0;
+constexpr double kTailSeconds = 3.0;         // quiet seconds in which work may still belong to a burst
 constexpr double kBackgroundSeconds = 60.0;  // time constant of its rise
 constexpr double kClosedWindow = 0.05;       // share of the time
 
@@ -29,8 +30,8 @@ void smooth(std::optional<double>& mean, double value, double interval, double t
   mean = mean ? *mean + share * (value - *mean) : value;
 }
 
-// The mean of the middle half, by bytes: neither a heap of bytes that nobody worked on, nor work that came
-// with no bytes, moves it.
+// The mean of the middle half, by bytes. It is robust against bytes without work and against work without
+// bytes.
 void conclude(FlowModel& m) {
   m.cpu_seconds_per_mib.reset();
   m.confidence = 0;
@@ -39,7 +40,7 @@ void conclude(FlowModel& m) {
   const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(m.count);
   std::sort(sorted.begin(), end,
             [](const auto& a, const auto& b) { return a.cpu_seconds_per_mib < b.cpu_seconds_per_mib; });
-  // No single stretch, however large, is the middle half by itself.
+  // Limits the weight of a single large stretch, so that it cannot be the whole middle half.
   std::array<double, FlowModel::kKept> weights{};
   std::transform(sorted.begin(), end, weights.begin(), [](const auto& c) { return c.mib; });
   const auto middle = weights.begin() + static_cast<std::ptrdiff_t>(m.count / 2);
@@ -86,12 +87,12 @@ void end_stretch(FlowModel& m) {
 void learn(const Signals& g, FlowModel& m) {
   const double dt = g.interval_seconds;
   const double served = *g.service_bytes_per_second, usage = *g.usage_cores;
-  // What was read may still be worked on, however slowly its limit lets it.
+  // A throttled or runnable task may still work on what it read.
   const bool working = g.throttled_periods.value_or(0) > 0 || g.runnable_threads.value_or(0) > 0;
   const bool quiet = !working && served < kQuietBytesPerSecond &&
                      *g.arrival_bytes_per_second < kQuietBytesPerSecond && *g.backlog_bytes == 0;
   if (quiet) {
-    // At once downwards, later and slowly upwards: what runs after a burst may still be the burst's work.
+    // Falls at once; rises late and slowly, because work after a burst may still belong to the burst.
     m.quiet_seconds += dt;
     if (!m.background_cores || usage < *m.background_cores) {
       m.background_cores = usage;
@@ -101,8 +102,8 @@ void learn(const Signals& g, FlowModel& m) {
   } else {
     m.quiet_seconds = 0;
   }
-  // Quiet time without work belongs to no byte, and ends a stretch when it lasts; with work it belongs to
-  // those just read.
+  // Quiet time without work belongs to no bytes, and ends the stretch if it lasts. With work it belongs to
+  // the bytes just read.
   constexpr double kStillWorking = 0.02;  // cores above the background
   const double work = std::max(0.0, usage - m.background_cores.value_or(0));
   if (quiet && work < kStillWorking) {
@@ -133,7 +134,7 @@ void observe_flow(const Signals& g, FlowModel& m) {
   if (g.usage_cores) {
     learn(g, m);
   } else {
-    drop_stretch(m);  // bytes without their work
+    drop_stretch(m);  // the bytes are without their work
   }
 }
 

@@ -6,9 +6,9 @@
 namespace sluice {
 namespace {
 
-// Readings are a moment apart from their timestamps, and CPUs come and go.
+// Readings may be slightly apart from their timestamps, and CPUs may be hot-plugged.
 constexpr double kSlackSeconds = 1, kSlackFactor = 2;
-// The kernel brings a group's pressure up to date every two seconds, or when somebody looks.
+// The kernel updates a cgroup's pressure every two seconds or when it is read.
 constexpr double kPressureSlackSeconds = 10;
 constexpr Nsec kForgetAfter = std::chrono::minutes(10);
 
@@ -35,7 +35,7 @@ string_view judge(const CpuBandwidth* before, const CpuBandwidth& now, double el
   if (now.nr_periods < before->nr_periods || now.nr_throttled < before->nr_throttled ||
       now.throttled < before->throttled)
     return "its counters ran backwards";
-  constexpr double kPeriodsPerSecond = 1000;  // of the shortest period
+  constexpr double kPeriodsPerSecond = 1000;  // with the shortest period
   if (static_cast<double>(now.nr_periods - before->nr_periods) >
       kSlackFactor * kPeriodsPerSecond * (elapsed + kSlackSeconds))
     return "nr_periods rose faster than periods end";

@@ -1,8 +1,8 @@
-// Which numbers cannot be, whatever a file says. They are dropped before anything is concluded from them:
-// what is not known is never zero, and never lowers a limit. All rules are here. Pure.
+// Implausible readings. They are dropped before anything is concluded from them: an unknown value is never
+// zero and never lowers a limit. All rules are here. Pure.
 //
-// A rule belongs here if the kernel cannot break it: a total never falls, nobody uses more CPU time than the
-// node has, nothing is larger than the node's memory, no stall lasts longer than the time that passed.
+// A rule belongs here if the kernel cannot break it: a total never falls, no cgroup uses more CPU time than
+// the node has, nothing is larger than the node's memory, no stall is longer than the elapsed time.
 #pragma once
 
 #include <string_view>
@@ -20,14 +20,15 @@ struct Unknown {
 
 std::string_view file_name(StatFile file);
 
-// Drops from `now` what cannot be, or could not be read, and says what that was. `before` is the last sample
-// of the same cgroup, as it was left by this function; none: there is none.
+// Drops readings from `now` that are implausible or could not be read, and returns them. `before` is the last
+// sample of the same cgroup, after this function; null: none.
 std::vector<Unknown> drop_implausible(const Sample* before, const NodeFacts& node, Sample& now);
 
-// What a task's samples were already reported for: once for each file, until it has been right for a while.
+// The implausible readings already reported for a task. Each file is reported once, until it was right for a
+// while.
 class Unknowns {
  public:
-  // Those that are new.
+  // Returns the new ones.
   std::vector<Unknown> add(const std::vector<Unknown>& found, MonotonicTime now);
 
  private:
@@ -38,7 +39,7 @@ class Unknowns {
   std::vector<Seen> seen_;
 };
 
-// A node that cannot be: no CPU, no memory, or more of them than any machine has.
+// False for no CPU, no memory, or more of them than any machine has.
 bool plausible(const NodeFacts& node);
 
 }  // namespace sluice

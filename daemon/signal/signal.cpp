@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-// How far a rising counter rose; nothing when it ran backwards (a recreated cgroup, a kernel's reset).
+// The increase of a counter; none if it fell (the cgroup was recreated, or the kernel reset it).
 std::optional<double> rise(Usec before, Usec after) {
   if (after < before) return std::nullopt;
   return in_seconds(after - before);
@@ -22,7 +22,7 @@ std::optional<double> per_second(const std::optional<T>& amount, double interval
   return static_cast<double>(*amount) / interval;
 }
 
-// PSI totals are read a moment apart from the timestamp, so the ratio may come out slightly above one.
+// PSI totals and the timestamp are read at slightly different times, so the ratio is capped at one.
 std::optional<double> ratio(Usec before, Usec after, double interval) {
   const auto stalled = rise(before, after);
   if (!stalled) return std::nullopt;
@@ -90,7 +90,7 @@ std::optional<double> wait_p99_usec(const RunQueueWait& a, const RunQueueWait& b
     all += waits[i] = *rose;
   }
   if (all == 0) return 0.0;
-  std::uint64_t above = all / 100;  // those that may lie beyond the quantile
+  std::uint64_t above = all / 100;  // waits that may be above the quantile
   std::size_t i = waits.size();
   while (i-- > 1) {
     if (waits[i] > above) break;
@@ -124,7 +124,7 @@ void derive_scheduler(const Sample& a, const Sample& b, Signals& out) {
   }
 }
 
-// A task that never had a socket has no stream to see: that is "none", not zero.
+// A task that never had a socket has no stream data: absent, not zero.
 void derive_flow(const Sample& a, const Sample& b, Signals& out) {
   if (!a.flow || !b.flow) return;
   const SocketFlow& m = *a.flow;
@@ -133,7 +133,7 @@ void derive_flow(const Sample& a, const Sample& b, Signals& out) {
   const double growth = static_cast<double>(n.unread) - static_cast<double>(m.unread);
   out.backlog_bytes = static_cast<double>(n.unread);
   out.unsent_bytes = static_cast<double>(n.unsent);
-  // Sockets may be visited more seldom than samples are taken: what was seen before says nothing new.
+  // Sockets may be visited less often than samples are taken. Without a new visit there is nothing new.
   if (n.at < m.at || (n.at == m.at && n.at != MonotonicTime{})) return;
   const double dt = m.at != MonotonicTime{} ? in_seconds(n.at - m.at) : out.interval_seconds;
   out.backlog_growth_bytes_per_second = growth / dt;

@@ -1,13 +1,15 @@
-// The circuit breaker of a task. Closed: governed. Open: baseline restored, left alone for a while that
-// doubles with every trip in a row. Half-open: tried again. Two things open it:
-//   a write that fails   at once; the next write that succeeds closes it
-//   harm                 governing makes the task worse; a minute without harm closes it
+// The circuit breaker of a task. Closed: the task is governed. Open: its baseline is restored and it is left
+// alone; the waiting time doubles with each consecutive trip. Half-open: governed again, on trial. Two things
+// open it:
+//   failed write  at once; the next successful write closes it
+//   harm          governing makes the task worse; a minute without harm closes it
 //
-// Harm is what only our own limit can do to it: the knob holds less than the baseline and less than its
-// bound, nobody pinned it, neither bounds nor the node's capacity took it, and with that
-//   late       it was throttled, and its work has waited for the limit for longer than max_delay
-//   stalled    it stood still for memory 5 % of the time, within a tenth of its memory.high
-// Time without harm pays for time with it. The breaker opens when ten seconds are owed, and five when three
+// Harm is something that only our limit can cause: the knob is below its baseline and its upper bound, it is
+// not pinned, neither bounds nor the node's capacity set it, and one of these holds:
+//   late     the task was throttled, and its work waited for the limit longer than max_delay
+//   stalled  the task stalled on memory 5 % of the time, with at least 90 % of memory.high in use
+// Time without harm is subtracted from time with harm. The breaker opens at 10 s, or at 5 s if three cuts of
+// the last minute had to be undone.
 // cuts of the last minute had to be undone: a controller that is wrong time and again is given less.
 #include <algorithm>
 #include <system_error>
@@ -24,9 +26,9 @@ constexpr Nsec kTrial = std::chrono::minutes(1);
 constexpr Nsec kUndoWindow = std::chrono::minutes(1);
 constexpr std::size_t kUndosMany = 3;
 constexpr double kHarmSeconds = 10, kHarmSecondsAfterUndos = 5;
-constexpr double kBelow = 0.99;       // of the baseline or bound: less is a difference
-constexpr double kStallShare = 0.05;  // the classifier's: no probe may cause as much
-constexpr double kAtTheLimit = 0.9;   // of memory.high in use: elsewhere it is not our limit that stalls it
+constexpr double kBelow = 0.99;       // of the baseline or bound; closer values count as equal
+constexpr double kStallShare = 0.05;  // PSI some; the classifier's threshold, above what probes may cause
+constexpr double kAtTheLimit = 0.9;   // of memory.high in use; below it, our limit does not cause the stalls
 
 Notice& open(Tick& t, TaskState& task, BreakerTrip trip) {
   Breaker& b = task.breaker;
@@ -46,13 +48,13 @@ void close(Tick& t, TaskState& task) {
   t.notice(Notice::Kind::breaker_closed, task);
 }
 
-// By bounds, capacity or an administrator, and not by our choice.
+// True if bounds, capacity or an administrator set the value.
 bool imposed(const Reason& r) {
   return r.clamped_capacity || r.clamped_max || r.rule == Rule::capacity || r.rule == Rule::bound ||
          r.rule == Rule::schedule || r.rule == Rule::pinned;
 }
 
-// The knob holds less than the task would have without us, and less than its owner allows.
+// True if the knob is below its baseline and below its upper bound by our choice.
 bool squeezed(const KnobState& knob, double bound) {
   const auto& limit = knob.limit;
   if (!limit.present() || !limit.touched() || !limit.baseline() || imposed(limit.reason())) return false;
@@ -106,7 +108,7 @@ void try_again(Tick& t, TaskState& task) {
 
 void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
   const bool memory = rule == Rule::memory_refault || rule == Rule::memory_futile;
-  // What others took was no cut of ours.
+  // Cuts by bounds, capacity or a pin do not count as ours.
   if (rule == Rule::cpu_undo || (memory && !task.memory_control.cut_by_others))
     task.harm.undos.push_back(now);
 }
@@ -114,7 +116,7 @@ void note_undo(TaskState& task, Rule rule, MonotonicTime now) {
 void watch_harm(Tick& t, TaskState& task, const Bounds& bounds) {
   auto& undos = task.harm.undos;
   while (!undos.empty() && t.input.now - undos.front() > kUndoWindow) undos.pop_front();
-  if (!task.fresh) return;  // nothing is concluded from what was not seen
+  if (!task.fresh) return;  // no sample, no conclusion
   if (t.mode != config::Mode::enforce || !governable(t, task)) {
     task.harm = {};
     return;

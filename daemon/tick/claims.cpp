@@ -1,5 +1,5 @@
-// The claims of all tasks on the node: what each controller wants, shared out, and what is to be written of
-// it.
+// The claims of all tasks on the node: what each controller wants, what arbitrate grants, and which writes
+// follow.
 #include "daemon/tick/claims.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ Intent pinned(double value) {
   return {value, Reason{.rule = Rule::pinned, .wanted = value}};
 }
 
-// A controller's new word goes before the old one.
+// A new intent of the controller replaces the value to be reasserted.
 void reassert(KnobState& knob, KnobClaim& claim) {
   if (!claim.movable || !knob.reassert) return;
   const double value = number_of(*knob.reassert);
@@ -32,16 +32,16 @@ Intent cpu_intent(const Tick& t, const TaskState& task, const CpuInput& in) {
   return decide_cpu(in, task.cpu_control);
 }
 
-// In dry-run what is still ours is given back before anything is pretended.
+// In dry-run mode the limits that we hold are released before any write is simulated.
 bool writable(const Tick& t, const TaskState& task, const KnobState& knob) {
   return governable(t, task) && knob.limit.may_send() &&
          (t.mode == config::Mode::enforce || !knob.limit.touched());
 }
 
-// A cut into the bounds may wait for evidence of what is used, as long as the next tick is in time for it.
+// How long a value may stay above its maximum: the cut waits for usage data if the next tick is in time.
 constexpr Nsec kInBoundsWithin = std::chrono::seconds(2);
 void watch_maximum(const Tick& t, KnobState& knob, KnobClaim& c) {
-  constexpr double kRounding = 1.001;  // of quotas and pages
+  constexpr double kRounding = 1.001;  // rounding of quotas and pages
   const bool above = std::isinf(c.current) ? c.max_is_set : c.current > c.max * kRounding;
   if (!above || !c.movable) {
     knob.outside_since.reset();
@@ -51,7 +51,7 @@ void watch_maximum(const Tick& t, KnobState& knob, KnobClaim& c) {
   c.bound_waits = t.input.now + t.config.node.tick < *knob.outside_since + kInBoundsWithin;
 }
 
-// How far the knob may go by its rate policies. A look is what the stabilization windows are made of.
+// Applies the rate policies. Each sample of the value wanted enters the stabilization windows.
 void limit_rate(const Tick& t, const config::Scaling& scaling, bool looked, KnobState& knob, KnobClaim& c) {
   if (scaling.none()) return;
   if ((looked || c.intent.changes()) && c.movable && !c.exact) {
@@ -62,8 +62,9 @@ void limit_rate(const Tick& t, const config::Scaling& scaling, bool looked, Knob
   c.rate_free = beyond_rates(c.intent.reason.rule);
 }
 
-// A quota that stays may call for another burst: the configuration changed, or an external writer set it.
-// Seldom, so that a kernel with a mind of its own costs no budget.
+// Returns a cpu.max with another burst if the quota stays and the burst differs: the configuration changed,
+// or an external writer set it. At most once per kBurstRetry, so that a kernel that does not keep the burst
+// cannot use up the write budget.
 constexpr auto kBurstRetry = std::chrono::seconds(10);
 std::optional<CpuMax> other_burst(const Tick& t, const TaskState& task) {
   const auto& limit = task.cpu.limit;
@@ -112,9 +113,9 @@ void plan_bursts(Tick& t, const Lane& lane, const Share& share) {
   }
 }
 
-// A receipt alone is no cause for a plan. Were it one, a full node would be shared out anew with every
-// answer, while other writes are still under way, and the tasks would take from each other in turn until
-// their budgets are gone.
+// A receipt alone makes no plan. Otherwise a full node would be shared out again at each receipt while other
+// writes are still in flight, and the tasks would take CPU from each other in turn until their budgets are
+// spent.
 bool has_cause(const Tick& t) {
   return t.full() || !t.events.empty() || !t.input.commands.empty();
 }
@@ -188,7 +189,7 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   if (!governed) return lane.add(c, task);
   if (in) {
     if (c.movable) c.intent = cpu_intent(t, task, *in);
-    // A new word, or nothing waiting for CPU any more: what the node could not give is no longer wanted.
+    // There is a new intent, or nothing waits for CPU any more: the deferred intent is dropped.
     if (c.intent.changes() || (t.full() && !task.cpu_control.oldest_wait_since))
       task.deferred_cpu_intent.reset();
     task.load_new = false;
@@ -199,7 +200,7 @@ void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   if (pin && pin->cpu_cores) {
     c.intent = pinned(*pin->cpu_cores);
     c.exact = true;
-    c.movable = writable(t, task, task.cpu);  // an administrator does not wait for the budget
+    c.movable = writable(t, task, task.cpu);  // a pin ignores the budget
   }
   c.min_scheduled = task.scheduled.min && !(task.hold && task.hold->bounds.cpu_min_cores);
   c.max_scheduled = task.scheduled.max && !(task.hold && task.hold->bounds.cpu_max_cores);
@@ -229,13 +230,13 @@ void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane) {
   }
   limit_rate(t, memory.scaling, true, task.memory, c);
   watch_maximum(t, task.memory, c);
-  // Not under what reclaim cannot free, and so not while that is unknown.
+  // No cut below what reclaim cannot free, so none while that is unknown.
   if (!task.sample || !task.sample->memory_stat) c.bound_waits = true;
   lane.add(c, task);
 }
 
-// From the first time that the node is full each task has the weight that it is due, so that a node that
-// fills again is shared right from the first moment.
+// After the node was full once, each task keeps the cpu.weight that it is due. A node that fills again is
+// then shared correctly from the first moment.
 void plan_weights(Tick& t, const Lane& lane, const CpuNode& node) {
   const auto due = due_weights(lane.claims, node);
   for (std::size_t i = 0; i < due.size(); ++i) {
@@ -260,8 +261,9 @@ void share_cpu(Tick& t, const Lane& lane) {
   const CpuNode node{capacity_of(Knob::cpu_max, t.context()), t.config.node.cpu_reserve_cores};
   Share share = arbitrate(lane.claims, node.capacity_cores, Knob::cpu_max);
   if (has_cause(t)) {
-    const bool full = is_full(lane.claims, share, node, t.state.cpu_full);
-    t.state.weighs |= full;
+    const bool by_weight = t.config.node.share_by == config::ShareBy::weight;
+    const bool full = by_weight && is_full(lane.claims, share, node, t.state.cpu_full);
+    t.state.weighs = by_weight && (t.state.weighs || full);
     t.state.cpu_full = full && weights_hold(lane.claims, node);
     if (t.state.weighs && t.full()) plan_weights(t, lane, node);
   }

@@ -1,4 +1,4 @@
-// From what each task's controllers want to the writes of a plan, one knob at a time. Private to this folder.
+// From the controllers' intents to the planned writes, one knob at a time. Private to this folder.
 #pragma once
 
 #include <vector>
@@ -8,11 +8,11 @@
 
 namespace sluice::parts {
 
-// One knob of every task.
+// The claims of all tasks on one knob.
 struct Lane {
   std::vector<KnobClaim> claims;
   std::vector<TaskState*> tasks;
-  std::vector<std::size_t> bursts;  // claims whose quota calls for another burst, if it stays
+  std::vector<std::size_t> bursts;  // indexes of claims that need another burst if the quota stays
 
   void reserve(std::size_t n) {
     claims.reserve(n);
@@ -27,10 +27,10 @@ struct Lane {
 CpuInput cpu_input(const Tick& t, const TaskState& task, const Bounds& bounds);
 MemoryInput memory_input(const Tick& t, const TaskState& task, const Bounds& bounds);
 
-// Each task decides. One that is not governed claims nothing: it counts by what it uses.
+// Runs the controller of each task. A task that is not governed makes no claim; its usage is counted.
 void claim_cpu(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane);
 void claim_memory(Tick& t, TaskState& task, const Bounds& bounds, Lane& lane);
-// What all of them get of the node, into plan and report.
+// Shares the node's capacity among the claims; fills plan and report.
 void share_cpu(Tick& t, const Lane& lane);
 void share_memory(Tick& t, const Lane& lane);
 

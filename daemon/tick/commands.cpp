@@ -1,4 +1,4 @@
-// What administrators order: holds, modes, reported loads.
+// Commands of administrators and tasks: holds, modes, reported loads.
 #include <algorithm>
 #include <cmath>
 
@@ -24,7 +24,7 @@ bool says_something(const Hold& hold) {
 struct Obey {
   Tick& t;
 
-  // Of a task that is there; a hold outlives it.
+  // The hold of an existing task. A hold survives its task.
   Hold* hold_for(const std::string& name) const {
     const auto* task = find_task(t, name);
     if (!task) return nullptr;
@@ -130,7 +130,7 @@ void find_holds(Tick& t) {
   }
 }
 
-// Leaving dry-run: what it pretended is forgotten.
+// On leaving dry-run mode, the simulated values are dropped.
 void enter_mode(Tick& t) {
   if (t.mode == t.state.mode_before && t.state.ticks > 1) return;
   const bool first = t.state.ticks <= 1;
@@ -225,7 +225,7 @@ struct Check {
     }
     return check_memory(c, *task);
   }
-  // A minimum includes what reclaim cannot free: nothing can push a task below that.
+  // The minimum includes what reclaim cannot free: nothing can push a task below that.
   static Checked check_memory(const SetBoundsCommand& c, const TaskReport& task) {
     if (!c.memory_min && !c.memory_max) return {};
     const Bytes min = c.memory_min.value_or(task.memory_min), max = c.memory_max.value_or(task.memory_max);
@@ -237,7 +237,8 @@ struct Check {
                          : c.memory_min && c.memory_max ? ""
                                                         : "; name both, if both are to move"));
   }
-  // What is taken is used: else whoever reports believes that the task is governed by it.
+  // A report is accepted only if it will be used. Otherwise the reporting task would believe that it is
+  // governed by it.
   Checked operator()(const ReportLoadCommand& c) const {
     const TaskReport* task = find_report(last, c.task);
     if (!task) return tl::unexpected(no_such_task(c.task));

@@ -1,4 +1,4 @@
-// The picture of one tick.
+// The report of one tick.
 #include <algorithm>
 #include <cmath>
 
@@ -42,7 +42,7 @@ void fill_signals(const TaskState& task, TaskReport& r) {
   if (floor) r.memory_floor = static_cast<Bytes>(*floor);
 }
 
-// When this knob may be changed next, the clock being what its controller waits for.
+// When the knob can change next, as far as that depends on time.
 std::optional<MonotonicTime> looks_again(const Tick& t, const KnobStory& story) {
   const MonotonicTime next = t.input.now + t.config.node.tick;
   switch (story.bar) {
@@ -62,12 +62,12 @@ std::optional<MonotonicTime> looks_again(const Tick& t, const KnobStory& story) 
 
 template <class Value>
 void fill_limit(const ManagedLimit& limit, Value& value, Value& baseline) {
-  if (!limit.baseline()) return;  // not there, or not read yet
+  if (!limit.baseline()) return;  // the knob is absent, or was not read yet
   value = std::get<Value>(limit.value());
   baseline = std::get<Value>(*limit.baseline());
 }
 
-// What a plan changes at once.
+// The fields that a plan changes at once.
 void fill_writes(const Tick& t, const TaskState& task, const Bounds& bounds, TaskReport& r) {
   r.writes_last_minute = static_cast<std::uint32_t>(task.cpu.writes.size() + task.memory.writes.size() +
                                                     task.weight.writes.size());
@@ -146,7 +146,7 @@ void finish_rows(Tick& t) {
     }
     return;
   }
-  // Not every task: an event tick must not take long.
+  // Only the tasks that changed: an event tick must be short.
   std::vector<const TaskState*> some;
   auto add = [&](CgroupId id) {
     if (const auto found = t.state.tasks.find(id); found != t.state.tasks.end())
@@ -190,7 +190,7 @@ void fill_report(Tick& t) {
     r.node.memory_missing = t.state.memory_missing;
   }
 
-  // A sliver is rounding, not saturation. And a moment without a wish is not its end.
+  // Shortages below kCoresMin are rounding. Saturation ends kHold after the last shortage.
   constexpr double kCoresMin = 0.01;
   constexpr auto kHold = std::chrono::seconds(5);
   State& s = t.state;

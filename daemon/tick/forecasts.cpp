@@ -1,4 +1,4 @@
-// What earlier seasons say of a task: learned while it is there, kept by its name while it is not.
+// Season profiles: learned while a task exists, kept by its name while it does not.
 #include <algorithm>
 #include <utility>
 
@@ -9,8 +9,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr int kSeasonsKept = 5;              // without the task
-constexpr std::size_t kProfilesKept = 1000;  // of tasks that are not there
+constexpr int kSeasonsKept = 5;              // seasons that a profile is kept without its task
+constexpr std::size_t kProfilesKept = 1000;  // upper bound of profiles without a task
 
 bool is_old(const SeasonProfile& p, seconds wall) {
   return p.seen_at + kSeasonsKept * p.season < wall;
@@ -52,7 +52,7 @@ void keep_profile(Tick& t, TaskState& task) {
   drop_old(t);
 }
 
-// Once a second: a look is not worth more. What is expected holds until the next.
+// At most once a second, which is enough. The forecast holds until the next call.
 void follow_forecast(Tick& t, TaskState& task) {
   const auto& policy = t.policy_of(task);
   const auto mode =
@@ -73,7 +73,7 @@ void follow_forecast(Tick& t, TaskState& task) {
                     governed && !starved && !memory_is_the_cure(task.cause.now)},
                    f.profile, f.watch);
   }
-  // Whole seconds, and the write takes a part of one.
+  // max_delay in whole seconds, plus one for the write, but at most one bucket.
   const auto bucket = season / static_cast<std::int64_t>(f.profile.buckets.size());
   const auto ahead = std::min(std::chrono::ceil<seconds>(policy.max_delay) + seconds{1}, bucket);
   f.latest = forecast(f.profile, f.watch, wall, ahead, task.cpu_control.backlog_known);

@@ -1,4 +1,4 @@
-// What the tick learns of the tasks: which there are, what they do, and what their knobs hold.
+// What the tick learns about the tasks: which ones exist, what they do, and what their knobs hold.
 #include <algorithm>
 #include <utility>
 
@@ -38,7 +38,7 @@ void observe_limits(Tick& t, TaskState& task) {
   }
 }
 
-// A frozen task is not idle: it uses nothing, and nothing is learned of that.
+// A frozen task is not idle: that it uses nothing must not be learned.
 void pause(TaskState& task, const Sample& now) {
   if (!task.sample || !task.sample->frozen) task.frozen_at = now.read_at;
   task.signals = {};
@@ -50,7 +50,7 @@ void resume(TaskState& task, const Sample& now) {
   const Nsec length = now.read_at - task.frozen_at;
   skip_pause(length, task.cpu_control);
   skip_pause(length, task.memory_control);
-  task.use = {};  // no evidence yet
+  task.use = {};  // no usage data yet
   task.cause = {};
 }
 
@@ -59,7 +59,7 @@ bool nothing_of_ours(const TaskState& task) {
   return idle(task.cpu.limit) && idle(task.memory.limit) && idle(task.weight.limit);
 }
 
-// Of a task that leaves the state: the lease must not go on speaking of it.
+// For a task that leaves the state: removes its lease entries.
 void end_lease(Tick& t, TaskState& task) {
   for (const Knob which : kKnobs) {
     if (task.knob(which).leased) t.lease.push_back({{task.facts.id, which}, std::nullopt});
@@ -93,7 +93,7 @@ void order_by_name(std::map<CgroupId, TaskState>& tasks) {
 
 }  // namespace
 
-// What an earlier process left in the kernel. Whether its cgroups are still there, the registry knows.
+// Takes over what an earlier process left in the kernel. The registry knows whether the cgroups still exist.
 void inherit_limits(Tick& t) {
   for (const auto& entry : t.input.inherited) {
     TaskState& task = t.state.tasks[entry.id];
@@ -106,8 +106,8 @@ void inherit_limits(Tick& t) {
   }
 }
 
-// Appearing and vanishing tasks. A full tick lists every one, and nearly always the same ones by id. One that
-// no rule matches stays until nothing of ours is left in it.
+// Adds and removes tasks. A full tick lists all tasks, nearly always the same ones in the same order of ids.
+// A task that no rule matches stays until none of our values is left in it.
 void settle_tasks(Tick& t) {
   auto& tasks = t.state.tasks;
   bool names_changed = false;
@@ -117,7 +117,7 @@ void settle_tasks(Tick& t) {
     if (next == tasks.end() || next->first != o.facts.id) next = tasks.find(o.facts.id);
     if (!o.facts.config_index && (next == tasks.end() || nothing_of_ours(next->second))) {
       t.let_go.push_back(o.facts.id);
-      continue;  // and so it is not listed
+      continue;  // not listed, so it is removed
     }
     if (next == tasks.end()) next = tasks.emplace(o.facts.id, TaskState{}).first;
     TaskState& task = next->second;
@@ -182,7 +182,7 @@ void take_sample(Tick& t, TaskState& task, const Observation& seen) {
   observe_limits(t, task);
 }
 
-// A node that cannot be is the last one that could; before there was any, one that limits nobody.
+// Implausible node facts are replaced by the last plausible ones; without those, by ones that limit no task.
 void take_node(Tick& t) {
   static constexpr NodeFacts kNoLimit{65536, Bytes{1} << 56};
   const bool known = plausible(t.input.node);

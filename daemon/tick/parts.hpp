@@ -1,4 +1,4 @@
-// What the parts of the tick share. Private to this folder.
+// Shared by the parts of the tick. Private to this folder.
 #pragma once
 
 #include <map>
@@ -8,7 +8,7 @@
 
 namespace sluice::parts {
 
-// A task, and on a full tick what was seen of it.
+// A task and, on a full tick, its observation.
 struct Listed {
   TaskState* task = nullptr;
   const Observation* seen = nullptr;
@@ -19,12 +19,12 @@ struct Tick {
   const Input& input;
   const config::Config& config;
   State state;
-  NodeFacts node{};  // the input's, or the last that can be
+  NodeFacts node{};  // the input's, or the last plausible ones
   Plan plan{};
   Report report{};
   config::Mode mode = config::Mode::enforce;
   std::map<CgroupId, const ThrottleEvent*> events{};  // the first throttle of each cgroup
-  std::vector<Listed> tasks{};  // all of the state's, by id: walked often, and a map is slow at that
+  std::vector<Listed> tasks{};  // all tasks of the state by id; faster to walk than the map
   std::vector<LeaseChange> lease{};
   std::vector<CgroupId> let_go{};
   bool minima_exceed = false;
@@ -52,13 +52,12 @@ void follow_schedule(const Tick& t, TaskState& task);
 void take_sample(Tick& t, TaskState& task, const Observation& seen);
 void take_node(Tick& t);
 void apply_receipts(Tick& t);
-// What a transition of a limit means for its task: whom it yields to, what is written again, what is
-// reported.
+// Handles a transition of a limit for its task: whether we yield, what is written again, what is reported.
 void follow_change(Tick& t, TaskState& task, Knob which, const ManagedLimit::Change& change,
                    const Receipt* receipt);
 void report_adjustment(Tick& t, const TaskState& task, Knob which, const ManagedLimit::Change& change,
                        const Receipt* receipt);
-// What the lease has to say of the limits that changed.
+// The lease changes for the limits that changed.
 void project_lease(Tick& t);
 inline bool suspended(const Tick& t, const TaskState& task) {
   return t.state.holds.node || (task.hold && task.hold->suspension);
@@ -71,7 +70,7 @@ inline std::uint32_t writes_left(const KnobState& knob, std::uint32_t budget) {
   return knob.writes.size() >= budget ? 0 : budget - static_cast<std::uint32_t>(knob.writes.size());
 }
 
-// What earlier seasons say.
+// Season profiles.
 void recall_profiles(Tick& t);
 void keep_profile(Tick& t, TaskState& task);
 void follow_forecast(Tick& t, TaskState& task);
@@ -84,12 +83,12 @@ void note_undo(TaskState& task, Rule rule, MonotonicTime now);
 void watch_harm(Tick& t, TaskState& task, const Bounds& bounds);
 void try_again(Tick& t, TaskState& task);
 
-// What cannot be measured, and what follows from it.
+// Readings that are missing, and their consequences.
 void watch_pressure(Tick& t, TaskState& task, const Observation& seen);
 bool pressure_is_unknown(const Tick& t, const TaskState& task);
 void report_pressure(Tick& t);
 
-// What may become of a knob, and of memory.high downwards: for the report.
+// For the report: what may become of a knob, and of the next memory probe.
 KnobStory story_of(const Tick& t, const TaskState& task, Knob which);
 ProbeOutlook probe_of(const Tick& t, const TaskState& task, const Bounds& bounds);
 
@@ -97,8 +96,8 @@ void obey_commands(Tick& t);
 void expire_holds(Tick& t);
 void find_holds(Tick& t);
 void enter_mode(Tick& t);
-// The report's rows, by name. A whole report's is made while the task is at hand, and finished when the plan
-// is.
+// The report's rows, by name. In a whole report each row is filled while its task is in the CPU cache, and
+// finished when the plan is made.
 void fill_row(Tick& t, const TaskState& task, const Bounds& bounds);
 void finish_rows(Tick& t);
 void fill_report(Tick& t);

@@ -1,4 +1,4 @@
-// What came of the last orders, and what a change of a limit means for its task.
+// Handles receipts of earlier orders, and what the change of a limit means for its task.
 #include <cerrno>
 #include <utility>
 
@@ -10,12 +10,12 @@ namespace {
 
 constexpr auto kYield = std::chrono::seconds(60);
 constexpr auto kResetWindow = std::chrono::minutes(1);
-constexpr std::size_t kResetsMax = 5;  // more in a minute is a fight, not a reload
+constexpr std::size_t kResetsMax = 5;  // per minute; more is a conflict with a writer, not a daemon-reload
 
 using Event = ManagedLimit::Event;
 
-// A value that came back, to ours or to the baseline, is no step of ours; after one that another writer chose
-// the rate history is cleared.
+// The rate history counts our own changes only. A value that returned to ours or to the baseline is no change
+// of ours. After an external writer's value the history is cleared.
 void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob,
                const ManagedLimit::Change& change, const Receipt& r) {
   const double before = number_of(change.before), after = number_of(change.after);
@@ -25,7 +25,7 @@ void note_move(const Tick& t, const TaskState& task, Knob which, KnobState& knob
     knob.rates = {};
     return;
   }
-  if (which == Knob::cpu_weight) return;  // it has no rate policies
+  if (which == Knob::cpu_weight) return;  // cpu.weight has no rate policies
   const auto& policy = t.policy_of(task);
   const auto at = r.finished_at == MonotonicTime{} ? t.input.now : r.finished_at;
   note_change(which == Knob::cpu_max ? policy.cpu.scaling : policy.memory.scaling, at, before, knob.rates);
@@ -36,8 +36,8 @@ void yield(Tick& t, TaskState& task, KnobState& knob) {
   task.yield_until = t.input.now + kYield;
 }
 
-// The baseline is back, and not by us: systemd's reload does that. Ours is written again, unless it is a
-// fight.
+// An external writer restored the baseline, as systemd does at a daemon-reload. Our value is written again,
+// unless that repeats too often.
 void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
   if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
     knob.reassert = ours;
@@ -53,8 +53,8 @@ void follow_reset(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ou
   }
 }
 
-// An external writer's value is somebody's wish: it is yielded to for a while, unless the configuration says
-// otherwise.
+// An external writer set its own value. We yield for a while, unless the configuration overrides external
+// writes.
 void follow_external(Tick& t, TaskState& task, KnobState& knob, const KnobValue& ours) {
   if (t.config.node.on_foreign_write == config::OnForeignWrite::override_it) {
     knob.rates = {};
@@ -74,12 +74,12 @@ Notice& writer_notice(Tick& t, TaskState& task, Notice::Kind kind, const Managed
   return n;
 }
 
-// Our own lack of descriptors, and no fault of the task.
+// Our process ran out of file descriptors; the task is not at fault.
 bool is_our_lack(const Receipt& r) {
   return r.error_number == EMFILE || r.error_number == ENFILE;
 }
 
-// Nothing was written, and the task cannot help it. Reported once while it lasts.
+// Nothing was written, and the task is not at fault. Reported once per series.
 void lack(Tick& t, TaskState& task, KnobState& knob, const Receipt& r, bool release) {
   if (!release && !knob.writes.empty()) knob.writes.pop_back();
   if (!std::exchange(knob.not_tried, true)) t.notice(Notice::Kind::write_failed, task).receipt = r;
@@ -96,7 +96,7 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
   const bool release = order && order->reason.rule == Rule::released;
   if (r.knob == Knob::memory_high && r.interrupted && r.result == Receipt::Result::written)
     t.notice(Notice::Kind::write_failed, task).receipt =
-        r;  // the limit holds, and the task has more than that
+        r;  // the limit holds, and the task's memory exceeds it
   if (r.knob == Knob::memory_high && (r.interrupted || r.result == Receipt::Result::timed_out))
     task.memory_write_blocked = true;
   const auto change = knob.limit.answer(r);
@@ -122,7 +122,7 @@ void apply(Tick& t, TaskState& task, const Receipt& r) {
     case Event::undecided:
       fail(t, task, r, release);
       break;
-    case Event::overdue:  // slow is not failed: the answer is still to come
+    case Event::overdue:  // slow is not failed: the receipt may still come
       t.notice(Notice::Kind::write_failed, task).receipt = r;
       break;
     default:

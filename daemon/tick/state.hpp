@@ -1,4 +1,4 @@
-// What the governor remembers between ticks. Values only; copied and compared freely.
+// The state between ticks. Values only; copied and compared freely.
 #pragma once
 
 #include <map>
@@ -22,65 +22,65 @@
 
 namespace sluice {
 
-// A governed cgroup as it was found, apart from its counters.
+// A governed cgroup as the registry found it, without its counters.
 struct TaskFacts {
   CgroupId id;
   std::string name;    // unique on the host
   std::string cgroup;  // path below the root, raw bytes
   std::optional<std::size_t>
-      config_index;  // into Config::tasks; none: no rule matches, so its limits are released
+      config_index;  // index into Config::tasks; none: no rule matches, so its limits are released
   bool operator==(const TaskFacts&) const = default;
 };
 
-// The rule that governs a task; without one, a rule that governs neither knob.
+// The rule that governs a task; without one, a rule that governs no knob.
 const config::Task& rule_of(const TaskFacts& facts, const config::Config& config);
 
-// The write budget's minute, and a second more: a write is carried out a little after it was planned, and no
-// minute of the kernel's time may see more of them than the budget says.
+// The write budget's minute plus one second. A write happens a little after it was planned, and no minute of
+// real time may have more writes than the budget allows.
 inline constexpr Nsec kBudgetWindow = std::chrono::seconds(61);
 
-// One knob of one task: its limit, and what the controllers' wishes are measured against.
+// One knob of one task: its limit, and the history that its changes are judged by.
 struct KnobState {
   ManagedLimit limit;
-  std::uint32_t leased_revision = 0;           // of the limit, as the lease was last given it
-  bool leased = false;                         // the lease was given an entry
-  std::optional<KnobValue> reassert;           // reset by another writer, to be written again
-  bool not_tried = false;                      // the last order went nowhere, and that was reported
-  Ring<MonotonicTime> writes;                  // of the last minute: the budget
+  std::uint32_t leased_revision = 0;           // revision of the limit that the lease has
+  bool leased = false;                         // the lease has an entry
+  std::optional<KnobValue> reassert;           // an external writer removed it; to be written again
+  bool not_tried = false;                      // the last order was not tried, and that was reported
+  Ring<MonotonicTime> writes;                  // writes of the last minute, for the budget
   RateHistory rates;                           // empty without rate policies
-  std::optional<MonotonicTime> outside_since;  // above its maximum, and seen to be
+  std::optional<MonotonicTime> outside_since;  // since when the value is above its maximum
 };
 
-// Whether governing makes a task worse: see breaker.cpp.
+// Evidence that governing makes a task worse: see breaker.cpp.
 struct Harm {
-  double late_debt_seconds = 0, stalled_seconds = 0;  // net: harmed time less the time without harm
-  Ring<MonotonicTime> undos;                          // cuts of the last minute that proved wrong
+  double late_debt_seconds = 0, stalled_seconds = 0;  // harmed time less time without harm
+  Ring<MonotonicTime> undos;                          // undone cuts of the last minute
 };
 
 struct Breaker {
   BreakerState state = BreakerState::closed;
   BreakerTrip trip = BreakerTrip::none;
   std::string cause;
-  std::uint32_t failures = 0;  // in a row: each doubles the wait
+  std::uint32_t failures = 0;  // consecutive; each doubles the wait
   MonotonicTime retry_at{};
-  MonotonicTime trial_until{};  // half-open after harm: closed when there was none until then
+  MonotonicTime trial_until{};  // half-open after harm: closes at this time if there was no harm
 };
 
 struct TaskState {
   TaskFacts facts;
-  std::size_t place = 0;          // among all tasks by name: where the report has it
-  std::uint64_t listed_tick = 0;  // the last full tick that listed it
+  std::size_t place = 0;          // index among all tasks by name, as in the report
+  std::uint64_t listed_tick = 0;  // the last full tick with this task
   KnobState cpu, memory, weight;  // weight: cpu.weight
   CpuState cpu_control;
   MemoryState memory_control;
 
   std::optional<Sample> sample;  // the last good one
   Signals signals;               // of the last full tick
-  bool fresh = false;            // signals belong to this tick
-  MonotonicTime frozen_at{};     // while the last sample is of a frozen task: since when
+  bool fresh = false;            // signals are of this tick
+  MonotonicTime frozen_at{};     // since when the task is frozen; valid if the last sample is frozen
   RecentUse use;
-  Unknowns unknowns;          // what of the samples was not believed
-  double cpu_need_cores = 0;  // by its controller, when it was last asked
+  Unknowns unknowns;          // implausible readings in its samples
+  double cpu_need_cores = 0;  // by its controller's last decision
   FlowModel flow_model;
   FlowEstimate flow;
   CauseState cause;
@@ -92,44 +92,43 @@ struct TaskState {
     return which == Knob::cpu_max ? cpu : which == Knob::memory_high ? memory : weight;
   }
 
-  const Hold* hold = nullptr;  // its own of State::holds, in this tick: set anew at the start of each
-  Scheduled scheduled;         // the bounds that its schedule sets now
-  std::optional<std::chrono::seconds> schedule_evaluated_at;  // the wall clock's second that this is of
-  std::optional<Intent>
-      deferred_cpu_intent;  // wanted and not given for lack of capacity: given when there is some
+  const Hold* hold = nullptr;  // its entry in State::holds; set at the start of each tick
+  Scheduled scheduled;         // bounds that its schedule sets now
+  std::optional<std::chrono::seconds> schedule_evaluated_at;  // wall-clock second of `scheduled`
+  std::optional<Intent> deferred_cpu_intent;  // not granted for lack of capacity; granted when there is some
   std::optional<LoadReport> load;
   MonotonicTime load_until{};
   bool load_new = false;
 
-  std::optional<MonotonicTime> pressure_unknown_since;  // its memory pressure cannot be read
+  std::optional<MonotonicTime> pressure_unknown_since;  // since when its memory pressure cannot be read
 
   Breaker breaker;
   Harm harm;
   bool memory_write_blocked = false;
-  MonotonicTime yield_until{};      // to a foreign writer
-  Ring<MonotonicTime> reset_times;  // an external writer brought the baseline back
+  MonotonicTime yield_until{};      // until then we yield to an external writer
+  Ring<MonotonicTime> reset_times;  // when external writers restored the baseline
   std::uint64_t writes_total = 0, drift_total = 0;
-  std::optional<Forecaster> forecaster;  // none: its policy wants none
+  std::optional<Forecaster> forecaster;  // none: its policy has no forecast
 };
 
 struct State {
   std::map<CgroupId, TaskState> tasks;
-  std::map<std::string, SeasonProfile, std::less<>> profiles;  // of tasks that are not there, by name
+  std::map<std::string, SeasonProfile, std::less<>> profiles;  // of absent tasks, by name
   Holds holds;
   config::Mode mode_before = config::Mode::enforce;
-  bool stopping = false;                           // the last tick was told to release everything
+  bool stopping = false;                           // the last input was `stopping`
   Bytes memory_allocated = 0, memory_missing = 0;  // of the last full tick
-  bool weighs = false;                             // the node was full: cpu.weight is as it is due ever since
-  bool cpu_full = false;  // more was needed than there is, and cpu.weight shares it: full_node.hpp
+  bool weighs = false;    // the node was full once: cpu.weight is set as due since then
+  bool cpu_full = false;  // demand exceeds capacity, so cpu.weight shares it: full_node.hpp
   bool saturated = false;
-  MonotonicTime saturated_until{};  // it is over when nothing was missing for a while
-  double missing_cores = 0;         // the most in that while
+  MonotonicTime saturated_until{};  // ends when nothing was missing for a while
+  double missing_cores = 0;         // maximum of that time
   Bytes missing_bytes = 0;
   bool minima_exceed = false;
-  bool pressure_unknown = false;  // of some task, and that was reported
+  bool pressure_unknown = false;  // of some task; it was reported
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
-  std::optional<NodeFacts> node;  // the last that can be
-  bool node_unknown = false;      // what is there now cannot be, and that was reported
+  std::optional<NodeFacts> node;  // the last plausible facts
+  bool node_unknown = false;      // the current facts are implausible; it was reported
 };
 
 }  // namespace sluice

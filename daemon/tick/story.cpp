@@ -1,4 +1,4 @@
-// What the report says of a knob: whose its value is, what may become of it, and what cannot be measured.
+// What the report shows of a knob: who set its value, what may become of it, and what cannot be measured.
 #include <algorithm>
 
 #include "daemon/tick/claims.hpp"
@@ -7,7 +7,7 @@
 namespace sluice::parts {
 namespace {
 
-// A file that vanishes with its cgroup, or is missed once, is no gap.
+// A file that vanishes with its cgroup, or is missed once, is not reported.
 constexpr auto kGapAfter = std::chrono::seconds(1);
 
 struct Barred {
@@ -60,7 +60,7 @@ ProbeOutlook probe_of(const Tick& t, const TaskState& task, const Bounds& bounds
 }
 
 void watch_pressure(Tick& t, TaskState& task, const Observation& seen) {
-  if (!seen.sample) return;  // nothing was read at all
+  if (!seen.sample) return;  // nothing was read
   const auto& sample = *seen.sample;
   const bool matters = sample.memory_current && t.policy_of(task).memory.enabled;
   if (!matters || sample.memory_pressure) {

@@ -13,8 +13,8 @@ namespace {
 
 using namespace parts;
 
-// The baseline, for a limit that is not to be governed now: a policy like any other, and the limit knows when
-// it is due.
+// Restores the baseline of a limit that is not governed now. Release is a policy like any other; the limit
+// knows when to send it.
 void plan_release(Tick& t, TaskState& task) {
   const auto& policy = t.policy_of(task);
   const bool whole = t.mode != config::Mode::enforce || t.input.stopping || suspended(t, task) ||
@@ -28,7 +28,8 @@ void plan_release(Tick& t, TaskState& task) {
   };
   release(task.cpu, Knob::cpu_max, policy.cpu.enabled);
   release(task.memory, Knob::memory_high, policy.memory.enabled);
-  release(task.weight, Knob::cpu_weight, policy.cpu.enabled);
+  release(task.weight, Knob::cpu_weight,
+          policy.cpu.enabled && t.config.node.share_by == config::ShareBy::weight);
 }
 
 void name_causes(Tick& t) {
@@ -57,7 +58,7 @@ void drop_invalid(Tick& t) {
   t.plan.writes = std::move(good);
 }
 
-// What the plan does to the state: orders sent or pretended, budgets, learned margins.
+// Applies the plan to the state: orders sent or simulated, budgets, learned margins.
 void commit_plan(Tick& t) {
   const auto context = t.context();
   for (const auto& w : t.plan.writes) {
@@ -93,13 +94,14 @@ void expire(Tick& t, TaskState& task) {
   }
 }
 
-// All that concerns one task alone, in one go: many tasks fit into no cache, and so each is fetched once.
+// Everything that concerns one task alone is done in one pass, because the tasks do not all fit into the CPU
+// cache.
 void govern(Tick& t) {
   const bool enforcing = t.mode == config::Mode::enforce && !t.input.stopping;
   if (!enforcing) {
     for (const auto& each : t.tasks) plan_release(t, *each.task);
   }
-  // What a mode that writes nothing has still to give back comes first.
+  // Releases of a mode that writes nothing come first.
   const bool decides = t.mode != config::Mode::observe && !t.input.stopping && t.plan.writes.empty();
   t.plan.dry_run = decides && t.mode == config::Mode::dry_run;
   Lane cpu, memory;
@@ -144,7 +146,7 @@ Outcome tick(const Input& input, const config::Config& config, State state) {
   inherit_limits(t);
   recall_profiles(t);
   if (t.full()) {
-    settle_tasks(t);  // first: after a reload the rules that tasks know are of the old configuration
+    settle_tasks(t);  // first: after a reload the tasks' rules are of the old configuration
   } else {
     list_tasks(t);
   }

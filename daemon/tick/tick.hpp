@@ -1,5 +1,5 @@
-// The heart: one pure function from what is known to what is to be done. No clock, no file, no log, no bus.
-// Equal inputs give an equal outcome, byte for byte. Thread: any; the caller owns the state.
+// The core: one pure function from the known facts to the writes. No clock, file, log or bus. Equal inputs
+// give byte-identical outcomes. Thread: any; the caller owns the state.
 #pragma once
 
 #include <map>
@@ -24,19 +24,20 @@ struct Observation {
 };
 
 struct Input {
-  // full: every governed task is listed, and an unlisted one is gone. event: none is; only events count.
+  // full: every governed task is listed; an unlisted one is gone. event: no task is listed; only events
+  // count.
   enum class Kind : std::uint8_t { full, event };
   Kind kind = Kind::full;
   MonotonicTime now{};
-  WallClock wall{};  // for schedules and forecasts only; all else goes by `now`
+  WallClock wall{};  // for schedules and forecasts only; everything else uses `now`
   NodeFacts node;
   std::vector<Observation> tasks;
   std::vector<ThrottleEvent> events;
   std::vector<Receipt> receipts;
   std::vector<Command> commands;
-  bool stopping = false;  // every limit is released, whatever configuration and holds say
-  // In the first tick: what an earlier process has learned, what it left in the kernel, and what it was
-  // ordered.
+  bool stopping = false;  // every limit is released, whatever configuration and holds are
+  // In the first tick only: an earlier process's profiles, the limits that it left in the kernel, and its
+  // holds.
   std::vector<NamedProfile> profiles{};
   std::vector<LeaseEntry> inherited{};
   Holds holds{};
@@ -46,26 +47,25 @@ struct Outcome {
   State state;
   Plan plan;
   Report report;
-  std::vector<LeaseChange> lease;  // to be on file before the plan is carried out
-  std::vector<CgroupId> let_go;    // no rule matches them, and nothing of ours is left in them
+  std::vector<LeaseChange> lease;  // must be in the lease before the plan is carried out
+  std::vector<CgroupId> let_go;    // cgroups without a rule and without any value of ours
 };
 
 Outcome tick(const Input& input, const config::Config& config, State state);
 
-// Whether a command could be obeyed given the last report; checked before it is accepted from the bus.
+// Whether a command is valid, given the last report. Checked before the bus accepts it.
 tl::expected<void, CommandError> check_command(const Command& command, const Report& last);
 
-// After a new configuration: overrides made over D-Bus (bounds, mode) give way to it; pins and suspensions
-// stay. The next tick has to be a full one, whose facts are of the new configuration.
+// Applies a new configuration: overrides made over D-Bus (bounds, mode) end; pins and suspensions stay. The
+// next tick must be full, with facts of the new configuration.
 void config_reloaded(State& state);
 
-// All that was learned for forecasts, of tasks that are there and that are not: to be kept on disk.
+// All season profiles, of present and absent tasks, to be saved on disk.
 std::vector<NamedProfile> profiles_of(const State& state);
 
-// What the lease has to say after this state: every limit of which something of ours may be in force. By (id,
-// knob).
+// The lease entries of this state: all limits of which a value of ours may be in force. Sorted by (id, knob).
 std::vector<LeaseEntry> lease_of(const State& state);
-// By which path each name that is held was known.
+// The cgroup path of each name with a hold.
 std::map<std::string, std::string, std::less<>> owners_of(const Holds& holds);
 
 }  // namespace sluice

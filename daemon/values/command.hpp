@@ -1,4 +1,4 @@
-// What an administrator asks for, as values. D-Bus makes them, the tick obeys them.
+// Commands of administrators and tasks, as values. The bus makes them, the tick executes them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace sluice {
 
-// Hold a knob at a value, whatever the load. Unset: that knob stays governed. Lapses at `until`, or when
-// the D-Bus connection `owner` goes away (empty owner: never).
+// Holds a knob at a value, whatever the load. An unset knob stays governed. Ends at `until`, or when the
+// D-Bus connection `owner` closes (empty owner: never).
 struct PinCommand {
   std::string task;
   std::optional<double> cpu_cores;
@@ -22,28 +22,28 @@ struct PinCommand {
   std::optional<MonotonicTime> until;
   std::string reason;
   std::string owner;
-  std::uint32_t uid = 0;  // whose it is
+  std::uint32_t uid = 0;  // user who ordered it
 };
 struct UnpinCommand {
   std::string task;
 };
-// Suspend: baseline restored, nothing written until Resume. An empty task means the whole node.
+// Suspend: the baseline is restored, and nothing is written until Resume. An empty task means the whole node.
 struct SuspendCommand {
   std::string task;
   std::string reason;
-  std::uint32_t uid = 0;  // whose it is
+  std::uint32_t uid = 0;  // user who ordered it
 };
 struct ResumeCommand {
   std::string task;
 };
-// Overrides the config's bounds until the next reload. Unset fields stay.
+// Overrides the configured bounds until the next reload. Unset fields keep the earlier override.
 struct SetBoundsCommand {
   std::string task;
   std::optional<double> cpu_min_cores, cpu_max_cores;
   std::optional<Bytes> memory_min, memory_max;
 };
-// The application's own word on its load; every field is optional, and each is used by the CPU controller.
-// Forgotten at `until`.
+// A task's own report of its load, for the CPU controller. Every field is optional. Valid until
+// ReportLoadCommand::until.
 struct LoadReport {
   std::optional<double> lag;                  // records waiting
   std::optional<double> processed;            // records finished since it started (a counter)
@@ -58,9 +58,9 @@ struct ReportLoadCommand {
 struct SetModeCommand {
   config::Mode mode = config::Mode::enforce;
 };
-// Every baseline back, now; governing goes on in mode observe.
+// Restores every baseline now; the mode becomes `observe`.
 struct RestoreCommand {};
-// A bus connection vanished: the pins it owned lapse.
+// A bus connection closed: the pins that it owned end.
 struct OwnerVanishedCommand {
   std::string owner;
 };
@@ -68,7 +68,7 @@ struct OwnerVanishedCommand {
 using Command = std::variant<PinCommand, UnpinCommand, SuspendCommand, ResumeCommand, SetBoundsCommand,
                              ReportLoadCommand, SetModeCommand, RestoreCommand, OwnerVanishedCommand>;
 
-// Why a command cannot be obeyed. Names are those of org.sluice.Governor1.Error.*
+// Why a command is rejected. Names are those of org.sluice.Governor1.Error.*
 struct CommandError {
   enum class Kind { no_such_task, pinned, limit_out_of_range, unsupported };
   Kind kind = Kind::unsupported;

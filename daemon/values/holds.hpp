@@ -1,6 +1,6 @@
-// What administrators have ordered over D-Bus and what holds until they take it back. It belongs to the
-// task's name, not to a cgroup: it survives a restart of the unit, and of sluiced. The tick's state owns it;
-// a file in the runtime directory follows (record/hold_store.hpp). Values only.
+// Orders that administrators gave over D-Bus, in force until they are withdrawn. A hold belongs to the task's
+// name, not to a cgroup: it survives a restart of the unit and of sluiced. The tick's state owns it; a file
+// in the runtime directory mirrors it (record/hold_store.hpp). Values only.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@ namespace sluice {
 
 struct Suspension {
   std::string reason;
-  std::uint32_t uid = 0;  // whose it is
+  std::uint32_t uid = 0;  // user who ordered it
   bool operator==(const Suspension&) const = default;
 };
 
 struct Hold {
   std::optional<PinCommand> pin;
   std::optional<Suspension> suspension;
-  SetBoundsCommand bounds;  // fields that are set go before the configuration's
-  std::string cgroup;       // the path of the task when it was ordered: of two of one name, this one is meant
+  SetBoundsCommand bounds;  // set fields take precedence over the configuration
+  std::string cgroup;       // path of the task when it was ordered; tells two tasks of one name apart
 };
 
 struct Holds {
   std::map<std::string, Hold, std::less<>> tasks;  // by name
   std::optional<Suspension> node;
-  std::optional<config::Mode> mode;  // by SetMode; none: the configuration's
-  std::uint64_t revision = 0;        // grows with every change; not part of what is kept
+  std::optional<config::Mode> mode;  // set by SetMode; none: the configuration's
+  std::uint64_t revision = 0;        // grows with every change; not saved
 };
 
 }  // namespace sluice

@@ -1,4 +1,5 @@
-// Between a knob's value and the number that policy works with: cores, bytes, or a weight; infinity = "max".
+// Converts between a knob's value and the number that policy uses: cores, bytes, or a weight; infinity:
+// "max".
 #pragma once
 
 #include <algorithm>
@@ -24,8 +25,8 @@ inline double number_of(const KnobValue& v) {
   return bytes_of(std::get<MemoryLimit>(v));
 }
 
-// The task's own period may have been chosen with care, so it stays, unless so small a quota cannot be
-// written with it: then the shortest multiple that can hold it, up to 100 ms.
+// The task's own period is kept, because it may have been chosen with care. If so small a quota cannot be
+// written with it, the shortest sufficient multiple is used, up to 100 ms.
 inline Usec period_for(double cores, Usec own) {
   constexpr Usec kLongest{100'000};
   const double whole = static_cast<double>(kCpuQuotaMin.count()) / std::max(cores, 1e-9);
@@ -41,8 +42,8 @@ inline CpuMax cpu_max_of(double cores, Usec own_period) {
       Usec{static_cast<std::int64_t>(std::llround(cores * static_cast<double>(period.count())))};
   return {std::max(quota, kCpuQuotaMin), period};
 }
-// The burst that goes with a quota: a share of it, or without one the task's own as far as the quota allows.
-// None where the kernel has none.
+// Sets the burst that goes with a quota: `ratio` of it, or without a ratio the task's own, up to the quota.
+// None if the kernel has no burst.
 inline CpuMax with_burst(CpuMax v, const CpuMax& baseline, std::optional<double> ratio) {
   v.burst = baseline.burst;
   if (!v.burst || !v.quota) return v;
@@ -50,7 +51,7 @@ inline CpuMax with_burst(CpuMax v, const CpuMax& baseline, std::optional<double>
                   : std::min(*v.burst, *v.quota);
   return v;
 }
-// The kernel rounds down to pages; asking for a whole number of them makes the read-back equal.
+// The kernel rounds down to pages. With a whole number of pages the read-back equals the order.
 inline MemoryLimit memory_limit_of(double bytes, Bytes page_bytes) {
   if (std::isinf(bytes)) return {};
   const auto page = static_cast<double>(page_bytes);

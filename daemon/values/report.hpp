@@ -1,4 +1,4 @@
-// What one tick reports, numbers only. Publish makes words of it.
+// The report of one tick, as numbers. daemon/publish makes the text.
 #pragma once
 
 #include <optional>
@@ -31,12 +31,12 @@ constexpr std::string_view to_string(TaskMode mode) {
     case TaskMode::yielding:
       return "yielding";  // to an external writer
     case TaskMode::leaving:
-      return "leaving";  // no rule matches it any more; its limits are being given back
+      return "leaving";  // no rule matches it any more; its limits are being released
   }
   return "unknown";
 }
 
-// Closed: governing. Open: governing failed, baseline restored, waiting. Half-open: trying again.
+// Closed: governing. Open: governing failed, baseline restored, waiting. Half-open: on trial.
 enum class BreakerState : std::uint8_t { closed, open, half_open };
 constexpr std::string_view to_string(BreakerState state) {
   switch (state) {
@@ -59,7 +59,7 @@ constexpr std::string_view to_string(BreakerTrip trip) {
     case BreakerTrip::write_failed:
       return "write-failed";
     case BreakerTrip::late:
-      return "late";  // our quota made it late
+      return "late";  // our quota made it miss max_delay
     case BreakerTrip::memory_stalled:
       return "memory-stalled";  // our memory.high made it stall
   }
@@ -70,52 +70,52 @@ struct TaskReport {
   CgroupId id;
   std::string name;
   std::string class_name;
-  std::string cgroup;  // path below the root, raw bytes: may be invalid UTF-8
+  std::string cgroup;  // path below the root, raw bytes; may be invalid UTF-8
   TaskMode mode = TaskMode::governed;
   BreakerState breaker = BreakerState::closed;
   BreakerTrip breaker_trip = BreakerTrip::none;
-  std::string breaker_cause;  // of a failed write: its path and the kernel's word
+  std::string breaker_cause;  // of a failed write: path and error
   std::optional<MonotonicTime> breaker_retry_at;
   std::string pinned_by, hold_reason;  // who and why, for pins and suspensions
 
-  Diagnosis diagnosis;                      // what holds it up now
+  Diagnosis diagnosis;                      // what holds the task up now
   std::optional<AncestorCpu> ancestor_cpu;  // the smallest cpu.max above it
 
-  // Signals of the last full tick; absent = not known.
+  // Signals of the last full tick; absent: unknown.
   Signals signals;
   FlowEstimate flow;
   std::optional<double> cpu_usage_cores, cpu_demand_cores, cpu_throttled_ratio, cpu_pressure_ratio;
   std::optional<double> memory_pressure_ratio, refaults_per_second;
   std::optional<Bytes> memory_current, memory_floor;
   std::optional<double> backlog_cpu_seconds, lag;
-  std::optional<double> record_cpu_seconds;  // what a reported record costs; absent: not learned
-  bool pressure_unknown = false;             // for a while: its memory pressure cannot be read
+  std::optional<double> record_cpu_seconds;  // learned cost of a reported record; absent: not learned
+  bool pressure_unknown = false;             // its memory pressure could not be read for some time
   SampleSource source = SampleSource::files;
   MonotonicTime sampled_at{};
 
-  // Knobs: what we believe the kernel holds, the baseline that will be restored, the bounds in force.
+  // Knobs: the value the kernel is believed to hold, the baseline to be restored, the bounds in force.
   CpuMax cpu_max, cpu_baseline;
   MemoryLimit memory_high, memory_baseline;
   CpuWeight cpu_weight, cpu_weight_baseline;
   double cpu_min_cores = 0, cpu_max_cores = 0;
-  Scheduled scheduled;  // what of them its schedule has set
+  Scheduled scheduled;  // the bounds that its schedule sets
   Forecast forecast;
   Bytes memory_min = 0, memory_max = 0;
 
-  KnobStory cpu_story, memory_story, weight_story;  // where the values are from, and what may become of them
-  ProbeOutlook memory_probe;                        // when less memory may be tried, or why not
-  Reason cpu_reason, memory_reason, weight_reason;  // why each value was set; rule none: it is not our doing
+  KnobStory cpu_story, memory_story, weight_story;  // origin of the values, and what prevents a change
+  ProbeOutlook memory_probe;                        // when memory.high may be lowered, or what prevents it
+  Reason cpu_reason, memory_reason, weight_reason;  // why each value was set; rule none: not by us
   std::optional<MonotonicTime> cpu_changed_at, memory_changed_at, weight_changed_at;
-  // When each knob may next be changed by its controller; absent: not before somebody acts. A kernel event
-  // makes the CPU controller look earlier.
+  // When the controller can change each knob next; absent: only after an action. A kernel event triggers the
+  // CPU controller earlier.
   std::optional<MonotonicTime> cpu_looks_again_at, memory_looks_again_at;
-  // Downwards; absent: not while things are as they are.
+  // For lowering; absent: not in the current state.
   std::optional<MonotonicTime> memory_probes_again_at;
   std::uint32_t writes_last_minute = 0;
   std::uint64_t writes_total = 0, drift_total = 0;
 };
 
-// One change of one knob that the kernel confirmed (or dry-run would have made).
+// One change of one knob that the kernel confirmed, or that dry-run would have made.
 struct Adjustment {
   CgroupId id;
   std::string task;
@@ -124,19 +124,19 @@ struct Adjustment {
   KnobValue old_value, new_value;
   Reason reason;
   MonotonicTime at{};
-  std::optional<Nsec> reaction;  // event to written, when a kernel event caused it
+  std::optional<Nsec> reaction;  // from kernel event to write, if an event caused it
   bool dry_run = false;
 };
 
-// Who wrote a knob that is ours, as the kernel saw it.
+// The process that wrote a knob of ours, as the kernel programs saw it.
 struct Writer {
   std::uint32_t pid = 0, uid = 0;
-  std::string command;  // of the thread, at most 15 bytes
+  std::string command;  // name of the thread, at most 15 bytes
   std::string cgroup;   // the end of its path, raw bytes
   bool operator==(const Writer&) const = default;
 };
 
-// Anything else worth a line in the journal.
+// Other events for the journal.
 struct Notice {
   enum class Kind : std::uint8_t {
     task_added,
@@ -152,7 +152,7 @@ struct Notice {
     minima_exceed_capacity,
     reading_unknown,
     plan_violation,
-    pressure_unknown,  // of `tasks`: their memory pressure cannot be read
+    pressure_unknown,  // of `tasks`
     pressure_known,
   };
   Kind kind = Kind::task_added;
@@ -161,12 +161,12 @@ struct Notice {
   std::string cgroup;
   std::optional<Receipt> receipt;            // write_failed
   std::optional<KnobValue> expected, found;  // foreign_write, knob_reset
-  std::optional<Writer> writer;              // of both, where kernel programs know it
+  std::optional<Writer> writer;              // of foreign_write and knob_reset, if kernel programs know it
   BreakerTrip trip = BreakerTrip::none;      // breaker_opened
-  std::string_view invariant;  // plan_violation: which; `expected` is the value that was not written
-  std::string_view file;       // reading_unknown: which
-  std::string_view fault;      // and what is wrong with it
-  double missing_cores = 0;    // saturated
+  std::string_view invariant;                // plan_violation; `expected` is the value that was not written
+  std::string_view file;                     // reading_unknown: the file
+  std::string_view fault;                    // reading_unknown: what is wrong with it
+  double missing_cores = 0;                  // saturated
   Bytes missing_bytes = 0;
   std::size_t tasks = 0;  // pressure_unknown
 };
@@ -182,20 +182,20 @@ struct NodeReport {
   std::uint64_t ticks = 0, writes_total = 0, events_total = 0;
 };
 
-// Who holds a task, by its name; it need not be there.
+// A hold on a task, by the task's name; the task need not exist.
 struct HoldReport {
   std::string task;
   bool pinned = false, suspended = false;
-  std::uint32_t uid = 0;  // whose it is: of the pin, if there is one
-  std::string owner;      // the bus connection with which the pin ends; empty: it does not
+  std::uint32_t uid = 0;  // user of the pin, or else of the suspension
+  std::string owner;      // the bus connection that ends the pin when it closes; empty: none
 };
 
 struct Report {
   std::uint64_t tick = 0;
   MonotonicTime now{};
   NodeReport node;
-  // Whole: `tasks` are all that there are. Else they are those that an event was about or a write came back
-  // for, and what was reported of the others stands.
+  // True: `tasks` lists all tasks. False: it lists those with an event or a receipt; the earlier rows of the
+  // others stay valid.
   bool whole = true;
   std::vector<TaskReport> tasks;  // ordered by name; names are unique
   std::vector<HoldReport> holds;  // all pins and suspensions of tasks, by name

@@ -38,7 +38,7 @@ Bed::Bed(const Trace& trace, const Conditions& conditions)
       id_(host_.add_task(task_spec(trace, conditions, cgroup_)).value()),
       seconds_(trace.cores.size()),
       warm_up_seconds_(conditions.warm_up_seconds),
-      // Where the kernel's periods begin between our ticks is not ours to choose.
+      // The phase of the kernel's periods relative to our ticks cannot be chosen.
       phase_(7'000 + static_cast<std::int64_t>(simhost::mix64(conditions.seed) % 86) * 1'000) {}
 
 void Bed::run(const std::function<void()>& each_period) {
@@ -102,7 +102,7 @@ double Bed::late_share(double deadline_s) {
   const double usec = deadline_s * 1e6;
   const auto late = work().delays().later_than(usec) +
                     work().unfinished_later_than(static_cast<double>(host_.now().count()), usec);
-  // Some of what finished arrived before the warm-up ended.
+  // Some finished records arrived before the warm-up ended.
   const auto all = work().delays().count() + work().backlog();
   return all == 0 ? 0 : static_cast<double>(late) / static_cast<double>(all);
 }

@@ -1,4 +1,4 @@
-// The same for machines, and as a picture.
+// The results as JSON and as a plot.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ JsonObject policy_json(const std::vector<Trace>& traces, const std::vector<Row>&
                        const std::vector<Line>& lines, const std::vector<Goal>& goals,
                        const StudyOptions& options);
 std::string goals_json(const std::vector<Goal>& goals);
-// One panel a deadline: how much each policy takes against how much neighbours must leave free.
+// One panel per deadline: the quota of each policy against what neighbours must leave free.
 std::string to_svg(const std::vector<Line>& lines);
 
 }  // namespace sluice::bench

@@ -1,4 +1,4 @@
-// What was set as a goal, next to what was measured.
+// The goals, next to the measured figures.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -15,7 +15,7 @@ struct Wanted {
   double quota_60[3];
   double quota_20[3];
   double q10[3];        // at 60 writes a minute; 0: 10 % below the best peer
-  double saving_60[3];  // core-weighted, against the best peer
+  double saving_60[3];  // core-weighted, compared with the best peer
   double quota_burst;   // with a burst, at the shortest deadline and 60 writes a minute; 0: no goal
 };
 constexpr Wanted kWanted[] = {

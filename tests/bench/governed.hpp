@@ -1,4 +1,4 @@
-// The governor's own tick, closed around a simulated host: what the daemon does, without its threads.
+// The daemon's own tick with a simulated host in a closed loop, without the daemon's threads.
 #pragma once
 
 #include <functional>
@@ -11,9 +11,9 @@
 namespace sluice::bench {
 
 enum class Visibility : std::uint8_t {
-  kernel,  // the scheduler's and cgroup's counters
-  bytes,   // and the bytes waiting in the task's sockets
-  lag,     // and, instead, what the task reports: records waiting and processed
+  kernel,  // counters of scheduler and cgroup
+  bytes,   // also the unread bytes in the task's sockets
+  lag,     // instead of bytes, the task's own report: records waiting and processed
 };
 constexpr std::string_view to_string(Visibility v) {
   return v == Visibility::kernel ? "kernel" : v == Visibility::bytes ? "bytes" : "lag";
@@ -23,17 +23,17 @@ class Governed {
  public:
   using Writer = std::function<Receipt(const Write&)>;
 
-  // The node keeps no reserve: what is left to others is a question of configuration, not of control.
+  // The node has no reserve, which is a matter of configuration and not of control.
   Governed(simhost::Host& host, Visibility visibility, Writer writer);
   Governed(const Governed&) = delete;
   Governed& operator=(const Governed&) = delete;
 
-  // Baselines are what the knobs hold when the first full tick comes.
+  // Baselines are the values of the knobs at the first full tick.
   void add(CgroupId id, const std::string& cgroup, const config::TaskPolicy& policy);
   void full_tick();
   void event_tick(std::vector<ThrottleEvent> events, MonotonicTime now);
 
-  // Plans that broke an invariant of the daemon's own: 0, or it is broken.
+  // Number of plans that broke an invariant of the daemon; must be 0.
   std::size_t violations() const { return violations_; }
   const State& state() const { return state_; }
 
@@ -46,7 +46,7 @@ class Governed {
   config::Config config_;
   State state_;
   std::vector<TaskFacts> facts_;
-  bool known_ = false;  // a full tick was there
+  bool known_ = false;  // there was a full tick
   std::vector<Receipt> receipts_;
   std::size_t violations_ = 0;
 };

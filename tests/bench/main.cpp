@@ -1,5 +1,5 @@
-// sluice-bench: judges policies against each other on the simulated host. It measures, it does not judge:
-// exit 0 whenever it could run, 2 when it could not.
+// sluice-bench: compares policies on the simulated host. It measures and does not judge: exit status 0 if it
+// could run, otherwise 2.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -91,7 +91,7 @@ bool write_file(const std::string& path, const std::string& text) {
   return !out.fail();
 }
 
-// Before minutes of work, not after them.
+// Checked before minutes of work.
 bool writable(const std::string& path) {
   return path.empty() || std::ofstream(path, std::ios::app).good();
 }

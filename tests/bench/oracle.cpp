@@ -12,9 +12,9 @@ namespace {
 constexpr double kGridSeconds = 0.1;
 constexpr double kLongestSeconds = 60;
 constexpr std::size_t kStates = 3;
-constexpr std::array<double, kStates> kServed{0, 0.5, 1};  // of what may be served by then
+constexpr std::array<double, kStates> kServed{0, 0.5, 1};  // share of what may be served by then
 
-// Lengths of stretches in grid steps: each up to a second, then ever coarser.
+// Lengths of stretches in grid steps: every step up to a second, then coarser.
 std::vector<std::size_t> stretch_lengths() {
   std::vector<std::size_t> out;
   for (double length = 1; length <= kLongestSeconds / kGridSeconds;
@@ -35,7 +35,8 @@ class Solver {
   }
 
   Schedule cheapest() {
-    // Prices in core-seconds. Fewer writes the dearer they are; the cheapest price within the rate is wanted.
+    // Prices in core-seconds. A higher price gives fewer writes; the lowest price that keeps the rate is
+    // wanted.
     double low = 1e-5;
     double high = 1e3;
     Schedule best = chain(high);
@@ -64,7 +65,7 @@ class Solver {
       for (std::size_t i = k * ratio; i < (k + 1) * ratio; ++i) sum += work.cpu_s[i];
       total[k + 1] = total[k] + sum;
     }
-    // Due by the end of a cell: what came in cells whose first moment is a deadline ago, and one cell more.
+    // Due by the end of a cell: work of cells that started at least a deadline ago, and one cell more.
     const auto cells = static_cast<std::size_t>(std::floor(spec_.deadline_s / cell_s_ + 1e-9));
     due_.assign(n + 1, 0);
     arrived_.assign(n + 1, 0);
@@ -81,7 +82,7 @@ class Solver {
     return due_[cell] + kServed[state] * (arrived_[cell] - due_[cell]);
   }
 
-  // The least quota (CPU-seconds a cell) for each stretch and pair of states.
+  // The smallest quota (CPU-seconds per cell) for each stretch and pair of states.
   void tabulate() {
     const std::size_t n = grid_ * per_grid_;
     std::vector<double> inside(n + 1, 0);

@@ -1,16 +1,16 @@
-// Ow, the equal-write-rate oracle: it knows the future, pays a price for each write, and the price is such
-// that it writes as often as we may. A yardstick, not a policy.
+// Ow, the oracle with an equal rate of writes. It knows the future and pays a price for each write; the price
+// is chosen so that it writes as often as we may. It is a reference, not a policy.
 //
-// Fluid queue in cells of time. A(k) is all work that can run by the end of cell k: what arrived in the cells
-// before it. L(k) is what is due by then. A quota q over the cells (i, j] that starts with S(i) served is in
-// time exactly when, for each m in it,
+// Fluid queue in cells of time. A(k) is all work that can run by the end of cell k: the arrivals of the cells
+// before it. L(k) is the work due by then. A quota q over the cells (i, j] that starts with S(i) served is in
+// time if and only if, for each m in it,
 //     S(i) + q (m - i) >= L(m)    and    A(l) + q (m - l) >= L(m)  for each l where the queue ran empty.
-// So the least q of a stretch is a maximum of slopes, found for all stretches by
-//     G(i, j) = max(G(i, j-1), G(i+1, j), (L(j) - A(i)) / (j - i)),
-// and the cheapest chain of stretches by dynamic programming over their ends, with three states a cell: how
-// much of what may be left waiting is left (nothing, half, all). Stretches are at most a minute long. Within
-// the fluid queue it is never late; on the model, where records are served on whole cores, the caller
-// verifies and lets it aim earlier. O(n) for a given deadline and price; the price is found by bisection.
+// So the smallest q of a stretch is a maximum of slopes, found for all stretches by
+//     G(i, j) = max(G(i, j-1), G(i+1, j), (L(j) - A(i)) / (j - i)).
+// Dynamic programming over the ends finds the cheapest chain of stretches, with three states per cell: how
+// much of the permitted backlog is left (nothing, half, all). Stretches are at most a minute long. In the
+// fluid queue it is never late. In the model, where records are served on whole cores, the caller verifies it
+// and lets it aim earlier. O(n) for a given deadline and price; the price is found by bisection.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Change {
 
 struct ArrivedWork {
   double cell_s = 0.025;
-  std::vector<double> cpu_s;  // of the records that arrived in each cell
+  std::vector<double> cpu_s;  // CPU seconds of the records that arrived in each cell
 };
 
 struct OracleSpec {

@@ -1,4 +1,4 @@
-// Our governor on the bed.
+// Our governor on a bed.
 #pragma once
 
 #include "tests/bench/bed.hpp"
@@ -16,7 +16,7 @@ struct OursSpec {
   config::Forecast forecast{};
 };
 
-// Runs the trace; returns how many plans broke an invariant of the daemon's own (0, or it is broken).
+// Runs the trace. Returns the number of plans that broke an invariant of the daemon; must be 0.
 std::size_t run_ours(Bed& bed, const OursSpec& spec);
 
 }  // namespace sluice::bench

@@ -1,4 +1,4 @@
-// Runs all of it, on a few threads; passes on what was thrown.
+// Runs all jobs on a few threads. Passes exceptions on.
 #pragma once
 
 #include <atomic>

@@ -35,7 +35,7 @@ const char* colour_of(const Line& l) {
 
 }  // namespace
 
-// Bars: quota over usage, geometric mean, on a logarithmic axis from 1 on; a tick: q10. Hatched: too late.
+// Bars: quota over usage, geometric mean, on a logarithmic axis from 1. Tick: q10. Hatched: too late.
 std::string to_svg(const std::vector<Line>& lines) {
   std::set<double> deadlines;
   std::vector<std::string> names;

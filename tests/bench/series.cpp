@@ -31,7 +31,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// MiB in one unit of what a column's name or a unit names; absent: it names no amount of memory.
+// MiB per unit that a column name or unit means; absent: it is no amount of memory.
 std::optional<double> mib_of(const std::string& words) {
   const auto has = [&](std::string_view word) { return words.find(word) != std::string::npos; };
   if (has("gib")) return 1024;
@@ -41,7 +41,7 @@ std::optional<double> mib_of(const std::string& words) {
   return std::nullopt;
 }
 
-// What the README.txt beside a folder's one series calls its unit.
+// The unit in the README.txt of a folder with one series.
 std::optional<double> unit_beside(const fs::path& file) {
   if (file.stem() != "series") return std::nullopt;
   std::ifstream in(file.parent_path() / "README.txt");
@@ -49,7 +49,7 @@ std::optional<double> unit_beside(const fs::path& file) {
   constexpr std::string_view kKey = "unit: ";
   const auto at = text.find(kKey);
   if (at == std::string::npos) return std::nullopt;
-  // Its first word: "requests to a pod of 4 GiB" is a load.
+  // Only the first word counts: "requests to a pod of 4 GiB" is a load.
   const auto word = at + kKey.size();
   return mib_of(text.substr(word, text.find_first_of(" ;,/\n", word) - word));
 }
@@ -57,7 +57,7 @@ std::optional<double> unit_beside(const fs::path& file) {
 struct Found {
   std::vector<SeriesRow> rows;
   std::optional<double> mib;
-  std::string why;  // not empty: a file of another kind
+  std::string why;  // not empty: not a series
 };
 
 tl::expected<Found, std::string> read_rows(const fs::path& file) {
@@ -135,7 +135,7 @@ tl::expected<std::vector<Series>, std::string> read_series(const fs::path& dir,
       continue;
     }
     Series series;
-    // A folder that holds one series is named after the folder.
+    // A folder with one series gives it its name.
     const bool only = name.has_parent_path() && name.stem() == "series";
     series.name = (only ? name.parent_path() : name.replace_extension()).string();
     series.file = file;

@@ -19,17 +19,17 @@ struct Series {
   std::string name;
   std::filesystem::path file;
   Kind kind = Kind::load;
-  std::vector<SeriesRow> rows;  // at least two, time never backwards, values never below 0; memory in MiB
+  std::vector<SeriesRow> rows;  // at least two, times never fall, values are not negative; memory in MiB
   double period_s = 1;          // between rows, median
 };
 
-// All *.csv below `dir`, by name. What counts memory says so in the name of its column (mem, rss, mib, bytes)
-// or in a README.txt beside it (`unit: MiB`). A file whose header has other columns is no series and is named
-// in `skipped`. The error names file, line and cure.
+// Reads all *.csv below `dir`, sorted by name. Memory is recognised by the name of its column (mem, rss, mib,
+// bytes) or by a README.txt beside the file (`unit: MiB`). A file with other columns is no series and is
+// named in `skipped`. The error names file, line and cure.
 tl::expected<std::vector<Series>, std::string> read_series(const std::filesystem::path& dir,
                                                            std::vector<std::string>& skipped);
 
-// The mean of the rows in each second of compressed time; a second without one holds the last value.
+// The mean of the rows in each second of compressed time. A second without rows has the last value.
 std::vector<double> by_second(const Series& series, double speedup);
 
 }  // namespace sluice::bench

@@ -13,8 +13,7 @@
 namespace sluice::bench {
 namespace {
 
-// What the same load does at the cap: the reference of lateness, the oracle's foresight, the peers'
-// hindsight.
+// The same load at the cap: reference for lateness, foresight of the oracle, hindsight of the peers.
 struct Reference {
   std::vector<double> late;  // by deadline
   ArrivedWork work;
@@ -156,8 +155,8 @@ class Study {
     return out;
   }
 
-  // The fluid queue serves a record on all cores at once; where the model's whole cores make it late, the
-  // oracle aims earlier.
+  // The fluid queue serves a record on all cores at once. If the model's whole cores make the oracle late, it
+  // aims earlier.
   Row run_oracle(std::size_t t, std::size_t d, std::uint32_t budget) const {
     const double deadline = options_.deadlines[d];
     const double service = 2 * options_.conditions.cost_usec / 1e6;

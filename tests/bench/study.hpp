@@ -1,4 +1,4 @@
-// All runs of one comparison: every policy on every trace, in parallel, each the same to the last record.
+// All runs of one comparison: every policy on every trace, in parallel, reproducible exactly.
 #pragma once
 
 #include <set>
@@ -17,8 +17,8 @@ struct StudyOptions {
   std::vector<Visibility> visibilities{Visibility::kernel, Visibility::bytes, Visibility::lag};
   std::vector<double> bursts{0};   // ours, with cpu.burst as this ratio of the quota
   double max_cores = kCapCores;    // ours
-  double step_cores = 0;           // likewise
-  bool published_only = false;     // peers at their defaults, without the search for their best
+  double step_cores = 0;           // ours
+  bool published_only = false;     // peers at their defaults only, without a search for the best setting
   std::set<std::string> policies;  // empty: all; "ours", "oracle", or a peer's name
   unsigned jobs = 2;
 };
@@ -30,11 +30,11 @@ struct Row {
   std::string setting;
   bool published = false;
   double deadline_s = 0;
-  std::uint32_t budget = 0;  // writes a minute; 0: not bound
+  std::uint32_t budget = 0;  // writes per minute; 0: not limited
   std::string visibility;    // ours only
-  double burst = 0;          // likewise
+  double burst = 0;          // ours only
   Figures figures;
-  double late_above_cap = 0;  // late share above what is late at the cap
+  double late_above_cap = 0;  // late share minus the late share at the cap
   std::size_t violations = 0;
 
   double quota() const { return figures.quota_cores / figures.usage_cores; }
@@ -43,7 +43,7 @@ struct Row {
   double could10() const { return figures.could10_cores / figures.usage_cores; }
 };
 
-// How often later than the cap still counts as on time.
+// Share of records later than at the cap that still counts as on time.
 inline constexpr double kLateAllowed = 0.001;
 
 std::vector<Row> run_study(const std::vector<Trace>& traces, const StudyOptions& options);

@@ -18,7 +18,7 @@ bool is_peer(const Row& r) {
   return r.policy != "ours" && r.policy != "oracle";
 }
 
-// Geometric mean of a positive figure of rows.
+// Geometric mean of a positive figure over rows.
 template <typename F>
 double geometric(const Rows& rows, F figure) {
   double sum = 0;
@@ -70,7 +70,7 @@ Line line_of(const Rows& rows) {
   return out;
 }
 
-// The cheapest of rows that are late no more than `late`; if there is none, the least late.
+// The cheapest row with at most this late share, or the least late one if there is none.
 template <typename F>
 const Row* best(const Rows& rows, double late, F figure) {
   const Row* out = nullptr;

@@ -1,4 +1,4 @@
-// Rows brought together over traces: means, the oracle, the best peer.
+// Summaries of rows over traces: means, the oracle, the best peer.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace sluice::bench {
 
-// One policy under one deadline, over all traces and seeds.
+// The results of one policy and deadline over all traces and seeds.
 struct Line {
   std::string policy;      // "ours", "oracle", a peer, or "best peer"
   std::string setting;     // peers: "published" or "best"
@@ -17,20 +17,20 @@ struct Line {
 
   double burst = 0;
   double quota = 0, offered = 0, q10 = 0, could10 = 0;  // geometric means of the ratio to usage
-  double quota_by_cores = 0;                            // core-weighted: all quota over all usage
+  double quota_by_cores = 0;                            // sum of quotas / sum of usage
   double q10_by_cores = 0;
-  double worst_late = 0;        // above the cap's own, of the worst trace
-  std::size_t late_traces = 0;  // with more than is allowed
+  double worst_late = 0;        // above the cap's late share, of the worst trace
+  std::size_t late_traces = 0;  // above the allowed late share
   std::size_t runs = 0;
   double delay_p50_s = 0, delay_p99_s = 0;  // means over traces
   double delay_worst_s = 0, stall_share = 0;
   double writes_per_minute = 0;
   std::size_t writes_worst_minute = 0;
   std::size_t violations = 0;
-  double quota_least_seed = 0, quota_most_seed = 0;  // of the geometric means of single seeds
+  double quota_least_seed = 0, quota_most_seed = 0;  // smallest and largest geometric mean of a single seed
 
-  // Ours only. A best peer is, for each trace and seed, the cheapest setting of any peer that is late no more
-  // often than ours, or no more than is allowed.
+  // Ours only. The best peer is, for each trace and seed, the cheapest setting of any peer whose late share
+  // is at most ours or at most the allowed one.
   struct AgainstPeer {
     double saving = 0;  // of quota, core-weighted
     double q10_saving = 0;
@@ -43,17 +43,17 @@ struct Line {
   std::optional<double> to_oracle;  // geometric mean of quota over Ow's
 };
 
-// Ours first, then the oracle, then each peer twice, then the best peer of each trace.
+// Ours first, then the oracle, then each peer with both settings, then the best peer of each trace.
 std::vector<Line> summarise(const std::vector<Trace>& traces, const std::vector<Row>& rows);
 
-// A goal of CONTROL.md and what was measured of it.
+// A goal of CONTROL.md and the measured figure.
 struct Goal {
   std::string what;
   std::string wanted;
   std::string measured;
   bool met = false;
 };
-// Those that these lines can speak of: the deadlines 0.25, 1 and 5 s and the budgets 20 and 60.
+// The goals that these lines cover: deadlines 0.25, 1 and 5 s, budgets 20 and 60.
 std::vector<Goal> goals(const std::vector<Line>& lines);
 
 }  // namespace sluice::bench

@@ -7,7 +7,7 @@
 
 namespace sluice::bench {
 
-// Every run of ours and of the oracle (with `peers`: of everybody), by trace.
+// All runs of ours and of the oracle (with `peers`: of all policies), by trace.
 void print_runs(std::FILE* out, const std::vector<Trace>& traces, const std::vector<Row>& rows,
                 const StudyOptions& options, bool peers);
 void print_summary(std::FILE* out, const std::vector<Line>& lines, const StudyOptions& options);

@@ -12,7 +12,7 @@ namespace sluice::bench {
 namespace {
 
 constexpr std::size_t kWarmUp = 60;
-constexpr double kSlowPeriod = 10;           // seconds between rows from which on time is compressed
+constexpr double kSlowPeriod = 10;           // seconds between rows; with more, time is compressed
 constexpr std::size_t kFewestSeconds = 600;  // a short slow series is compressed less, down to this length
 constexpr std::size_t kLeastSeconds = kWarmUp + 30;
 
@@ -21,7 +21,7 @@ void scale(std::vector<double>& values, double peak_cores) {
   for (double& x : values) x *= peak_cores / peak;
 }
 
-// Absent, with `why`: it is too short, or idle.
+// Absent if it is too short or idle; `why` is the reason.
 std::optional<Trace> to_trace(const Series& series, const TraceOptions& options, std::string& why) {
   Trace out{.name = series.name, .cores = {}, .note = {}};
   const auto rows = static_cast<double>(series.rows.size());
@@ -76,7 +76,7 @@ std::vector<Trace> load_traces(const std::vector<Series>& all, const TraceOption
 }
 
 std::vector<Trace> generated_traces(const TraceOptions& options, std::uint64_t seed) {
-  // Shapes for 3600 s; a shorter run sees them compressed, so that it sees all of them.
+  // Shapes for 3600 s; a shorter run compresses them, so that it contains all of them.
   const std::pair<const char*, const char*> kShapes[] = {
       {"diurnal", "diurnal:base=0.8,peak=3.2,period=1800,noise=0.03"},
       {"sustained-burst", "burst:base=1,peak=3.2,start=1400,length=700,noise=0.04"},
@@ -93,7 +93,7 @@ std::vector<Trace> generated_traces(const TraceOptions& options, std::uint64_t s
     const auto seconds = std::min<std::size_t>(options.seconds, 3'600);
     const double stretch = 3'600.0 / static_cast<double>(seconds);
     for (std::size_t s = 0; s < seconds; ++s) {
-      // The seconds-scale shapes keep their pace.
+      // Shapes on a scale of seconds are not compressed.
       const bool fast = std::string_view(name) == "idle-spikes" || std::string_view(name) == "on-off";
       trace.cores.push_back(load.at(static_cast<double>(s) * (fast ? 1 : stretch)));
     }

@@ -1,4 +1,4 @@
-// The most writes in any 60 s.
+// The largest number of writes in any 60 s.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 namespace sluice::bench {
 
-// Of times in seconds, ascending. A minute holds its beginning and not its end, to the microsecond.
+// `times_s`: ascending, in seconds. A minute includes its start and excludes its end, to the microsecond.
 inline std::size_t worst_minute(const std::vector<double>& times_s) {
   std::size_t out = 0, first = 0;
   for (std::size_t i = 0; i < times_s.size(); ++i) {

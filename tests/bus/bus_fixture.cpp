@@ -97,6 +97,10 @@ class Fixture {
     options.facts.sampling_reason = "the fixture has no kernel";
     publish::BusHooks hooks;
     hooks.submit = [this](Command command) { return submit(std::move(command)); };
+    hooks.reexecute = [this] {
+      say("reexecute");
+      return true;
+    };
     hooks.reload = [this](auto done) { reload(std::move(done)); };
     hooks.plan = [this] { return plan(); };
     hooks.name_taken = [this] {

@@ -100,13 +100,14 @@ class Daemon:
     """sluiced, with its log in a file."""
 
     def __init__(self, stage: Stage, *arguments: str, config: str = CONFIG, bus: str | None = None,
-                 home: str = "", output: int | None = None, environment: dict[str, str] | None = None) -> None:
+                 home: str = "", output: int | None = None, environment: dict[str, str] | None = None,
+                 program: pathlib.Path | None = None) -> None:
         self.config = stage.folder / "sluice.toml"
         self.config.write_text(config)
         self.log_file = stage.folder / f"sluiced-{len(stage.daemons)}.log"
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(
-                [binary("sluiced"), "--config", self.config, "--cgroup-root", stage.host.mount, "--any-filesystem",
+                [program or binary("sluiced"), "--config", self.config, "--cgroup-root", stage.host.mount, "--any-filesystem",
                  "--proc-root", stage.host.proc, "--state-dir", stage.folder / f"state{home}", "--runtime-dir",
                  stage.folder / f"run{home}", "--bus", bus or stage.bus.address, "--log", "stderr", *arguments],
                 stdout=log if output is None else output, stderr=log if output is None else output,
@@ -172,9 +173,12 @@ class Stage(unittest.TestCase):
             self.host.tell(f"add {cgroup} {LOAD}750")
 
     def start(self, *arguments: str, config: str = CONFIG, bus: str | None = None, home: str = "",
-              output: int | None = None, environment: dict[str, str] | None = None) -> Daemon:
-        """`home` tells the state of one daemon from another's; `output`: a descriptor instead of the log's file."""
-        return Daemon(self, *arguments, config=config, bus=bus, home=home, output=output, environment=environment)
+              output: int | None = None, environment: dict[str, str] | None = None,
+              program: pathlib.Path | None = None) -> Daemon:
+        """`home` tells the state of one daemon from another's; `output`: a descriptor instead of the log's file;
+        `program`: instead of the one that was built."""
+        return Daemon(self, *arguments, config=config, bus=bus, home=home, output=output, environment=environment,
+                      program=program)  # fmt: skip
 
     # --- what must come true
     def governs(self, cgroup: str, below: float = 4) -> None:

@@ -27,7 +27,7 @@ esac
 [ "$(dpkg --print-architecture)" = amd64 ] || die "only amd64 is known, not $(dpkg --print-architecture)"
 
 tools=(systemd systemd-sysv dbus kmod redis-server python3 bpftool procps iproute2 strace)
-# What the daemon links at run time: the libraries behind these, whatever they are called in this suite.
+# The libraries that the daemon links at run time, whatever their package names in this suite.
 linked=(libsdbus-c++-dev libspdlog-dev libfmt-dev libbpf-dev libelf-dev libsystemd-dev libtomlplusplus-dev)
 
 cache="${SLUICE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}/kernel"
@@ -40,7 +40,7 @@ if ! flock -n 9; then
   flock 9
 fi
 if [ -z "$rebuild" ] && [ -e "$image/ready" ]; then
-  touch "$image/ready" # its age says when it was last of use
+  touch "$image/ready" # its age shows when it was last used
   echo "$image"
   exit 0
 fi
@@ -50,7 +50,7 @@ for tool in mmdebstrap mkfs.ext4 cpio busybox xz; do
   command -v "$tool" >/dev/null || die "'$tool' is missing; run tests/support/deps.sh kernel"
 done
 busybox=$(command -v busybox)
-# A dynamic busybox has no loader in the initrd and the guest would die without a word.
+# A dynamically linked busybox has no loader in the initrd, and the guest would die silently.
 if LC_ALL=C ldd "$busybox" >/dev/null 2>&1; then die "$busybox is not static; install busybox-static"; fi
 
 started=$SECONDS
@@ -65,7 +65,7 @@ for dev in "${linked[@]}"; do
     apt-cache depends --no-recommends --no-suggests "$dev" | sed -n 's/^ *Depends: \(lib[^<]*\)$/\1/p' | grep -v -- '-dev$')
 done
 
-# The host's own sources and transport settings, so that its mirror and its proxy serve the guest too.
+# The host's own sources and transport settings, so that its mirror and proxy work for the guest too.
 sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
   'Identifier: Packages' 'Origin: Debian' | grep -E " $suite(-[a-z]+)? " | sort -u || true)
 [ -n "$sources" ] || die "apt knows no Debian source of $suite; check /etc/apt/sources.list.d and apt-get update"
@@ -79,7 +79,8 @@ mmdebstrap --variant=essential --mode=root --format=directory --include="$includ
   "$suite" "$work/root" - <<<"$sources" >"$work/mmdebstrap.log" 2>&1 &
 debstrap=$!
 
-# The kernels are unpacked, not installed: their postinst would spend most of a minute on initrds of no use here.
+# The kernels are unpacked, not installed: their postinst would spend most of a minute on initrds that are
+# not needed.
 mkdir "$work/kernels" "$work/debs"
 for line in "${!kernels[@]}"; do
   package=$(apt-cache depends "${kernels[$line]}" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
@@ -99,12 +100,12 @@ mkdir -p "$root/payload" "$root/usr/lib/modules"
 cp -a "$work"/kernels/lib/modules/. "$root/usr/lib/modules/"
 echo guest >"$root/etc/hostname"
 echo '127.0.0.1 localhost guest' >"$root/etc/hosts"
-# Given here, so that PID 1 spends no time on making one up.
+# Given here, so that PID 1 does not spend time creating one.
 echo 51c1ce00000000000000000000000000 >"$root/etc/machine-id"
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nForwardToConsole=no\n' >"$root/etc/systemd/journald.conf.d/guest.conf"
 
-# The staged installation brings users and folders of its own; both must exist before the bus reads its policy.
+# The staged installation has its own users and folders; both must exist before the bus reads its policy.
 cat >"$root/usr/lib/systemd/system/guest-install.service" <<'UNIT'
 [Unit]
 Description=Users and folders of the staged installation
@@ -155,7 +156,7 @@ tries=0
 while [ ! -b /dev/vda ] && [ $tries -lt 50 ]; do $b sleep 0.1; tries=$((tries + 1)); done
 $b mount -t ext4 -o rw,noatime /dev/vda /root || { echo "initrd: no root disk"; $b reboot -f; }
 $b mount -t ext4 -o ro,noatime /dev/vdb /root/payload || { echo "initrd: no payload disk"; $b reboot -f; }
-# Before PID 1 starts, so that units and bus policies are found as if a package had been installed.
+# Before PID 1 starts, so that units and bus policies are present as after the installation of a package.
 [ ! -d /root/payload/stage ] || $b cp -a /root/payload/stage/. /root/
 $b mount --move /dev /root/dev
 $b mount --move /sys /root/sys
@@ -171,7 +172,7 @@ for line in "${!kernels[@]}"; do
   mkdir -p "$ramfs/bin" "$ramfs/modules"
   install -m 755 "$work/init" "$ramfs/init"
   install -m 755 "$busybox" "$ramfs/bin/busybox"
-  # modprobe knows each kernel's order (virtio_ring before virtio, …); busybox' insmod reads no .xz.
+  # modprobe knows each kernel's order (virtio_ring before virtio, …); busybox' insmod cannot read .xz.
   chroot "$root" modprobe -S "$release" --show-depends -a virtio_pci virtio_blk ext4 |
     sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r module; do
       name=$(basename "$module" .xz)
@@ -192,7 +193,7 @@ chroot "$root" dpkg-query -W >"$work/out/packages"
 touch "$work/out/ready"
 rm -rf "$image"
 mv "$work/out" "$image"
-# Images of older versions of this script that nobody asked for in two weeks.
+# Images of older versions of this script that were not used for two weeks.
 find "$cache" -mindepth 2 -maxdepth 2 -name ready -mtime +14 -printf '%h\n' | xargs -r rm -rf
 say "done in $((SECONDS - started)) s: $image"
 echo "$image"

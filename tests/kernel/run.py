@@ -16,7 +16,7 @@ import vm
 GUEST = vm.HERE / "guest"
 CHECK_NAME = re.compile(r"\d\d-[a-z0-9-]+\.(sh|py)")
 DEFAULT_LIMIT_S = 120
-BOOTS = 3  # at most, for each kernel
+BOOTS = 3  # upper bound per kernel
 
 
 def say(text: str) -> None:

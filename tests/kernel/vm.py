@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 BUILD = REPO / "build" / "kernel"
 
-# Units that a short-lived guest has no use for; each costs up to a second of an emulated boot.
+# Units that a short-lived guest does not need; each costs up to a second of an emulated boot.
 MASKED = (
     "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udev-trigger.service"
     " systemd-udev-settle.service systemd-tmpfiles-setup.service systemd-tmpfiles-setup-dev.service"
@@ -39,11 +39,11 @@ MASKED = (
     " kmod-static-nodes.service dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount"
     " sys-kernel-config.mount systemd-network-generator.service ldconfig.service"
 ).split()
-# Only reported with the guest's end: a kernel may recover from all but a panic.
+# Reported only if the guest ends: a kernel may recover from everything but a panic.
 TROUBLE = re.compile(r"Kernel panic|soft lockup|hard LOCKUP|stalls on CPU|blocked for more than|Oops:|BUG: ")
 
 BOOT_LIMIT_S = 120  # from QEMU's start to the first record; 5 s here, and a loaded two-core machine is far slower
-SILENCE_LIMIT_S = 90  # the guest's runner sends a beat every 2 s, whatever the checks do
+SILENCE_LIMIT_S = 90  # the guest's runner sends a heartbeat every 2 s, whatever the checks do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Kernel:
 
 @dataclasses.dataclass
 class Boot:
-    """What one boot came to. `ended` is empty when the guest said that it was through, else why it did not."""
+    """The result of one boot. `ended` is empty if the guest reported its end; otherwise it is the reason why not."""
 
     records: list[dict] = dataclasses.field(default_factory=list)
     ended: str = ""
@@ -76,7 +76,7 @@ def image() -> tuple[pathlib.Path, list[Kernel]]:
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Two emulated guests on few cores lock each other up, so a second run waits for the first."""
+    """Two emulated guests on few cores block each other, so a second run waits for the first."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with open(BUILD / "vm.lock", "w", encoding="utf-8") as lock:
         try:
@@ -97,7 +97,7 @@ def tsc_khz() -> int:
     rdtsc = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
 
     def look() -> tuple[int, int]:
-        """The nearest pair of many, in ns and ticks: the host may stop us between the two."""
+        """The closest of many pairs, in ns and ticks, because the host may stop us between the two reads."""
         pairs = []
         for _ in range(50):
             before, ticks, after = time.monotonic_ns(), rdtsc(), time.monotonic_ns()
@@ -121,10 +121,10 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
         " random.trust_cpu=on systemd.show_status=0 systemd.log_color=0 systemd.log_target=console"
         f" systemd.log_level=warning systemd.unit=guest.target tsc_early_khz={tsc_khz()} " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
     )
-    if len(append) > 2047:  # the kernel cuts the rest off without a word
+    if len(append) > 2047:  # the kernel silently cuts off the rest
         raise SystemExit(f"the kernel command line has {len(append)} bytes; mask fewer units in {__file__}")
     return [
-        # A run that is killed must not leave a guest behind.
+        # A killed run must not leave a guest behind.
         "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
         "-no-reboot", "-nic", "none",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
@@ -138,7 +138,7 @@ def qemu_command(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs
 
 
 class _Port:
-    """The host's end of a serial port: keeps all bytes in a file and hands lines on."""
+    """The host's end of a serial port: stores all bytes in a file and passes lines on."""
 
     def __init__(self, log: pathlib.Path, take: Callable[[str], None]) -> None:
         self.ours, self.qemus = socket.socketpair()
@@ -146,7 +146,7 @@ class _Port:
         self.rest = b""
 
     def read(self) -> bool:
-        """Takes what has arrived; False at the end of the stream, when a last line without an end counts too."""
+        """Reads what has arrived. False at the end of the stream; an incomplete last line then counts too."""
         try:
             data = self.ours.recv(65536)
         except ConnectionResetError:
@@ -166,7 +166,7 @@ class _Port:
 
 def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathlib.Path, deadline_s: float,
          on_record: Callable[[dict], None], on_output: Callable[[str], None]) -> Boot:  # fmt: skip
-    """Boots once and returns when the guest is through, dead, silent or past its deadline. Never raises for these."""
+    """Boots once and returns when the guest has finished, died, fallen silent or exceeded its deadline. Never raises for these."""
     if not shutil.which("qemu-system-x86_64"):
         raise SystemExit("qemu-system-x86_64 is missing; run tests/support/deps.sh kernel")
     shutil.rmtree(logs, ignore_errors=True)
@@ -179,7 +179,7 @@ def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathli
             record = json.loads(line)
             kind = record["kind"]
         except (ValueError, KeyError, TypeError):
-            # A guest that dies in mid-line, or somebody else writing to ttyS1; records.log has it.
+            # A guest that dies in mid-line, or another writer on ttyS1; records.log contains it.
             return
         if kind == "start":
             result.entry_s = time.monotonic() - started
@@ -217,7 +217,7 @@ def boot(disk: pathlib.Path, kernel: Kernel, payload: pathlib.Path, logs: pathli
 
 
 def _serve(ports: list[_Port], started: float, deadline_s: float, result: Boot) -> str:
-    """Reads both ports until QEMU closes them ("") or one of the limits is passed (which)."""
+    """Reads both ports until QEMU closes them (returns "") or a limit is exceeded (returns which)."""
     with selectors.DefaultSelector() as selector:
         for port in ports:
             selector.register(port.ours, selectors.EVENT_READ, port)
@@ -229,7 +229,7 @@ def _serve(ports: list[_Port], started: float, deadline_s: float, result: Boot) 
                 heard = time.monotonic()
             now = time.monotonic()
             if any(record["kind"] == "done" for record in result.records[-1:]):
-                # All is said; a guest that then is slow to switch itself off has not failed.
+                # Everything was reported; a guest that is then slow to switch itself off has not failed.
                 if now - heard > 5:
                     return ""
                 continue

@@ -1,4 +1,4 @@
-// What the CPU governor must achieve, on the simulated host: deadlines met with less than the peak.
+// Goals of the CPU controller on the simulated host: deadlines are met with less than the peak quota.
 #include "tests/scenario/governed_host.hpp"
 
 namespace sluice::testing {
@@ -142,7 +142,7 @@ TEST(CpuScenario, MoreDemandThanCoresIsSharedByWeightAndCalledSaturation) {
 }
 
 TEST(CpuScenario, TheLimitStillLimits) {
-  // A write to cpu.max refills the period: usage may exceed quota x time by no more than the writes allow.
+  // A write to cpu.max refills the period: usage may exceed quota x time by at most what the writes add.
   GovernedHost g({.cpus = 8});
   auto p = policy(100ms, 2);
   p.cpu.writes_per_minute = 20;

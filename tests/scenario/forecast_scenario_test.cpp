@@ -1,5 +1,5 @@
-// A load that comes again at the same time of its season, ten minutes here: with a forecast it finds its
-// quota there. Kernel signals only.
+// A load that recurs at the same time of its season, here ten minutes. With a forecast the quota is raised
+// before it. Kernel signals only.
 #include "daemon/record/lines.hpp"
 #include "daemon/record/replay.hpp"
 #include "tests/scenario/governed_host.hpp"
@@ -11,7 +11,7 @@ using config::ForecastMode;
 
 constexpr auto kSeason = 10min;
 
-// Of every ten minutes the sixth and seventh have 1.5 cores of load, the others 0.2.
+// 1.5 cores of load in the sixth and seventh of every ten minutes, otherwise 0.2.
 CgroupId add_stream(GovernedHost& g, ForecastMode mode) {
   simhost::TaskSpec s;
   s.cgroup = "/system.slice/stream.service";
@@ -31,7 +31,7 @@ CgroupId add_stream(GovernedHost& g, ForecastMode mode) {
 
 struct Story {
   double quota_before = 0, quota_after = 0;  // a second before the third onset; two minutes after its end
-  double worst_usec = 0;                     // around it
+  double worst_usec = 0;                     // worst delay around the onset
   std::uint64_t throttles = 0;
   double allocated = 0;  // cores, over the third season
   std::size_t by_forecast = 0;

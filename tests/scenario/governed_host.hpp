@@ -1,5 +1,5 @@
-// The simulated host with the governor on it, in one process: model time only, hours in seconds.
-// Every plan is held to the invariants, in every tick, whatever the scenario is about.
+// The simulated host with the governor, in one process: model time only, hours take seconds. Every plan is
+// checked against the invariants in every tick.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ class GovernedHost {
     });
   }
 
-  // Baselines are what the knobs hold now: set them first.
+  // Baselines are the current values of the knobs, so set these first.
   CgroupId add(const simhost::TaskSpec& spec, const config::TaskPolicy& policy = {}) {
     const auto id = host.add_task(spec).value();
     config::Task rule;
@@ -49,7 +49,7 @@ class GovernedHost {
     host.set_cpu_burst(*host.find(id), static_cast<std::uint64_t>(burst.count()));
   }
 
-  // Kernel events reach the governor within a millisecond, as they do on a real host.
+  // Kernel events reach the governor within a millisecond, as on a real host.
   void run(Nsec length, const std::function<void()>& each_tick = {}) {
     const auto until = host.now() + std::chrono::duration_cast<Usec>(length);
     while (host.now() < until) {
@@ -74,9 +74,9 @@ class GovernedHost {
   std::vector<Command> commands;
   std::vector<NamedProfile> profiles;
   bool stopping = false;
-  std::chrono::seconds wall_at_start{};            // since the epoch, in UTC
-  std::function<Receipt(const Write&)> intercept;  // faults
-  std::function<void(Observation&)> distort;       // what the governor is told of a task
+  std::chrono::seconds wall_at_start{};            // since the epoch, UTC
+  std::function<Receipt(const Write&)> intercept;  // injects faults into writes
+  std::function<void(Observation&)> distort;       // changes what the governor sees of a task
   std::function<void(const Input&, const Plan&)> on_tick;
   std::size_t writes = 0, violations = 0;
   std::map<std::pair<CgroupId, Knob>, std::size_t> most_writes_a_minute;
@@ -112,8 +112,7 @@ class GovernedHost {
 
   void carry_out(const Write& w) {
     ++writes;
-    // A baseline given back is no governing: it does not wait for the budget, and the breaker's back-off
-    // bounds it.
+    // A release is exempt from the write budget; the breaker's back-off limits releases.
     if (w.reason.rule != Rule::released) budgeted(w);
     receipts_.push_back(intercept ? intercept(w) : host.apply(w));
     receipts_.back().caused_at = w.caused_at;
@@ -127,9 +126,9 @@ class GovernedHost {
     most = std::max(most, log.size());
   }
 
-  // Once the plan is carried out, the quotas that are ours add up to no more than the node: those that
-  // another plan could move, so none whose write budget is spent, or that is given back or left alone. Such a
-  // task, and one whose limit is its own, counts by what it uses.
+  // After the plan is carried out, our quotas that a plan may move add up to at most the node. Quotas whose
+  // write budget is spent, that are being released or left alone do not count. Their tasks, and tasks whose
+  // limit is not ours, count by usage.
   void check_capacity() const {
     double sum = 0, minima = 0;
     for (const auto& [id, t] : state.tasks) {
@@ -144,8 +143,8 @@ class GovernedHost {
         sum += number_of(limit.value());
       }
     }
-    if (minima > host.spec().cpus) return;  // they are shared: MinimaAreShared is about that
-    if (state.cpu_full) return;             // cpu.weight shares it
+    if (minima > host.spec().cpus) return;  // they are shared; MinimaAreShared tests that
+    if (state.cpu_full) return;             // cpu.weight shares the node
     EXPECT_LE(sum, host.spec().cpus * 1.01) << "at " << host.now().count() << " us" << [&] {
       std::string s;
       for (const auto& [id, t] : state.tasks) {

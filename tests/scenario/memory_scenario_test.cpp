@@ -1,4 +1,4 @@
-// What the memory governor must achieve on the simulated host: less memory, no stall, never a hang.
+// Goals of the memory controller on the simulated host: less memory, no stalls, never a hang.
 #include "tests/scenario/governed_host.hpp"
 
 namespace sluice::testing {
@@ -55,7 +55,7 @@ TEST(MemoryScenario, ALimitFarBelowAnonIsLiftedBeforeTheTaskHangs) {
   spec.memory.anon = 400 * kMiB;
   const auto id = g.add(spec);
   g.run(5s);
-  // Somebody else's mistake, taken over as the starting point.
+  // A wrong limit set from outside, which is the baseline.
   g.host.set_memory_high(*g.host.find(id), MemoryLimit{100 * kMiB});
   Nsec t{};
   while (g.high(id) < 400.0 * kMiB && t < 10s) {

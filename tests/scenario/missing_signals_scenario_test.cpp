@@ -1,4 +1,4 @@
-// Whatever goes missing, runs backwards or belongs to another cgroup: nothing shrinks on it.
+// Whatever is missing, falls or belongs to another cgroup: no limit is lowered because of it.
 #include <rapidcheck.h>
 
 #include "tests/scenario/governed_host.hpp"
@@ -10,7 +10,7 @@ constexpr Bytes kMiB = 1 << 20;
 
 // What a tick may conclude from two samples of one task.
 struct Known {
-  bool cpu = false;  // usage, and whether the quota stopped it
+  bool cpu = false;  // usage, and whether the quota throttled it
   bool memory = false;
 };
 
@@ -29,8 +29,8 @@ Known known_from(const std::optional<Sample>& before, const std::optional<Sample
   return k;
 }
 
-// What may befall a sample. All of it has been seen: a file that cannot be read, a walk that skips a cgroup,
-// a counter that another writer's reset moved back, a directory made anew under the same name.
+// Faults of a sample. All of them occur in practice: a file that cannot be read, a walk that skips a cgroup,
+// a counter that fell after a reset, a directory created again under the same name.
 void spoil(Observation& o, int kind) {
   Sample& s = *o.sample;
   switch (kind) {
@@ -65,7 +65,7 @@ void spoil(Observation& o, int kind) {
       s.memory_stat->workingset_refault_anon = s.memory_stat->workingset_refault_file = 0;
       return;
     case 10:
-      s.id.value += 1'000'000;  // its name is the same, it is not
+      s.id.value += 1'000'000;  // another cgroup with the same name
       return;
     default:
       s.read_at = MonotonicTime{Nsec{1}};  // no time has passed, or it went back
@@ -152,19 +152,19 @@ TEST(MissingSignals, NothingShrinksOnThem) {
   EXPECT_GT(shrinks, 1000U) << "a governor that never shrinks would have passed";
 }
 
-// One kind at a time and always: the limit of the knob that depends on it never goes below where it began.
+// One kind of fault, permanently: the limit that depends on it never goes below its start.
 class AlwaysMissing : public ::testing::TestWithParam<int> {};
 
 TEST_P(AlwaysMissing, TheKnobThatNeedsItStaysUp) {
   const int kind = GetParam();
-  // As many CPUs as the maxima add up to: nobody has to make room for another.
+  // As many CPUs as the sum of the maxima: no task has to make room for another.
   GovernedHost g({.cpus = 16, .memory = 8192 * kMiB, .seed = 9});
   add_tasks(g);
   const bool cpu = kind <= 2, memory = kind == 0 || (kind >= 3 && kind <= 5);
   g.distort = [kind](Observation& o) { spoil(o, kind); };
   g.run(60s, [&] {
     for (const auto& [id, t] : g.state.tasks) {
-      // The first move into the bounds is the configuration's, not a conclusion.
+      // The first move into the bounds follows from the configuration, not from signals.
       EXPECT_GE(number_of(t.cpu.limit.value()), cpu ? 4.0 : 0.0);
       EXPECT_GE(number_of(t.memory.limit.value()), memory ? 560.0 * kMiB : 0.0);
     }

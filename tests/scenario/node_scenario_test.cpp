@@ -1,4 +1,4 @@
-// Many tasks on one node: maxima limit, shares go by use, minima beyond the node are shared, and slices bind.
+// Many tasks on one node: maxima limit, shares follow usage, minima beyond the node are shared, slices bind.
 #include "tests/scenario/governed_host.hpp"
 
 namespace sluice::testing {
@@ -97,7 +97,7 @@ TEST(NodeScenario, ASliceBindsItsTasksAndTheNodeHasEnough) {
   GovernedHost g({.cpus = 4});
   const auto one = g.add(stream("/closed.slice/one.service", 2), policy(0.05, 4));
   const auto two = g.add(stream("/closed.slice/two.service", 2), policy(0.05, 4));
-  // Less than a third of the node: the model does not hand on what a slice leaves of its share.
+  // Less than a third of the node: the model does not redistribute what a slice leaves of its share.
   const auto free = g.add(stream("/free.service", 1.2), policy(0.05, 4));
   g.host.set_cpu_max(*g.host.find("/closed.slice"), 150'000'000, 100'000'000);
   g.run(20s);

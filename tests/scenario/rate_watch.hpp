@@ -1,5 +1,5 @@
-// Rate policies, judged from outside: from the writes that were made and when, by the letter of the
-// configuration, and without a line of the policy's own code.
+// Checks rate policies from outside: from the writes and their times only, by the literal configuration,
+// without the policy's own code.
 #pragma once
 
 #include <rapidcheck.h>
@@ -28,7 +28,7 @@ class RateWatch {
     }
     std::map<Knob, double> hasty;
     for (const auto& w : plan.writes) judge(w, in.now, hasty);
-    // Beyond its policy a cut goes only where the node would otherwise be overcommitted.
+    // A cut may exceed its policy only if the node would otherwise be overcommitted.
     for (const auto& [knob, beyond] : hasty) {
       const double capacity =
           knob == Knob::cpu_max ? in.node.cpu_capacity_cores : static_cast<double>(in.node.memory_capacity);
@@ -36,18 +36,18 @@ class RateWatch {
     }
   }
   std::size_t judged = 0, at_the_limit = 0;
-  std::size_t contested = 0;  // here it looks broken, to the governor's own invariant it does not
+  std::size_t contested = 0;  // violations here that the governor's own invariant does not report
 
  private:
   struct Seen {
-    std::map<MonotonicTime, double> values;  // from then on; empty: unknown, or none
-    bool from_the_start = false;             // nothing that counts was before the first of them
+    std::map<MonotonicTime, double> values;  // from then on; empty: unknown, or no limit
+    bool from_the_start = false;             // no earlier value counts
     std::optional<MonotonicTime> raised, cut;
   };
 
   void follow(const Receipt& r) {
     Seen& seen = seen_[{r.id, r.knob}];
-    if (r.result == Receipt::Result::timed_out) seen = {};  // it may hold either
+    if (r.result == Receipt::Result::timed_out) seen = {};  // the knob may hold the old or the new value
     if (r.result != Receipt::Result::written) return;
     if (anothers_[{r.id, r.knob}]) seen = {{}, true, {}, {}};
     seen.values[r.finished_at] = number_of(r.holds.value_or(r.asked));
@@ -58,12 +58,12 @@ class RateWatch {
     return next == seen.values.begin() ? next->second : std::prev(next)->second;
   }
 
-  // Whether a change of this size has a policy that allows it, or all of them do.
+  // True if one policy permits a change of this size, or all of them, as select_policy requires.
   static bool allowed(const config::ScalingRules& rules, const Seen& seen, MonotonicTime now, double to,
                       double way, double slack) {
     std::size_t allowing = 0;
     for (const auto& p : rules.policies) {
-      if (!seen.from_the_start && now - p.period < seen.values.begin()->first) return true;  // not to be told
+      if (!seen.from_the_start && now - p.period < seen.values.begin()->first) return true;  // unknown
       const double start = at(seen, now - p.period);
       const double most = p.type == config::ChangeType::percent ? start * p.value / 100 : p.value;
       allowing += way * (to - start) <= most + slack ? 1 : 0;
@@ -84,7 +84,7 @@ class RateWatch {
     const double to = number_of(w.value);
     if (seen.values.empty()) return;
     if (std::isinf(seen.values.rbegin()->second)) {
-      // No policy keeps a limit away that a maximum asks for.
+      // No policy prevents the first limit if a maximum requires it.
       const bool asked_for = cpu ? policy.cpu.max_cores.has_value() : policy.memory.max_bytes.has_value();
       RC_ASSERT(asked_for || scaling.down.select_policy != config::SelectPolicy::disabled);
       seen = {{}, true, {}, {}};  // the first limit
@@ -97,7 +97,7 @@ class RateWatch {
                         w.reason.rule == Rule::memory_futile || w.reason.rule == Rule::reasserted;
     if (!urgent && to != from) {
       const auto& rules = raise ? scaling.up : scaling.down;
-      // A small percentage would never move a whole step.
+      // Otherwise a small percentage could never move a whole step.
       const double way = raise ? 1 : -1, slack = cpu ? 0.003 + policy.cpu.step_cores : 8192;
       const auto& opposite = raise ? seen.cut : seen.raised;
       const bool settled = !opposite || now - *opposite >= rules.stabilization;
@@ -113,7 +113,7 @@ class RateWatch {
         }
       }
     }
-    // A cut for lack of capacity was nobody's wish, nor was a move into the bounds.
+    // A cut for lack of capacity and a move into the bounds are not wanted by the controller.
     if (!bound && (raise || !w.reason.clamped_capacity)) (raise ? seen.raised : seen.cut) = now;
   }
 
@@ -133,7 +133,7 @@ class RateWatch {
 
   const GovernedHost& g_;
   std::map<std::pair<CgroupId, Knob>, Seen> seen_;
-  std::map<std::pair<CgroupId, Knob>, bool> anothers_;  // the write under way gives a baseline back
+  std::map<std::pair<CgroupId, Knob>, bool> anothers_;  // the write in flight is a release
 };
 
 }  // namespace sluice::testing

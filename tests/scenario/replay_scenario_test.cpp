@@ -1,4 +1,4 @@
-// A recorded run is the same run again; under another configuration it shows what would have been different.
+// Replaying a recorded run gives the same run. Under another configuration it shows what would differ.
 #include "daemon/record/lines.hpp"
 #include "daemon/record/replay.hpp"
 #include "tests/scenario/governed_host.hpp"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr Bytes kMiB = 1 << 20;
 
-// A host that is busy enough for every kind of input: events, refused writes, commands, lag, a reload.
+// A host with every kind of input: events, refused writes, commands, lag, a reload.
 class RecordedRun {
  public:
   enum class Writes { sound, faulty };
@@ -51,7 +51,7 @@ class RecordedRun {
     lines.push_back(out.line(record::EndEntry{"stopped"}));
   }
 
-  // What a file would have been, read back.
+  // The entries of the recording, read back.
   std::vector<record::Entry> entries() const {
     record::LineReader in;
     std::vector<record::Entry> all;
@@ -163,7 +163,7 @@ TEST(Replay, TheSameConfigurationStaysCloseToWhatWasRecorded) {
   const auto tasks =
       under(run, run.host.config, [](const TaskFacts& f) { return std::optional(f.config_index); });
   for (const auto& [id, t] : tasks) {
-    // Not the same: the configuration after the reload holds from the beginning.
+    // Not identical: the configuration after the reload applies from the beginning here.
     EXPECT_NEAR(t.replayed.core_seconds / t.recorded.core_seconds, 1, 0.4) << t.name;
     EXPECT_LT(t.short_core_seconds, 0.2 * t.used_core_seconds) << t.name;
   }

@@ -1,4 +1,4 @@
-// Random hosts, loads, configurations and faults: the safety that CONTROL promises holds in every tick.
+// Random hosts, loads, configurations and faults: the safety properties of CONTROL hold in every tick.
 #include <rapidcheck.h>
 
 #include <cerrno>
@@ -94,7 +94,7 @@ TEST(SafetyScenario, BoundsBudgetsRatesAndCapacityHoldUnderFaults) {
       return r;
     };
     RateWatch rates(g);
-    // Under faults what a knob held is known to the governor only; its own invariant is checked all the same.
+    // Under faults only the governor knows what a knob held. Its own invariant is checked nevertheless.
     if (fault_percent == 0) g.on_tick = [&](const Input& in, const Plan& plan) { rates(in, plan); };
     g.run(40s, [&] {
       for (const auto& [id, p] : governed) {
@@ -102,15 +102,16 @@ TEST(SafetyScenario, BoundsBudgetsRatesAndCapacityHoldUnderFaults) {
         if (t.cpu.limit.reason().rule == Rule::none || t.cpu.limit.reason().rule == Rule::released) continue;
         const double cap = std::min(*p.cpu.max_cores, g.host.spec().cpus);
         RC_ASSERT(g.quota(id) <= cap + 0.01);
-        if (!minima_fit) continue;  // they are shared, in no whole steps
+        if (!minima_fit) continue;  // they are shared, not in whole steps
         RC_ASSERT(g.quota(id) >= std::min(p.cpu.min_cores, cap) - 0.01);
-        // From a rate policy, a budget or a refusal a value may be left as it was found; not after a write.
+        // Because of a rate policy, a budget or a refusal a value may stay as it was found; a written value
+        // must be in whole steps.
         const double whole = config::whole_steps_up(g.quota(id) - 0.003, p.cpu.step_cores);
         RC_ASSERT(p.cpu.step_cores == 0 || std::abs(g.quota(id) - std::min(whole, cap)) < 0.004);
       }
     });
     RC_ASSERT(g.violations == 0U);
-    // Releases are exempt from the budget: a breaker that opens gives back at once, and slowly after that.
+    // Releases are exempt from the budget: a breaker that opens releases at once, and later ones are delayed.
     const std::size_t releases = fault_percent > 0 ? 8 : 0;
     for (const auto& [id, p] : governed) {
       RC_ASSERT((g.most_writes_a_minute[{id, Knob::cpu_max}]) <= p.cpu.writes_per_minute + releases);
@@ -121,7 +122,8 @@ TEST(SafetyScenario, BoundsBudgetsRatesAndCapacityHoldUnderFaults) {
     contested += rates.contested;
   }));
   EXPECT_GT(judged, 100U);
-  // One host in a few thousand: not yet understood. Every plan is held to the governor's own invariant above.
+  // Occurs on one host in a few thousand and is not understood yet. The governor's own invariant above holds
+  // for every plan.
   EXPECT_LT(contested, judged / 20);
   EXPECT_GT(at_the_limit, 10U) << "rate policies that hold nothing up are not tested";
 }

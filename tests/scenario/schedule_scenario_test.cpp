@@ -1,5 +1,5 @@
-// A load that the clock announces: the quota is there before it, and gone after it, and a recording knows
-// why.
+// A load announced by a schedule: the quota is raised before it and lowered after it, and the recording
+// contains the reason.
 #include "daemon/record/lines.hpp"
 #include "daemon/record/replay.hpp"
 #include "tests/scenario/governed_host.hpp"
@@ -7,7 +7,7 @@
 namespace sluice::testing {
 namespace {
 
-// From 60 to 90 s 1.2 cores of load, else 0.2.
+// 1.2 cores of load from 60 to 90 s, otherwise 0.2.
 CgroupId add_burst(GovernedHost& g, const std::vector<config::ScheduleEntry>& schedule) {
   simhost::TaskSpec s;
   s.cgroup = "/system.slice/stream.service";
@@ -23,7 +23,7 @@ CgroupId add_burst(GovernedHost& g, const std::vector<config::ScheduleEntry>& sc
 
 config::ScheduleEntry at_second_55() {
   config::Calendar c;
-  c.seconds = 1ULL << 55;  // of the first minute of the day, which is where the host begins
+  c.seconds = 1ULL << 55;  // of the first minute of the day, when the host starts
   return {c, 40s, 2, {}};
 }
 

@@ -1,4 +1,4 @@
-// Tasks that use CPU for more than their records, or cannot use what they are given.
+// Tasks that use CPU for more than their records, or cannot use the CPU they are given.
 #include "tests/scenario/governed_host.hpp"
 
 namespace sluice::testing {
@@ -28,7 +28,7 @@ struct Sight {
 
 class OneThread : public ::testing::TestWithParam<Sight> {};
 
-// A thread and a half's worth of work arrives, so that its backlog only grows.
+// Work for one and a half threads arrives, so the backlog grows all the time.
 TEST_P(OneThread, IsNotGrantedMuchMoreThanItCanUse) {
   GovernedHost g({.cpus = 8});
   auto spec = stream(100, 1);

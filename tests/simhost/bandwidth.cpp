@@ -53,7 +53,7 @@ void Bandwidth::catch_up(double now) {
     const double boundary = next_boundary_;
     next_boundary_ += period_;
     if (!timer_active_) {
-      // Nothing ran since the timer stopped: the pool is full, and periods are not counted.
+      // Nothing ran since the timer stopped: the pool is full, and the missed periods do not count.
       const double missed = std::floor((now - next_boundary_) / period_);
       if (missed > 0) next_boundary_ += missed * period_;
       offered_ += runtime_ * (1 + std::max(0.0, missed));
@@ -93,7 +93,7 @@ double Bandwidth::take_most_usec() {
 void Bandwidth::unthrottle(double now) {
   if (!throttled_) return;
   throttled_ = false;
-  // cpu.stat learns of a throttle when it ends, and sums it over the run queues.
+  // cpu.stat counts a throttle when it ends, summed over the run queues.
   throttled_time_ += throttled_before_ + (now - throttled_since_) * throttled_cpus_;
   throttled_before_ = 0;
 }

@@ -1,5 +1,5 @@
-// CFS bandwidth control of one cgroup: quota, refill, burst, throttling, as kernel/sched/fair.c keeps them,
-// without its per-CPU slices (a group's runtime is one pool, exact to the microsecond).
+// CFS bandwidth control of one cgroup: quota, refill, burst and throttling as in kernel/sched/fair.c, without
+// its per-CPU slices (a group's runtime is one pool, exact to the microsecond).
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ class Bandwidth {
  public:
   static constexpr double kForever = std::numeric_limits<double>::infinity();
 
-  // Times are model microseconds. A write refills the pool and wakes a throttled group, whatever it sets.
+  // Times are model microseconds. Every write refills the pool and unthrottles the group.
   void set(std::optional<double> quota_usec, double period_usec, double burst_usec, double now);
 
   bool limited() const { return quota_.has_value(); }
@@ -22,12 +22,12 @@ class Bandwidth {
   double runtime() const { return limited() ? runtime_ : kForever; }
   double next_boundary() const { return limited() ? next_boundary_ : kForever; }
 
-  // Takes what ran. The caller never takes more than runtime().
+  // Removes CPU time that was used. The caller never takes more than runtime().
   void consume(double usec);
-  // The pool is empty and `cpus` run queues still want to run.
+  // The pool is empty, and `cpus` run queues still have runnable threads.
   void throttle(double now, unsigned cpus);
-  // So many run queues have threads that want to run while it is throttled: one that wakes on another CPU
-  // stops, too.
+  // Number of run queues with runnable threads while throttled: a thread that wakes on another CPU stops that
+  // run queue too.
   void throttle_also(double now, unsigned cpus);
   // Performs every refill due up to `now`.
   void catch_up(double now);
@@ -36,11 +36,11 @@ class Bandwidth {
   double period_usec() const { return period_; }
   double burst_usec() const { return burst_; }
   CpuMax cpu_max() const;
-  double granted_usec() const { return granted_; }  // all that refills put into the pool
-  // What it could have run: all that the pool holds at each boundary, wanted or not, and what writes topped
-  // up. Runtime that a burst keeps is offered again in each period.
+  double granted_usec() const { return granted_; }  // everything that refills put into the pool
+  // What it could have run: the content of the pool at each boundary, and refills by writes. Runtime that a
+  // burst keeps is offered again in each period.
   double offered_usec() const { return offered_; }
-  // The most that the pool held since the last call: what one period could have run.
+  // The maximum of the pool since the last call: what one period could have run.
   double take_most_usec();
 
   CpuBandwidth stat() const;
@@ -63,9 +63,9 @@ class Bandwidth {
   bool timer_active_ = false;
   bool idle_ = true;
   bool throttled_ = false;
-  double throttled_since_ = 0;  // for so many CPUs
+  double throttled_since_ = 0;  // for `throttled_cpus_` run queues
   unsigned throttled_cpus_ = 0;
-  double throttled_before_ = 0;  // of this throttle, for fewer
+  double throttled_before_ = 0;  // earlier part of this throttle, with fewer run queues
 
   std::uint64_t nr_periods_ = 0;
   std::uint64_t nr_throttled_ = 0;

@@ -1,4 +1,4 @@
-// One cgroup of the simulated host: its place in the tree, its knobs and counters. Plain state, moved by
+// One cgroup of the simulated host: its place in the tree, its knobs and counters. Plain state, changed by
 // Host.
 #pragma once
 
@@ -34,14 +34,14 @@ struct Cgroup {
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
   Task* task = nullptr;
 
-  unsigned subtree_control = 0;  // of Controller
+  unsigned subtree_control = 0;  // bits of Controller
   unsigned controllers() const { return parent == nullptr ? (kCpu | kMemory) : parent->subtree_control; }
   bool has(Controller controller) const { return (controllers() & controller) == controller; }
   bool populated() const;
 
   Bandwidth bandwidth;
   std::uint64_t cpu_weight = 100;
-  double cpu_usage = 0;  // usec, hierarchical, and so for all that follows
+  double cpu_usage = 0;  // usec; hierarchical, like all that follows
   double cpu_system = 0;
 
   MemoryLimit memory_high;
@@ -65,11 +65,11 @@ struct Cgroup {
 
   bool frozen = false;
   std::map<std::string, std::string> xattrs;
-  // What poll(2) on cgroup.events and memory.events watches.
+  // What poll(2) on cgroup.events and memory.events detects.
   std::uint64_t cgroup_events_changes = 0;
   std::uint64_t memory_events_changes = 0;
 
-  // Sums of the running step, turned into pressure at its end.
+  // Sums of the current step, turned into pressure at its end.
   struct StepPressure {
     double some = 0;
     double full = 0;
@@ -78,7 +78,7 @@ struct Cgroup {
   std::array<StepPressure, 2> step_pressure;  // cpu, memory
   double step_ancestor_demand = 0;
 
-  // The last two readings of its cpu.stat by a sampler of tasks below it.
+  // The last two readings of cpu.stat by a sampler of tasks below.
   struct Readings {
     double at = -1;
     CpuBandwidth before, last;
@@ -92,7 +92,7 @@ struct Cgroup {
   }
 };
 
-// Calls visit(cgroup) for it and all below, parents first.
+// Calls visit(cgroup) for the cgroup and all below it, parents first.
 template <typename Visit>
 void each(Cgroup& cgroup, const Visit& visit) {
   visit(cgroup);

@@ -1,4 +1,4 @@
-// simhost_conformance: what the simulated host promises about cgroup files, held against any cgroup2 tree.
+// simhost_conformance: checks the simulated host's promises about cgroup files on any cgroup2 tree.
 //   simhost_conformance --root DIR [--control SOCK] [--psi-window-min-usec N] [gtest flags]
 #include "tests/simhost/conformance.hpp"
 
@@ -119,7 +119,7 @@ namespace {
 std::string home() {
   return options().root + "/sluice-conformance";
 }
-int number = 0;  // each test's cgroup has a name of its own
+int number = 0;  // gives each test's cgroup its own name
 bool added_to_root[2] = {false, false};
 constexpr const char* kControllers[2] = {"cpu", "memory"};
 
@@ -205,7 +205,7 @@ int main(int argc, char** argv) {
   while (options.root.size() > 1 && options.root.back() == '/') options.root.pop_back();
   if (!conformance::prepare()) return 2;
   if (options.control.empty()) {
-    // Not skipped but absent: no real kernel can be ordered to fail.
+    // Excluded, not skipped: a real kernel cannot inject faults.
     auto& filter = ::testing::GTEST_FLAG(filter);
     filter += (filter.find('-') == std::string::npos ? "-" : ":") + std::string("Faults.*");
   }

@@ -1,4 +1,4 @@
-// cpu.max, cpu.max.burst, cpu.weight, cpu.stat: what is accepted, what is refused, what is read back.
+// cpu.max, cpu.max.burst, cpu.weight, cpu.stat: which writes are accepted, and what is read back.
 #include "cgroups/cgroup.hpp"
 #include "tests/simhost/conformance.hpp"
 
@@ -130,7 +130,7 @@ TEST_F(CpuMax, BurstIsParsedStrictly) {
   EXPECT_HOLDS("cpu.max.burst", "", "8000\n");
 }
 
-// Not the kernel's rules but what we make of them: quota and burst come and go in any order.
+// Tests our writer, not the kernel: quota and burst change in any order.
 TEST_F(CpuMax, OurWriterGetsAQuotaAndItsBurstPastTheKernel) {
   const auto root = sluice::cgroups::Root::open(options().root, sluice::cgroups::Verify::none);
   ASSERT_TRUE(root);

@@ -1,4 +1,5 @@
-// What load makes of the files: throttling, reclaim, pressure, kills. Ratios only; a guest's clock is slow.
+// The effect of load on the files: throttling, reclaim, pressure, kills. Only ratios are tested, because a
+// guest's clock is slow.
 #include "tests/simhost/conformance_load.hpp"
 
 #include <pthread.h>
@@ -25,7 +26,7 @@ void rest(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
-// How fast counters rise, in units per second of wall time.
+// Counter rates in units per second of wall time.
 class Rates {
  public:
   explicit Rates(std::string cgroup) : cgroup_(std::move(cgroup)) { read(before_); }
@@ -59,7 +60,8 @@ class Rates {
   double elapsed_ = 1;
 };
 
-// Of one that spins: 20 ms at each of so many writes. A busy machine writes more slowly than it is asked to.
+// Expects the usage of a spinning thread: each write refills 20 ms. A busy machine makes fewer writes than
+// planned.
 void expect_refilled(const Rates& rates, int writes) {
   const double granted = std::min(1.0, writes * 0.02 / rates.seconds());
   EXPECT_GT(rates.cores(), 0.6 * granted) << "of " << granted << " that the writes granted";
@@ -242,7 +244,7 @@ TEST_F(UnderLoad, ReclaimTakesWhatIsAsked) {
   const Load load(cgroup, {.anon_mib = 16, .cache_mib = 64});
   const double before = std::strtod(read("memory.current").c_str(), nullptr);
   ASSERT_EQ(write("memory.reclaim", "32M"), 0);
-  // 6.1 takes up to a half more than it was asked for.
+  // 6.1 reclaims up to half more than asked for.
   EXPECT_GT(before - std::strtod(read("memory.current").c_str(), nullptr), 30.0 * kMib);
   EXPECT_EQ(write("memory.reclaim", "256M"), EAGAIN);
 }
@@ -266,7 +268,7 @@ TEST_F(UnderLoad, KillKills) {
   EXPECT_EQ(field(file("cgroup.events"), "populated"), 0U);
 }
 
-// Faults that only the simulated host can be asked for.
+// Faults that only the simulated host can inject.
 using Faults = Conformance;
 
 TEST_F(Faults, AWriteCanBeMadeToFail) {

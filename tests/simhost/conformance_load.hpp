@@ -1,4 +1,4 @@
-// Load in a cgroup: real processes on a real kernel, a task of the model on the simulated host.
+// Load in a cgroup: real processes on a real kernel, a model task on the simulated host.
 #pragma once
 
 #include <sys/types.h>
@@ -9,15 +9,15 @@
 namespace conformance {
 
 struct LoadSpec {
-  unsigned spin = 0;        // threads that only burn CPU
-  unsigned anon_mib = 0;    // touched once, then held
+  unsigned spin = 0;        // threads that only use CPU
+  unsigned anon_mib = 0;    // touched once and then kept
   unsigned cache_mib = 0;   // clean page cache, read once
-  unsigned grow_mib_s = 0;  // anon, added a little at a time
+  unsigned grow_mib_s = 0;  // anon, added in small parts
 };
 
 class Load {
  public:
-  // Returns when the load stands: memory touched, cache filled.
+  // Returns when the load is established: memory touched, cache filled.
   Load(const std::string& cgroup, const LoadSpec& spec);
   ~Load() { stop(); }
   Load(const Load&) = delete;

@@ -1,4 +1,4 @@
-// memory.high, memory.max and their kin: parsing, rounding, write-only and read-only files.
+// memory.high, memory.max and related files: parsing, rounding, write-only and read-only files.
 #include <linux/capability.h>
 
 #include "tests/simhost/conformance.hpp"
@@ -57,7 +57,7 @@ TEST_F(Memory, RefusesJunk) {
 TEST_F(Memory, AnEmptyWriteIsNothingAndANewlineIsNought) {
   ASSERT_EQ(write("memory.high", "8192"), 0);
   EXPECT_HOLDS("memory.high", "", "8192\n");
-  EXPECT_HOLDS("memory.high", "\n", "0\n");  // so `echo > memory.high` sets the harshest limit there is
+  EXPECT_HOLDS("memory.high", "\n", "0\n");  // so `echo > memory.high` sets the strictest limit
 }
 
 TEST_F(Memory, LowAndMinTakeAnyAmount) {

@@ -23,7 +23,7 @@ constexpr std::size_t kMib = 1 << 20;
 void touch(std::size_t mib) {
   void* memory = mmap(nullptr, mib * kMib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) _exit(9);
-  // By hand and page by page: madvise or a large page would charge it all at once.
+  // Touched page by page: madvise or a large page would charge everything at once.
   for (std::size_t at = 0; at < mib * kMib; at += 4096) static_cast<volatile char*>(memory)[at] = 1;
 }
 
@@ -34,7 +34,7 @@ void touch(std::size_t mib) {
   }
 }
 
-// A file of its own, written, made clean and read: its pages belong to this cgroup.
+// Writes, syncs and reads a file, so that its pages belong to this cgroup.
 void fill_cache(unsigned mib) {
   const char* folder = std::getenv("TMPDIR");
   std::string path = std::string(folder != nullptr ? folder : "/var/tmp") + "/conformance.XXXXXX";
@@ -51,7 +51,7 @@ void fill_cache(unsigned mib) {
   }
 }
 
-// A process in the cgroup. Returns when it has called `ready`, that is, when its body's first half is done.
+// A process in the cgroup. Returns when `first` has run; then the process continues with `then`.
 pid_t in_cgroup(const std::string& cgroup, const std::function<void()>& first,
                 const std::function<void()>& then) {
   int ready[2];

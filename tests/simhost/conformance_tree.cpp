@@ -1,4 +1,4 @@
-// The tree: names, ids, removal under a reader, controllers, what a directory allows.
+// The tree: names, ids, removal during reads, controllers, directory permissions.
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/inotify.h>
@@ -31,7 +31,7 @@ TEST_F(Tree, AHeldFileSaysEnodevAfterRemoval) {
   EXPECT_EQ(write_fd(writable.get(), "1"), ENODEV);
   struct stat attr {};
   EXPECT_EQ(fstat(held.get(), &attr), 0);
-  ASSERT_EQ(make(file("child")), 0);  // a namesake changes nothing for the old file
+  ASSERT_EQ(make(file("child")), 0);  // a new cgroup of the same name does not change the old file
   EXPECT_EQ(read_errno(held.get()), ENODEV);
 }
 
@@ -248,7 +248,7 @@ TEST_F(Tree, AReadOnlyMountRefusesWrites) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     const char* root = options().root.c_str();
-    // The exit status says how far it came.
+    // The exit status is the number of the failed step.
     if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
       _exit(1);
     if (mount(root, root, nullptr, MS_BIND, nullptr) != 0) _exit(2);

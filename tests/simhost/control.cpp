@@ -154,7 +154,7 @@ std::string force_psi(Cgroup& cgroup, const Words& words) {
   return "ok";
 }
 
-// A load's "start=now" becomes the present in model time.
+// Replaces "start=now" of a load by the current model time.
 void resolve_now(Words& words, const Host& host) {
   for (std::string& word : words) {
     const auto at = word.find("start=now");
@@ -189,7 +189,7 @@ std::string run(FuseFs& fs, Host& host, Words words) {
   }
   if (command == "rm") {
     if (cgroup->parent == nullptr) return error("the root stays");
-    // Whoever polls a file of it must look again, so wake before the names are gone.
+    // Pollers of its files must be woken before the names are gone.
     std::vector<CgroupId> gone;
     each(*cgroup, [&](Cgroup& at) { gone.push_back(at.id); });
     host.destroy_cgroup(*cgroup);
@@ -239,7 +239,7 @@ Control::~Control() {
 }
 
 void Control::serve() {
-  std::map<int, std::string> clients;  // what each has sent of its line so far
+  std::map<int, std::string> clients;  // the incomplete line of each client
   for (;;) {
     std::vector<pollfd> fds{{stop_fd_, POLLIN, 0}, {listener_, POLLIN, 0}};
     for (const auto& [fd, text] : clients) fds.push_back({fd, POLLIN, 0});

@@ -1,4 +1,4 @@
-// The line protocol by which a test steers a mounted host: one command a line, one answer line ("ok ...",
+// The line protocol by which a test controls a mounted host: one command per line, one reply line ("ok ...",
 // "error ...", or a JSON object). README.md lists the commands.
 #pragma once
 
@@ -20,7 +20,7 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // Listens on a unix socket; an old socket at that path is replaced.
+  // Listens on a unix socket; replaces an old socket at that path.
   tl::expected<void, std::string> listen(const std::string& path);
   std::string answer(std::string_view line);
 

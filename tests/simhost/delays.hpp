@@ -1,4 +1,4 @@
-// Delivery delays of records, in a histogram of about 1 % resolution: quantiles without keeping every record.
+// Delivery delays of records, in a histogram of about 1 % resolution: quantiles without storing every record.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,8 @@ class Delays {
     }
     return worst_;
   }
-  // Of finished records, to about 1 %: for a deadline that was not known when they were counted.
+  // Number of finished records later than `usec`, to about 1 %; for a deadline that was unknown when they
+  // were counted.
   std::uint64_t later_than(double usec) const {
     std::uint64_t out = 0;
     for (std::size_t i = bucket(usec) + 1; i < counts_.size(); ++i) out += counts_[i];

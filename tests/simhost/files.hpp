@@ -1,4 +1,4 @@
-// The model's state as the text of cgroup files, and writes to them with the kernel's parsing and errnos.
+// The model's state as the text of cgroup files; writes to them with the kernel's parsing and errnos.
 #pragma once
 
 #include <sys/types.h>
@@ -63,21 +63,21 @@ std::span<const FileInfo> all_files();
 const FileInfo& info(File file);
 bool exists(const Cgroup& cgroup, const FileInfo& file);
 std::optional<File> find_file(const Cgroup& cgroup, std::string_view name);
-std::optional<Resource> pressure_of(File file);  // which pressure file it is, if one
+std::optional<Resource> pressure_of(File file);  // the resource of a pressure file; none: another file
 
-// The errno of a refused access, or the text.
+// The text, or the errno of a refused read.
 tl::expected<std::string, int> read_file(Host& host, Cgroup& cgroup, File file);
 
 struct WriteResult {
   int error = 0;
-  std::optional<std::uint64_t> reclaim;  // the write returns when Host::reclaim_result() knows its end
+  std::optional<std::uint64_t> reclaim;  // the write returns when Host::reclaim_result() has a result
 };
-// Pressure files are not written here: a trigger belongs to an open file, see parse_trigger().
+// Not for pressure files: a trigger belongs to an open file, see parse_trigger().
 WriteResult write_file(Host& host, Cgroup& cgroup, File file, std::string_view data);
 
 struct PsiTriggerRules {
-  std::uint64_t window_min_usec = 500'000;  // 6.1; from 6.12 on any
-  bool unprivileged = false;                // without CAP_SYS_RESOURCE windows are multiples of 2 s
+  std::uint64_t window_min_usec = 500'000;  // 6.1; from 6.12 on any value
+  bool unprivileged = false;                // without CAP_SYS_RESOURCE, windows must be multiples of 2 s
 };
 tl::expected<std::shared_ptr<PsiTrigger>, int> parse_trigger(Host& host, Cgroup& cgroup, Resource resource,
                                                              std::string_view data,

@@ -53,7 +53,7 @@ std::string pages(double bytes) {
                         static_cast<std::uint64_t>(kPage));
 }
 std::string limit_text(const MemoryLimit& limit) {
-  // PAGE_COUNTER_MAX and above print as max.
+  // Values from PAGE_COUNTER_MAX on are shown as "max".
   constexpr Bytes kMax = static_cast<Bytes>(INT64_MAX) / 4096 * 4096;
   return (!limit.bytes || *limit.bytes >= kMax ? "max" : std::to_string(*limit.bytes)) + "\n";
 }

@@ -12,7 +12,7 @@ WriteResult failed(int error) {
   return {.error = error, .reclaim = {}};
 }
 
-// cpu_period_quota_parse(): "%20s %llu"; the period stays when none is given.
+// cpu_period_quota_parse(): "%20s %llu"; without a period the old one stays.
 int write_cpu_max(Host& host, Cgroup& cgroup, std::string_view data) {
   std::string_view word = scan_word(data, 20);
   if (word.empty()) return EINVAL;
@@ -56,13 +56,13 @@ int write_subtree_control(Cgroup& cgroup, std::string_view data) {
   for (const auto& [name, child] : cgroup.children) {
     if ((child->subtree_control & disable) != 0) return EBUSY;
   }
-  // No internal processes where a domain controller is handed on; cpu is a threaded one, and exempt.
+  // No processes in inner cgroups with a domain controller enabled; cpu is a threaded controller and exempt.
   if ((enable & ~cgroup.subtree_control & kMemory) != 0 && cgroup.parent != nullptr && cgroup.task != nullptr)
     return EBUSY;
   const unsigned lost = cgroup.subtree_control & disable;
   cgroup.subtree_control = (cgroup.subtree_control | enable) & ~disable;
   for (const auto& [name, child] : cgroup.children) {
-    // The controller's files vanish, and what they held with them.
+    // The controller's files vanish together with their values.
     if ((lost & kCpu) != 0) child->bandwidth = Bandwidth{};
     if ((lost & kMemory) != 0) child->memory_high = child->memory_max = MemoryLimit{};
   }
@@ -72,7 +72,7 @@ int write_subtree_control(Cgroup& cgroup, std::string_view data) {
 int write_procs(Host& host, Cgroup& cgroup, std::string_view data) {
   const auto pid = kstrtoull(strip(data));
   if (!pid || *pid > INT32_MAX) return EINVAL;
-  // Pid 0 means the writer, who does not live in the model.
+  // Pid 0 means the writer, which is not part of the model.
   Task* task = host.task_by_pid(static_cast<int>(*pid));
   if (task == nullptr || task->dead_since >= 0) return ESRCH;
   if (cgroup.parent != nullptr && (cgroup.subtree_control & kMemory) != 0) return EBUSY;
@@ -161,7 +161,7 @@ WriteResult write_file(Host& host, Cgroup& cgroup, File file, std::string_view d
     case File::cgroup_kill:
       return failed(write_kill(host, cgroup, data));
     default:
-      // Read-only files, and knobs that the model shows but does not turn.
+      // Read-only files, and knobs that the model shows but does not implement.
       return failed(EINVAL);
   }
 }

@@ -13,7 +13,7 @@
 
 namespace sluice::simhost {
 namespace {
-constexpr int kTickMs = 10;  // how late a trigger or the answer to a blocked write may be
+constexpr int kTickMs = 10;  // maximal delay of a trigger or of the reply to a blocked write
 }
 
 FuseFs::Impl::Impl(Host& host_in, const FuseOptions& options_in) : host(host_in), options(options_in) {}
@@ -51,7 +51,7 @@ FuseFs::Impl::~Impl() {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = write(stop_fd_, &one, sizeof one);
   thread_.join();
-  // Closes the device first, so clients that still hold files get ENOTCONN and cannot keep us here.
+  // Closes the device first, so that clients with open files get ENOTCONN and cannot block us here.
   fuse_session_unmount(session);
   for (OpenFile* open : open_files) {
     if (open->poll != nullptr) fuse_pollhandle_destroy(open->poll);
@@ -61,7 +61,7 @@ FuseFs::Impl::~Impl() {
   close(stop_fd_);
 }
 
-// One thread does it all: no handler sleeps, what must wait is answered from tick().
+// One thread serves all requests. No handler sleeps; delayed replies are sent from tick().
 void FuseFs::Impl::serve() {
   fuse_buf buffer{};
   while (fuse_session_exited(session) == 0) {
@@ -78,7 +78,7 @@ void FuseFs::Impl::serve() {
   }
   std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse allocated it
   const std::lock_guard lock(mutex);
-  // Nobody may be left waiting for an answer.
+  // No client may be left waiting for a reply.
   for (const PendingWrite& write : pending) fuse_reply_write(write.request, write.size);
   pending.clear();
   ended = true;
@@ -159,7 +159,8 @@ std::uint64_t FuseFs::Impl::changes(const OpenFile& open) {
 }
 
 void FuseFs::Impl::fill_attr(const Node& node, const Cgroup* cgroup, struct stat& out) {
-  constexpr std::uint64_t kFileInodes = 1ULL << 40;  // apart from the directories', which are cgroup ids
+  // separate from the directories' inodes, which are cgroup ids
+  constexpr std::uint64_t kFileInodes = 1ULL << 40;
   out = {};
   out.st_ino = node.file ? kFileInodes + node_id(node.cgroup, node.file) : node.cgroup.value;
   out.st_mode = node.file ? (S_IFREG | info(*node.file).mode) : (S_IFDIR | 0755U);

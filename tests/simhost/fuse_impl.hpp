@@ -1,4 +1,4 @@
-// Inside of the FUSE face: the session's state (fuse_fs.cpp) and its request handlers (fuse_ops.cpp).
+// Internals of the FUSE mount: the session's state (fuse_fs.cpp) and its request handlers (fuse_ops.cpp).
 #pragma once
 
 #define FUSE_USE_VERSION 312
@@ -15,7 +15,7 @@
 
 namespace sluice::simhost {
 
-// Node ids carry (cgroup, file), and cgroup ids are never reused: a request for a node that is gone finds
+// Node ids contain (cgroup, file), and cgroup ids are never reused, so a request for a removed node finds
 // nothing.
 inline constexpr std::uint64_t kFileBits = 8;
 struct Node {
@@ -34,8 +34,9 @@ inline Node node_of(fuse_ino_t id) {
 
 struct OpenFile {
   Node node;
-  std::string content;                // taken at offset 0, so that one reader sees one moment
-  std::optional<std::uint64_t> seen;  // changes at its last read; none: never read, which counts as changed
+  std::string content;  // read at offset 0, so that a reader gets consistent text
+  // change count at its last read; none: never read, which counts as changed
+  std::optional<std::uint64_t> seen;
   std::shared_ptr<PsiTrigger> trigger;
   fuse_pollhandle* poll = nullptr;
 };
@@ -47,10 +48,10 @@ struct PendingWrite {
   std::size_t size = 0;
   std::optional<std::uint64_t> reclaim{};
   std::chrono::steady_clock::time_point not_before{};
-  int error_on_signal = 0;  // memory.reclaim says EINTR; a limit is set all the same
+  int error_on_signal = 0;  // EINTR for memory.reclaim; a limit is set nevertheless
   bool interrupted = false;
-  std::optional<Node> hangs{};         // as long as this file's fault lasts
-  std::optional<std::string> to_do{};  // carried out when it ends
+  std::optional<Node> hangs{};         // waits while this file's fault lasts
+  std::optional<std::string> to_do{};  // carried out when the fault ends
 };
 
 class FuseFs::Impl {
@@ -59,14 +60,14 @@ class FuseFs::Impl {
   ~Impl();
   tl::expected<void, std::string> mount();
 
-  // All below: with `mutex` held.
+  // Call the functions below with `mutex` held.
   void catch_up();
   void wake_all(CgroupId id);
   std::uint64_t changes(const OpenFile& open);
   void fill_attr(const Node& node, const Cgroup* cgroup, struct stat& out);
   Faults fault(const Node& node) const;
   void answer_writes();
-  bool answer(PendingWrite& write);  // true: it is done with
+  bool answer(PendingWrite& write);  // true: finished
 
   std::mutex mutex;
   Host& host;
@@ -82,7 +83,7 @@ class FuseFs::Impl {
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;
   };
-  std::map<std::uint64_t, Owner> owners;  // by node id, what chmod and chown set
+  std::map<std::uint64_t, Owner> owners;  // by node id; set by chmod and chown
   std::atomic<bool> ended = false;
 
  private:

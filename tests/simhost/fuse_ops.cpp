@@ -1,4 +1,4 @@
-// Request handlers: each takes the lock, asks the model, answers with the kernel's errno.
+// Request handlers: each takes the lock, calls the model, and replies with the kernel's errno.
 #include <poll.h>
 
 #include <algorithm>
@@ -50,7 +50,7 @@ void on_getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
   const std::lock_guard lock(fs.mutex);
   const Node node = node_of(id);
   struct stat attr;
-  fs.fill_attr(node, fs.host.find(node.cgroup), attr);  // a held file answers after its removal, too
+  fs.fill_attr(node, fs.host.find(node.cgroup), attr);  // an open file still has attributes after its removal
   fuse_reply_attr(request, &attr, 0);
 }
 
@@ -123,7 +123,7 @@ void on_open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   auto* open = new OpenFile{.node = node, .content = {}, .seen = {}, .trigger = nullptr};
   fs.open_files.insert(open);
   info->fh = reinterpret_cast<std::uint64_t>(open);
-  info->direct_io = 1;  // a size of 0 must not read as empty, and nothing may be cached
+  info->direct_io = 1;  // a size of 0 must not be read as empty, and nothing may be cached
   info->nonseekable = 0;
   if (fuse_reply_open(request, info) != 0) {
     fs.open_files.erase(open);
@@ -176,7 +176,7 @@ void on_interrupt(fuse_req_t request, void* data) {
   }
 }
 
-// Carries the write out. An id means: the answer comes later, and this is the request's place in the queue.
+// Carries the write out. With an id the reply comes later; the id is the request's place in the queue.
 struct Started {
   int error = 0;
   std::optional<PendingWrite> later;
@@ -216,7 +216,7 @@ void on_write(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size
   Started started;
   {
     const std::lock_guard lock(fs.mutex);
-    // As kernfs does: at most a page, and the text ends at a NUL.
+    // As in kernfs: at most a page, and the text ends at a NUL.
     const std::string_view text(data, std::min<std::size_t>(size, 4096));
     started = start_write(fs, opened(info), text.substr(0, text.find('\0')));
   }
@@ -224,8 +224,8 @@ void on_write(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size
   if (!started.later) return void(fuse_reply_write(request, size));
   started.later->request = request;
   started.later->size = size;
-  // Without the lock: libfuse may call back at once. Ticks run on this thread, so the request stays ours
-  // until then.
+  // Called without the lock, because libfuse may call back at once. Ticks run on this thread, so the request
+  // stays valid until then.
   fuse_req_interrupt_func(request, on_interrupt, reinterpret_cast<void*>(started.later->id));
   const std::lock_guard lock(fs.mutex);
   started.later->interrupted = fs.signalled.erase(started.later->id) > 0;
@@ -271,7 +271,7 @@ void on_readdir(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offse
   if (cgroup == nullptr) return void(fuse_reply_err(request, ENOENT));
   std::string out(size, '\0');
   std::size_t used = 0;
-  // Offsets: 1 ".", 2 "..", then files, then cgroups by id, so that a listing survives changes in between.
+  // Offsets: 1 ".", 2 "..", then files, then cgroups by id, so that a listing survives concurrent changes.
   const auto add = [&](const std::string& name, const Node& node, std::uint64_t place) {
     struct stat attr;
     fs.fill_attr(node, nullptr, attr);

@@ -18,7 +18,8 @@ std::optional<unsigned> digit_of(char c, unsigned base) {
   return value < base ? std::optional(value) : std::nullopt;
 }
 
-// Takes "0x" or a leading 0 off, as base 0 means; the 0 of an octal number stays, it is a digit.
+// Removes "0x" or recognises a leading 0, as base 0 does; the 0 of an octal number stays, because it is a
+// digit.
 unsigned take_base(std::string_view& text) {
   if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X') && digit_of(text[2], 16)) {
     text.remove_prefix(2);
@@ -83,7 +84,7 @@ tl::expected<std::uint64_t, int> kstrtoull(std::string_view text) {
 
 tl::expected<std::uint64_t, int> memparse(std::string_view text) {
   const unsigned base = take_base(text);
-  std::uint64_t value = take_digits(text, base).value;  // no digit at all is 0, as in the kernel
+  std::uint64_t value = take_digits(text, base).value;  // no digit gives 0, as in the kernel
   if (!text.empty()) {
     static constexpr std::string_view kSuffixes = "kmgtpe";
     const auto index = kSuffixes.find(static_cast<char>(text.front() | 0x20));

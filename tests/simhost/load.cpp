@@ -123,7 +123,7 @@ double Load::at(double t_s) const {
   const double scaled_t = t_s * params_.speedup;
   double value = params_.shape == Shape::csv ? point_at(scaled_t) : shape_at(scaled_t);
   if (params_.noise > 0) {
-    // A function of (seed, second), not a stream: the curve is the same however often it is asked.
+    // A function of (seed, second), not a stream: the curve does not depend on how often it is evaluated.
     Rng rng(mix64(params_.seed) ^ static_cast<std::uint64_t>(std::floor(scaled_t)));
     value *= 1 + params_.noise * rng.normal();
   }
@@ -161,7 +161,7 @@ double Load::shape_at(double t) const {
 
 double Load::point_at(double t) const {
   if (params_.loop && points_.size() > 1) {
-    // One more step of the last spacing, so that the last point lasts as long as the others.
+    // Adds the last interval once more, so that the last point lasts as long as the one before it.
     const double step = points_.back().t_s - points_[points_.size() - 2].t_s;
     t = std::fmod(t, points_.back().t_s + step - points_.front().t_s) + points_.front().t_s;
   }

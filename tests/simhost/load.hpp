@@ -13,12 +13,12 @@ class Load {
  public:
   enum class Shape : std::uint8_t {
     constant,  // base
-    diurnal,   // a sine between base and peak, lowest at 0, once every `period`
-    burst,     // base, and peak during `length` from `start` on, again every `period` if that is set
-    shift,     // base, from `start` on peak: a level shift, or a step to saturation
-    spikes,    // base (0: idle), and a peak of `length` at a random moment of every `period`
-    leak,      // base, from `start` on rising by `slope` a second, up to peak if that is set
-    csv,       // points, each held until the next
+    diurnal,   // a sine between base and peak, lowest at 0, with `period`
+    burst,     // base, and peak during `length` from `start`; repeated every `period` if that is set
+    shift,     // base, and peak from `start` on: a level shift, or a step to saturation
+    spikes,    // base (0: idle), and a peak of `length` at a random time in every `period`
+    leak,      // base, rising from `start` by `slope` per second, up to peak if that is set
+    csv,       // points; each value holds until the next
   };
   struct Point {
     double t_s = 0;
@@ -32,11 +32,11 @@ class Load {
     double length_s = 1;
     double period_s = 0;
     double slope = 0;
-    double noise = 0;  // relative standard deviation, drawn anew each second
+    double noise = 0;  // relative standard deviation, drawn once per second
     std::uint64_t seed = 0;
     double scale = 1;    // multiplies every value
     double speedup = 1;  // compresses time
-    bool loop = false;   // csv: start again after the last point, otherwise hold it
+    bool loop = false;   // csv: start again after the last point; otherwise hold its value
   };
 
   Load() = default;
@@ -44,7 +44,7 @@ class Load {
   Load(const Params& params, std::vector<Point> points) : params_(params), points_(std::move(points)) {}
 
   // "diurnal:base=50,peak=200,period=20,noise=0.1" or "csv:FILE,scale=2,speedup=300,loop=1". A bare number is
-  // constant.
+  // a constant load.
   static tl::expected<Load, std::string> parse(std::string_view text);
   static tl::expected<std::vector<Point>, std::string> read_csv(const std::string& path);
   static Load constant(double value) { return Load(Params{.base = value}); }

@@ -1,4 +1,4 @@
-// sluice-simhost: mounts the simulated host until it is told to stop.
+// sluice-simhost: mounts the simulated host until SIGINT or SIGTERM.
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     return fail("--memory: '" + memory + "' is not a size such as 8GiB");
   host_spec.memory = static_cast<sluice::Bytes>(*memory_bytes);
 
-  // Before any thread starts, so that all of them leave these signals to sigwait below.
+  // Before any thread starts, so that all threads leave these signals to sigwait below.
   sigset_t stop;
   sigemptyset(&stop);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&stop, signal);

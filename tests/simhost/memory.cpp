@@ -16,7 +16,7 @@ WorkingSet::Demand WorkingSet::demand(double now, double elapsed, double records
   Demand out;
   const double wanted =
       spec_.anon_mib ? spec_.anon_mib->at(now / 1e6) * (1 << 20) : static_cast<double>(spec_.anon);
-  // A level jump is touched at memory speed, 1 GiB/s, not within one step of the model.
+  // A jump of the level is touched at memory speed, 1 GiB/s, not within one model step.
   out.anon = std::min(wanted - anon_ - swapped_, 1073.741824 * elapsed);
   out.cold = std::min(spec_.cold_growth_bytes_per_s * elapsed / 1e6,
                       std::max(0.0, static_cast<double>(spec_.file_cold_max) - cold_));
@@ -43,7 +43,7 @@ Reclaimed WorkingSet::reclaim(double bytes, double swap_free) {
     return taken;
   };
   take(cold_, 0.98);
-  take(hot_, 0.5);  // referenced pages get a second round
+  take(hot_, 0.5);  // referenced pages get a second chance
   if (spec_.swappable && swap_free > 0 && out.bytes < bytes) {
     double limit = std::min(anon_, swap_free);
     anon_ -= limit;
@@ -65,8 +65,8 @@ void WorkingSet::restart() {
 }
 
 double over_high_penalty_usec(double usage, double high, double pages) {
-  // Calibrated once: with memory.high 50 MiB under anon and no swap, 1 MiB more took 69 s on 6.1 (emulated),
-  // that is the kernel's 2 s ceiling for about every 8 pages.
+  // Calibrated once: with memory.high 50 MiB below anon and no swap, 1 MiB more took 69 s on 6.1 (emulated),
+  // which is the kernel's 2 s maximum for about every 8 pages.
   constexpr double kBatchPages = 8;
   constexpr double kCeiling = 2e6;
   const double overage = (usage - high) / std::max(high, kPage);  // kernel: 20-bit fixed point
@@ -74,7 +74,7 @@ double over_high_penalty_usec(double usage, double high, double pages) {
   const double penalty = overage * overage * 64 * 1e6;  // HZ << (20 + 20 - 20 - 14), in usec
   const double batches = pages / kBatchPages;
   const double total = std::min(kCeiling, penalty) * batches;
-  return std::min(kCeiling, penalty) < 10'000 ? 0 : total;  // the kernel forgives what is under 10 ms
+  return std::min(kCeiling, penalty) < 10'000 ? 0 : total;  // the kernel skips penalties below 10 ms
 }
 
 }  // namespace sluice::simhost

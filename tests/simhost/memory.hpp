@@ -1,4 +1,4 @@
-// The memory side of one task: what it wants resident, what reclaim may take, what that costs.
+// The memory of one task: what it needs resident, what reclaim can free, and the cost of that.
 #pragma once
 
 #include <optional>
@@ -11,20 +11,20 @@ namespace sluice::simhost {
 inline constexpr double kPage = 4096;
 
 struct MemorySpec {
-  Bytes anon = 64ULL << 20;            // hot from the first moment
-  std::optional<Load> anon_mib;        // instead: the level over time (leak, jump …)
+  Bytes anon = 64ULL << 20;            // in use from the start
+  std::optional<Load> anon_mib;        // replaces `anon`: the level over time (leak, jump, …)
   Bytes kernel = 4ULL << 20;           // unreclaimable: slab, stacks, sockets
-  Bytes file_hot = 0;                  // read over and over
-  Bytes file_cold = 0;                 // read once, there from the start
-  double cold_growth_bytes_per_s = 0;  // a log or a sorted run being written
+  Bytes file_hot = 0;                  // read again and again
+  Bytes file_cold = 0;                 // read once, present from the start
+  double cold_growth_bytes_per_s = 0;  // written by a log or a sorted run
   Bytes file_cold_max = 1ULL << 40;
-  double hot_cycle_s = 10;        // all of file_hot is touched once in this time
-  double refault_usec = 80;       // a page that must come back from the disk
+  double hot_cycle_s = 10;        // time in which all of file_hot is touched once
+  double refault_usec = 80;       // for a page that is read back from disk
   Bytes churn_per_record = 4096;  // allocated and freed again
-  bool swappable = false;         // whether anon may go to the node's swap
+  bool swappable = false;         // anon may go to the node's swap
 };
 
-// What reclaim took, and what it scanned for that.
+// The reclaimed bytes, and the pages scanned for them.
 struct Reclaimed {
   double bytes = 0;
   double scanned_pages = 0;
@@ -38,18 +38,18 @@ class WorkingSet {
   const MemorySpec& spec() const { return spec_; }
 
   struct Demand {
-    double anon = 0;  // bytes to add (below 0: freed)
+    double anon = 0;  // bytes to add (below 0: to free)
     double cold = 0;
-    double refault = 0;  // hot file bytes that are read again
-    double churn = 0;    // charged for a moment
+    double refault = 0;  // hot file bytes that are read back
+    double churn = 0;    // charged only temporarily
     double total() const { return anon + cold + refault; }
   };
-  // What the task wants to charge in this stretch; `grow` scales its own growth while it is stalled.
+  // What the task wants to charge in this interval; `grow` scales its own growth while it is stalled.
   Demand demand(double now, double elapsed, double records) const;
   void charge(const Demand& demand);
-  // Coldest first: cold file, then hot file, then (with swap) anon. Frees up to `bytes`.
+  // Frees up to `bytes`, coldest first: cold file, then hot file, then (with swap) anon.
   Reclaimed reclaim(double bytes, double swap_free);
-  void restart();  // the process died: anon gone, page cache stays
+  void restart();  // the process exited: anon is freed, page cache stays
 
   double anon() const { return anon_; }
   double hot() const { return hot_; }
@@ -68,8 +68,8 @@ class WorkingSet {
   double swapped_ = 0;
 };
 
-// The stall that the kernel puts on an allocation of `pages` while usage stays above memory.high after
-// reclaim (mem_cgroup_handle_over_high): quadratic in the overage, at most 2 s a batch.
+// The delay that the kernel imposes on an allocation of `pages` while usage stays above memory.high after
+// reclaim (mem_cgroup_handle_over_high): quadratic in the overage, at most 2 s per batch.
 double over_high_penalty_usec(double usage, double high, double pages);
 
 }  // namespace sluice::simhost

@@ -1,4 +1,4 @@
-// The tree, the tasks and the knobs. How time passes: model_step.cpp and model_memory.cpp.
+// The tree, the tasks and the knobs. model_step.cpp and model_memory.cpp advance the time.
 #include "tests/simhost/model.hpp"
 
 #include <algorithm>
@@ -55,7 +55,7 @@ tl::expected<Cgroup*, int> Host::make_cgroup(Cgroup& parent, std::string_view na
 
 int Host::remove_cgroup(Cgroup& cgroup) {
   if (cgroup.parent == nullptr || !cgroup.children.empty() || cgroup.populated()) return EBUSY;
-  if (cgroup.task != nullptr && cgroup.task->spec.restart_after) return EBUSY;  // it will be back
+  if (cgroup.task != nullptr && cgroup.task->spec.restart_after) return EBUSY;  // it will restart
   destroy_cgroup(cgroup);
   return 0;
 }
@@ -139,9 +139,9 @@ void Host::remove_task(CgroupId id) {
 int Host::move_task(Task& task, Cgroup& to) {
   if (task.cgroup == &to) return 0;
   if (to.task != nullptr)
-    return EOPNOTSUPP;  // the model has one task per cgroup, the kernel has no such limit
+    return EOPNOTSUPP;  // the model has one task per cgroup; the kernel has no such limit
   if (to.parent != nullptr && (to.subtree_control & kMemory) != 0) return EBUSY;
-  // The kernel leaves charged memory where it was charged; here it moves along, see README.md.
+  // The kernel leaves charged memory in the old cgroup; here it moves with the task, see README.md.
   const WorkingSet kept = task.memory;
   task.memory = WorkingSet(MemorySpec{.anon = 0, .anon_mib = {}, .kernel = 0});
   update_memory(task);
@@ -186,7 +186,7 @@ int Host::set_cpu_burst(Cgroup& cgroup, std::uint64_t usec) {
   return 0;
 }
 
-// As cgroups::Cgroup::write does it: each write that is taken refills the period.
+// As in cgroups::Cgroup::write: each accepted write refills the period.
 int Host::apply_cpu_max(Cgroup& cgroup, const CpuMax& value) {
   const auto to_nsec = [](Usec v) { return static_cast<std::uint64_t>(v.count()) * 1'000; };
   const auto to_usec = [](Usec v) { return static_cast<std::uint64_t>(v.count()); };
@@ -223,8 +223,8 @@ Receipt Host::apply(const Write& write) {
     out.holds = cgroup->bandwidth.cpu_max();
   } else if (const auto* limit = std::get_if<MemoryLimit>(&write.value);
              limit != nullptr && write.knob == Knob::memory_high) {
-    // The actuator takes from outside first, by memory.reclaim. In the model's time that is over at once, and
-    // so is the write; what reclaim is left to that goes on in the steps that follow.
+    // The actuator first reclaims from outside with memory.reclaim. In model time this and the write are
+    // immediate. What reclaim at the limit has still to free is freed in the following steps.
     const double excess = limit->bytes ? cgroup->memory_current - static_cast<double>(*limit->bytes) : 0;
     if (spec_.memory_reclaim && excess > 0) reclaim_from(*cgroup, excess, nullptr);
     set_memory_high(*cgroup, *limit);
@@ -240,7 +240,7 @@ Receipt Host::apply(const Write& write) {
   return out;
 }
 
-// As the daemon's sampler does: each at most once a second.
+// As in the daemon's sampler: each at most once a second.
 void Host::sample_ancestors(const Cgroup& cgroup, Sample& out) {
   for (Cgroup* up = cgroup.parent; up != nullptr && up->parent != nullptr; up = up->parent) {
     auto& seen = up->readings;

@@ -1,6 +1,5 @@
-// One deterministic model of a host: a cgroup tree, tasks, CPU bandwidth, memory reclaim, pressure.
-// No clock inside: time moves by advance() only. Equal seeds and equal calls give equal results. Not
-// thread-safe.
+// One deterministic model of a host: a cgroup tree, tasks, CPU bandwidth, memory reclaim, pressure. It has no
+// clock: only advance() moves time. Equal seeds and equal calls give equal results. Not thread-safe.
 #pragma once
 
 #include <functional>
@@ -24,11 +23,11 @@ struct HostSpec {
   Bytes memory = 8ULL << 30;
   Bytes swap = 0;
   std::uint64_t seed = 1;
-  // The step at which tasks see each other (shares of a full node, quotas of ancestors, memory). A task alone
-  // is exact whatever this is: its own quota, arrivals and completions are events in between.
+  // The interval at which tasks affect each other (shares of a full node, quotas of ancestors, memory). A
+  // single task is exact for every value: its own quota, arrivals and completions are events in between.
   Usec step{1'000};
-  bool kernel_programs = true;  // samples have what only these can tell
-  bool memory_reclaim = true;   // apply() has memory.reclaim to use: kernels from 5.19 on
+  bool kernel_programs = true;  // samples contain the data of kernel programs
+  bool memory_reclaim = true;   // apply() uses memory.reclaim, as on kernels from 5.19
 };
 
 class Host {
@@ -47,10 +46,10 @@ class Host {
   Cgroup* find(CgroupId id);
   Cgroup* find(std::string_view path);
   tl::expected<Cgroup*, int> make_cgroup(Cgroup& parent, std::string_view name);  // errno of mkdir(2)
-  int remove_cgroup(Cgroup& cgroup);  // errno of rmdir(2), 0: done
-  // Whatever lives in it goes with it, children too: the "vanished while we looked" of a real host.
+  int remove_cgroup(Cgroup& cgroup);  // errno of rmdir(2); 0: removed
+  // Removes it with everything in it, children included: a cgroup that vanishes during a read on a real host.
   void destroy_cgroup(Cgroup& cgroup);
-  // Every missing ancestor is made, with cpu and memory enabled on the way.
+  // Creates every missing ancestor with cpu and memory enabled.
   tl::expected<Cgroup*, int> make_path(std::string_view path);
 
   // --- Tasks. One per cgroup.
@@ -59,30 +58,30 @@ class Host {
   Task* task(CgroupId id);
   const std::vector<std::unique_ptr<Task>>& tasks() const { return tasks_; }
   TaskStats stats(CgroupId id);
-  void reset_stats();  // the end of a warm-up
+  void reset_stats();  // ends a warm-up
   Task* task_by_pid(int pid);
   int move_task(Task& task, Cgroup& to);  // errno
   void kill_task(Task& task);
 
-  // --- The knobs. 0 or the kernel's errno; nothing changes on an error.
+  // --- The knobs. Return 0 or the kernel's errno; an error changes nothing.
   int set_cpu_max(Cgroup& cgroup, std::optional<std::uint64_t> quota_nsec, std::uint64_t period_nsec);
   int set_cpu_burst(Cgroup& cgroup, std::uint64_t usec);
-  // The limit holds at once. The reclaim it asks for takes model time: the id says when it is through.
+  // The limit applies at once. Its reclaim takes model time; reclaim_result() of the id reports the end.
   std::optional<std::uint64_t> set_memory_high(Cgroup& cgroup, MemoryLimit limit);
   std::optional<std::uint64_t> set_memory_max(Cgroup& cgroup, MemoryLimit limit);
   std::uint64_t reclaim(Cgroup& cgroup, Bytes bytes);   // memory.reclaim: EAGAIN unless all was freed
-  std::optional<int> reclaim_result(std::uint64_t id);  // absent: still at it
+  std::optional<int> reclaim_result(std::uint64_t id);  // absent: not finished
   void cancel_reclaim(std::uint64_t id) {
     std::erase_if(jobs_, [&](auto& job) { return job.id == id; });
   }
-  // What an actuator would get for this write, with times of the model.
+  // The receipt that an actuator would get for this write, in model time.
   Receipt apply(const Write& write);
 
-  // --- What there is to see.
+  // --- What can be observed.
   Sample sample(CgroupId id);
   NodeFacts facts() const { return {.cpu_capacity_cores = spec_.cpus, .memory_capacity = spec_.memory}; }
   double swap_free() const { return std::max(0.0, static_cast<double>(spec_.swap) - swap_used_); }
-  // Runs within advance(), at the exact moment. It may write knobs of that cgroup; it must not add or remove
+  // Called within advance(), at the exact time. It may write knobs of that cgroup, but not add or remove
   // anything.
   void on_throttle(std::function<void(const ThrottleEvent&)> observer) {
     throttle_observer_ = std::move(observer);
@@ -92,7 +91,7 @@ class Host {
   struct ReclaimJob {
     std::uint64_t id = 0;
     CgroupId cgroup;
-    bool to_high = true;  // until usage is below the limit; otherwise `left` bytes
+    bool to_high = true;  // until usage is below the limit; otherwise until `left` bytes are freed
     bool to_max = false;
     double left = 0;
     int retries = 16;
@@ -128,8 +127,8 @@ class Host {
   int next_pid_ = 1001;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<ReclaimJob> jobs_;
-  std::vector<Cgroup*> pressed_;                  // this step
-  std::vector<std::pair<Task*, double>> hungry_;  // this step's tasks and the cores they want
+  std::vector<Cgroup*> pressed_;                  // in this step
+  std::vector<std::pair<Task*, double>> hungry_;  // tasks of this step and the cores they want
   std::uint64_t next_job_ = 1;
   double swap_used_ = 0;
   std::function<void(const ThrottleEvent&)> throttle_observer_;

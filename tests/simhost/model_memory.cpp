@@ -1,4 +1,4 @@
-// Memory through a step: growth, refaults, memory.high's reclaim and penalty, memory.max's kill.
+// Memory during a step: growth, refaults, memory.high's reclaim and penalty, memory.max's kill.
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -8,8 +8,8 @@
 namespace sluice::simhost {
 namespace {
 constexpr double kReclaimBytesPerUsec = 800;     // clean page cache; about 0.75 GiB/s
-constexpr double kHotReclaimBytesPerUsec = 200;  // referenced pages are looked at twice
-constexpr double kFutileScanUsec = 2'000;        // one fruitless round of try_to_free_mem_cgroup_pages
+constexpr double kHotReclaimBytesPerUsec = 200;  // referenced pages are scanned twice
+constexpr double kFutileScanUsec = 2'000;  // one round of try_to_free_mem_cgroup_pages that frees nothing
 constexpr double kFutileScanPages = 512;
 constexpr double kSwapBytesPerUsec = 100;
 
@@ -83,7 +83,7 @@ void Host::step_jobs(double elapsed) {
   }
 }
 
-// Takes `bytes` from the tasks below, the one that charges first.
+// Reclaims `bytes` from the tasks below; the task that charges comes first.
 double Host::reclaim_from(Cgroup& cgroup, double bytes, Task* first) {
   double freed = 0;
   const auto take = [&](Task& task) {
@@ -124,11 +124,11 @@ void Host::step_memory(Task& task, double from, double to, double records) {
   if (task.dead_since >= 0) return;
   WorkingSet::Demand demand = task.memory.demand(to, to - from, records);
   if (task.cgroup->frozen_here_or_above() || task.work.stalled_until() >= to) {
-    // The thread that would allocate sleeps; what it would free stays.
+    // The thread that would allocate sleeps, so what it would free stays too.
     demand = {};
   }
   if (task.reclaiming) {
-    // It does not leave the kernel before usage is under the limit or nothing more can be freed.
+    // It stays in the kernel until usage is below the limit or nothing more can be freed.
     task.reclaiming = false;
     for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) {
       if (at->memory_current > as_double(at->memory_high)) enforce_high(task, *at, 0, from, to);
@@ -146,7 +146,7 @@ void Host::charge_memory(Task& task, const WorkingSet::Demand& demand, double fr
   if (demand.refault > 0) {
     const double pages = demand.refault / kPage;
     for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) at->memory.refault_file += pages;
-    // The readers take the wait in turns.
+    // The reading threads wait in turns.
     task.work.stall_until(to + pages * task.memory.spec().refault_usec / task.work.spec().threads);
   }
   const double charged = std::max(0.0, demand.anon) + demand.cold + demand.refault + demand.churn;
@@ -159,9 +159,9 @@ void Host::charge_memory(Task& task, const WorkingSet::Demand& demand, double fr
   }
 }
 
-// mem_cgroup_handle_over_high(): the one who allocates reclaims as long as that frees anything, then sleeps.
+// mem_cgroup_handle_over_high(): the allocating task reclaims as long as that frees pages, and then sleeps.
 void Host::enforce_high(Task& task, Cgroup& cgroup, double charged_pages, double from, double to) {
-  constexpr double kClusterPages = 32;  // SWAP_CLUSTER_MAX: each round counts one event
+  constexpr double kClusterPages = 32;  // SWAP_CLUSTER_MAX: each round counts as one event
   const double excess = cgroup.memory_current - as_double(cgroup.memory_high);
   const double speed = task.memory.cold() > 0 ? kReclaimBytesPerUsec : kHotReclaimBytesPerUsec;
   const double anon_before = task.memory.anon();
@@ -216,7 +216,7 @@ void Host::kill_task(Task& task) {
   for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) ++at->cgroup_events_changes;
 }
 
-// The node itself is full: cold page cache goes first, whoever holds it; then the largest task dies.
+// The node itself is full: cold page cache is freed first, whoever owns it; then the largest task is killed.
 void Host::relieve_node(double to) {
   const double excess = root_->memory_current - static_cast<double>(spec_.memory);
   if (excess <= 0) return;

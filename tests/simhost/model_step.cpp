@@ -1,5 +1,5 @@
-// How time passes: the node's CPU is shared, each task runs through the step, memory and pressure settle at
-// its end.
+// How time advances: the node's CPU is shared, each task runs through the step, and memory and pressure are
+// updated at its end.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +18,7 @@ void Host::advance(Usec by) {
   const double end = now_ + static_cast<double>(by.count());
   const auto step_usec = static_cast<double>(spec_.step.count());
   while (now_ < end) {
-    // Steps lie on a fixed grid, so that how a caller cuts time does not change what happens.
+    // Steps are on a fixed grid, so that results do not depend on how a caller divides time.
     const double grid = (std::floor(now_ / step_usec) + 1) * step_usec;
     step(std::min(end, grid));
   }
@@ -45,7 +45,7 @@ void Host::step(double to) {
         }
         step_now_ = from;
       };
-      // By reference: a std::function of the lambda itself would allocate, each step.
+      // By reference: a std::function of the lambda itself would allocate in each step.
       const SliceUse use = task->work.run(slice, task->cgroup->bandwidth, std::cref(throttled));
       account_cpu(*task, use, slice);
       records = use.finished;
@@ -85,10 +85,10 @@ void Host::share_cpu(double from, double to) {
     }
   }
   if (wanted <= spec_.cpus) {
-    // There is room: a task that wakes within this step may take what nobody asked for.
+    // CPUs are free: a task that wakes within this step may use what no other task asked for.
     for (const auto& task : tasks_) task->share_cores += spec_.cpus - wanted;
   } else {
-    // Weighted max-min: those who want less than their share get it, the rest divide what is left.
+    // Weighted max-min: tasks that want less than their share get it, the others divide the rest.
     std::sort(hungry.begin(), hungry.end(), [](const auto& a, const auto& b) {
       const auto weight = [](const Task* t) { return static_cast<double>(t->cgroup->cpu_weight); };
       const double left = a.second / weight(a.first);
@@ -117,7 +117,7 @@ Slice Host::slice_for(Task& task, double from, double to) {
   slice.frozen = task.cgroup->frozen_here_or_above();
   for (Cgroup* up = task.cgroup->parent; up != nullptr; up = up->parent) {
     if (!up->bandwidth.limited()) continue;
-    // Siblings draw on one pool: each gets the part that its demand is of all demand below that ancestor.
+    // Siblings use one pool: each gets a part in proportion to its share of the demand below that ancestor.
     const double total = std::max(up->step_ancestor_demand, task.share_cores);
     const double part = total > 0 ? task.share_cores / total : 1;
     const double pool = up->bandwidth.throttled() ? 0 : up->bandwidth.runtime();
@@ -137,7 +137,7 @@ void Host::account_quota(Task& task, double until) {
 }
 
 void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
-  // Reclaim on the task's behalf is kernel time of its own; it is charged where it fits.
+  // Reclaim on the task's behalf is additional kernel time; it is charged when there is quota for it.
   const double elapsed = slice.to - slice.from;
   task.cpu_used += use.cpu;
   task.memory_stalled += use.memory_some;
@@ -145,7 +145,7 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   task.owed_cpu -= reclaim_cpu;
   const double system = std::min(use.cpu, use.cpu * task.spec.system_share + reclaim_cpu);
   const auto press = [&](Cgroup& at, Resource resource, double some, double full) {
-    if (some <= 0 && use.cpu <= 0) return;  // one that runs unhindered still means that not all are stalled
+    if (some <= 0 && use.cpu <= 0) return;  // a task that runs unhindered shows that not all are stalled
     auto& sum = at.step_pressure[static_cast<std::size_t>(resource)];
     if (!at.step_pressure[0].touched && !at.step_pressure[1].touched) pressed_.push_back(&at);
     sum.full = sum.touched ? std::min(sum.full, full) : full;
@@ -159,7 +159,7 @@ void Host::account_cpu(Task& task, const SliceUse& use, const Slice& slice) {
   for (Cgroup* at = task.cgroup; at != nullptr; at = at->parent) {
     at->cpu_usage += use.cpu;
     at->cpu_system += system;
-    // The kernel keeps no "full" for the whole system's CPU.
+    // The kernel has no "full" for the CPU of the whole system.
     press(*at, Resource::cpu, use.cpu_some, at->parent == nullptr ? 0 : use.cpu_full);
     press(*at, Resource::memory, use.memory_some, use.memory_full);
     if (at == task.cgroup || !at->bandwidth.limited()) continue;
@@ -192,8 +192,8 @@ void Host::settle_pressure(double from, double to) {
     }
   }
   pressed_.clear();
-  // Averages and triggers need no finer time than this; a walk over a thousand idle cgroups each step would
-  // cost more.
+  // Averages and triggers need no finer resolution. Walking a thousand idle cgroups in each step would cost
+  // more.
   constexpr double kLook = 10'000;
   if (std::floor(from / kLook) == std::floor(to / kLook)) return;
   each(*root_, [&](Cgroup& cgroup) {

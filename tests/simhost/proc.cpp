@@ -25,7 +25,7 @@ tl::expected<void, std::string> write_text(const std::string& path, const std::s
 }
 
 std::string stat_text(double cpus) {
-  // A fraction of a core is less than the daemon may count on.
+  // The daemon may not count on a fraction of a core.
   const auto count = std::max(1.0, std::floor(cpus));
   std::string text = "cpu  0 0 0 0 0 0 0 0 0 0\n";
   for (int i = 0; i < static_cast<int>(count); ++i) text += fmt::format("cpu{} 0 0 0 0 0 0 0 0 0 0\n", i);

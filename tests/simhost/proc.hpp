@@ -1,4 +1,4 @@
-// A folder of plain files that stands in for /proc: what the daemon asks of it, told by the model.
+// A folder of plain files that replaces /proc: the files that the daemon reads, with values of the model.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@ namespace sluice::simhost {
 
 class Proc {
  public:
-  // Makes what is missing below `folder`. Each has a boot id of its own: a new host is a new boot, so a lease
-  // of an earlier one, whose cgroup ids start again at the same numbers, is not mistaken for its.
+  // Creates what is missing below `folder`. Each Proc has its own boot id: a new host is a new boot. So an
+  // earlier lease, whose cgroup ids start at the same numbers, is not mistaken for its own.
   static tl::expected<Proc, std::string> create(const std::string& folder, Host& host);
 
-  // Memory as it is now; a reader sees the old text or the new, never half of one.
+  // Updates the memory values. A reader sees the old text or the new one, never a part.
   tl::expected<void, std::string> refresh(Host& host);
 
  private:

@@ -18,7 +18,7 @@ PsiTrigger::PsiTrigger(bool full, double threshold_usec, double window_usec, dou
 void PsiTrigger::update(double now, double total) {
   if (now < next_update_) return;
   next_update_ = now + window_ / 10;
-  // The kernel's window_update(): growth in this window, plus the tail of the last one.
+  // The kernel's window_update(): growth in this window, plus a part of the last one's.
   const double elapsed = now - start_time_;
   double growth = total - start_value_;
   if (elapsed > window_) {

@@ -12,13 +12,14 @@
 
 namespace sluice::simhost {
 
-// What a write of "some 150000 1000000" to a pressure file makes; lives as long as the file description.
+// A trigger, made by a write of "some 150000 1000000" to a pressure file; lives as long as the file
+// description.
 class PsiTrigger {
  public:
   PsiTrigger(bool full, double threshold_usec, double window_usec, double now, double total);
   void update(double now, double total);
   bool full() const { return full_; }
-  // An event is seen by one poll: taking it clears it.
+  // Returns and clears the event, so that one poll sees it.
   bool take_event();
   bool pending() const { return event_; }
   void force() { event_ = true; }
@@ -35,11 +36,11 @@ class PsiTrigger {
   bool event_ = false;
 };
 
-// What one CPU's run queue of a cgroup came to, usec.
+// Times of one CPU's run queue of a cgroup, in usec.
 struct CpuTime {
-  double nonidle = 0;  // with a thread on it that runs or wants to
-  double some = 0;     // with one that waits
-  double full = 0;     // ... and none that runs
+  double nonidle = 0;  // with a running or runnable thread
+  double some = 0;     // with a waiting thread
+  double full = 0;     // with a waiting thread and none running
 };
 
 class Psi {
@@ -55,20 +56,20 @@ class Psi {
     some_.total += some_usec;
     full_.total += full_usec;
   }
-  // From then on the totals are of CPUs, each weighted by the time it was not idle between two collections,
-  // as the kernel has them: every two seconds, and whenever somebody reads. Triggers collect on their own, so
-  // often that what add() is told is near enough.
+  // After the first call the totals are per CPU, weighted by the time it was not idle between two
+  // collections, as in the kernel: collected every two seconds and at each read. Triggers collect separately,
+  // and so often that the input of add() is close enough.
   void add(const std::vector<CpuTime>& by_cpu);
-  // Averages move every two seconds; triggers look ten times a window.
+  // Averages are updated every two seconds, triggers ten times per window.
   void advance(double now);
   void watch(const std::shared_ptr<PsiTrigger>& trigger) { triggers_.push_back(trigger); }
 
-  // What triggers go by.
+  // The times that triggers use.
   double some_usec() const { return polled_some_; }
   double full_usec() const { return polled_full_; }
   PressureTotals totals();
   std::string text(bool with_full_line);
-  // A forced pressure: share of the time that `some` (and `full`) grow by, until it is set to 0.
+  // Forces pressure: `some` (and `full`) grow by this share of the time until it is set to 0.
   void force(double some_share, double full_share) {
     forced_some_ = some_share;
     forced_full_ = full_share;

@@ -1,5 +1,5 @@
-// Serves a list of records in the model, as the kernel lane's record_server does on a kernel, and tells the
-// same figures.
+// Serves a list of records in the model, as record_server of the kernel tests does on a kernel, and prints
+// the same figures.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

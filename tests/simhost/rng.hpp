@@ -1,5 +1,5 @@
 // A small seeded generator: equal seeds give equal runs on every machine, which std::*_distribution does not
-// promise.
+// guarantee.
 #pragma once
 
 #include <cmath>
@@ -35,7 +35,7 @@ class Rng {
     spare_valid_ = true;
     return radius * std::cos(angle);
   }
-  // Lognormal with the given mean; sigma is that of the logarithm.
+  // Lognormal with the given mean; `sigma` is that of the logarithm.
   double lognormal(double mean, double sigma) {
     return sigma == 0 ? mean : mean * std::exp(sigma * normal() - sigma * sigma / 2);
   }

@@ -1,6 +1,6 @@
-// On which CPUs a task's threads are, as far as pressure and throttled time depend on it. Threads that run
-// are spread evenly; one that wakes while the quota has stopped the others finds every CPU idle and stays
-// where it was last.
+// Assigns a task's threads to CPUs, as far as pressure and throttled time depend on it. Running threads are
+// spread evenly. A thread that wakes while the quota throttles the others finds every CPU idle, and stays on
+// its last one.
 #pragma once
 
 #include <algorithm>
@@ -12,25 +12,25 @@ namespace sluice::simhost {
 
 class RunQueues {
  public:
-  // At the beginning of each stretch of time.
+  // Call at the beginning of each interval.
   void resize(unsigned cpus) {
     cpus = std::max(1U, cpus);
     if (cpus != by_cpu_.size()) by_cpu_.resize(cpus), runnable_.resize(cpus), present_.resize(cpus);
     std::fill(runnable_.begin(), runnable_.end(), 0);
     std::fill(present_.begin(), present_.end(), 0);
   }
-  // For a thread that wakes; `resize` and `add` of all others come first.
+  // The CPU for a thread that wakes; call `resize`, and `add` for all others, before.
   unsigned choose(unsigned last_time, bool throttled) const {
     const unsigned stay = last_time % static_cast<unsigned>(present_.size());
     if (throttled || present_[stay] == 0) return stay;
     return least();
   }
-  // A thread is there; it wants to run, or is stalled on memory.
+  // Adds a thread; it is runnable, or stalled on memory.
   void add(unsigned cpu, bool runnable) {
     ++present_[cpu % present_.size()];
     if (runnable) ++runnable_[cpu % runnable_.size()];
   }
-  // Where one of this CPU's threads should go; the same CPU: nowhere.
+  // The CPU that one of this CPU's threads should move to; the same CPU: none.
   unsigned better_than(unsigned cpu) const {
     const auto least = std::min_element(present_.begin(), present_.end());
     return present_[cpu % present_.size()] > *least + 1 ? static_cast<unsigned>(least - present_.begin())
@@ -46,7 +46,7 @@ class RunQueues {
         std::count_if(runnable_.begin(), runnable_.end(), [](unsigned n) { return n > 0; }));
   }
 
-  // `waiting`: the share of this time in which none of its threads was given a CPU.
+  // `waiting`: the share of this time in which none of its threads had a CPU.
   void account(double elapsed, double waiting) {
     for (std::size_t i = 0; i < present_.size(); ++i) {
       if (present_[i] == 0) continue;
@@ -65,7 +65,7 @@ class RunQueues {
   }
 
   std::vector<unsigned> runnable_, present_;
-  std::vector<CpuTime> by_cpu_;  // since it was last forgotten
+  std::vector<CpuTime> by_cpu_;  // since the last reset
 };
 
 }  // namespace sluice::simhost

@@ -31,7 +31,7 @@ Scenario demo() {
   // A day in twenty seconds, between 0.2 and 1.2 cores.
   TaskSpec orders =
       stream("/system.slice/orders.service", "diurnal:base=80,peak=480,period=20,noise=0.1", 2'500, 4);
-  // Little CPU; a large cold cache, a small hot one, and state that grows.
+  // Little CPU; a large cold cache, a small hot one, and growing state.
   TaskSpec sessions =
       stream("/system.slice/sessions.service", "shift:base=120,peak=180,start=12,noise=0.2", 1'500, 2);
   sessions.memory.anon_mib = Load::parse("leak:base=300,slope=4,peak=900").value();

@@ -1,4 +1,4 @@
-// Which tasks a host starts with.
+// The tasks that a host starts with.
 #pragma once
 
 #include <string>
@@ -15,12 +15,11 @@ struct Scenario {
   std::vector<std::string> cgroups;  // without a task
 };
 
-// "demo", "empty", or the path of a TOML file (README.md describes it). An error names file, line, key and
-// cure.
+// "demo", "empty", or the path of a TOML file (see README.md). An error names file, line, key and cure.
 tl::expected<Scenario, std::string> load_scenario(const std::string& name);
 tl::expected<void, std::string> populate(Host& host, const Scenario& scenario);
 
-// One setting of a task, by the key that scenario files and the control socket share: threads=4,
+// Sets one property of a task. Scenario files and the control socket use the same keys: threads=4,
 // load=diurnal:...
 tl::expected<void, std::string> set_task_key(TaskSpec& spec, std::string_view key, std::string_view value);
 tl::expected<double, std::string> parse_bytes(std::string_view text);  // "8GiB", "512MiB", "4096"

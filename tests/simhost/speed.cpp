@@ -1,5 +1,5 @@
-// How many model seconds pass in a second of CPU time: `simhost_speed [MODEL_SECONDS]`, three tasks of 200
-// records a second each.
+// Model seconds per second of CPU time: `simhost_speed [MODEL_SECONDS]`, three tasks with 200 records a
+// second each.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

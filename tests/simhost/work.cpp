@@ -6,7 +6,7 @@
 namespace sluice::simhost {
 namespace {
 constexpr double kBackgroundSpacing = 50'000;
-constexpr double kRateStep = 100'000;  // the arrival rate is looked at this often
+constexpr double kRateStep = 100'000;  // interval at which the arrival rate is evaluated
 constexpr double kEpsilon =
     1e-3;  // usec; below it work counts as done and time as reached (and months still resolve it)
 }  // namespace
@@ -48,7 +48,7 @@ void Work::plan_arrival(double after) {
     next_arrival_ = next_listed_ < list.size() ? list[next_listed_].at_usec : Bandwidth::kForever;
     return;
   }
-  // Memoryless: where the rate may have changed, the wait is drawn anew.
+  // Memoryless: the wait is drawn again whenever the rate may have changed.
   for (double t = after;;) {
     const double rate = rate_at(t);
     const double step_end = rate_end_;
@@ -66,7 +66,7 @@ void Work::plan_arrival(double after) {
       }
       t = step_end;
     }
-    if (t - after >= 1e6) {  // silence: look again in a second, without an arrival
+    if (t - after >= 1e6) {  // no load: evaluate again in a second, without an arrival
       next_arrival_ = -t;
       return;
     }
@@ -230,7 +230,7 @@ SliceUse Work::run(const Slice& slice, Bandwidth& bandwidth, const std::function
   return use;
 }
 
-// A shorter stretch may be a question to a broker that is not answered yet.
+// A shorter interval may be a request to a broker without a reply yet.
 void Work::note_idle(bool idle, double from, double to) {
   constexpr double kShortest = 2'000;
   if (!idle) {

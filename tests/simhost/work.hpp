@@ -1,4 +1,4 @@
-// The CPU side of one task: records arrive, wait in one queue, and are served by a bounded number of threads.
+// The CPU work of one task: records arrive, wait in one queue, and are served by a bounded number of threads.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 namespace sluice::simhost {
 
-// One record of a list, known beforehand.
+// One record of a predefined list.
 struct ListedRecord {
   double at_usec = 0;  // of model time
   double cpu_usec = 0;
@@ -23,32 +23,32 @@ struct ListedRecord {
 
 struct WorkSpec {
   Load load;                                                 // records per second over model time
-  std::shared_ptr<const std::vector<ListedRecord>> records;  // in order of time; instead of load and cost
-  double cost_usec = 1'000;                                  // CPU a record needs, on average
-  double cost_sigma = 0;        // of the lognormal's logarithm; 0: every record costs the same
-  unsigned threads = 4;         // records in service at once; each uses one core at most
+  std::shared_ptr<const std::vector<ListedRecord>> records;  // sorted by time; replaces load and cost
+  double cost_usec = 1'000;                                  // mean CPU per record
+  double cost_sigma = 0;        // of the logarithm; 0: every record costs the same
+  unsigned threads = 4;         // records in service at once; each uses at most one core
   bool poisson = true;          // false: evenly spaced arrivals
-  double background_cores = 0;  // housekeeping, in jobs of 50 ms spacing; belongs to no record
-  Usec gc_period{};             // each time gc_threads want gc_usec of CPU each, beside the records; 0: never
+  double background_cores = 0;  // housekeeping jobs every 50 ms; no record waits for them
+  Usec gc_period{};  // interval at which gc_threads use gc_usec of CPU each, beside the records; 0: never
   unsigned gc_threads = 0;
   double gc_usec = 0;
-  unsigned spin_threads = 0;         // threads that run whenever they may (and never allocate)
-  Usec max_delay{1'000'000};         // the deadline that `late` counts against
-  Bytes bytes_per_record = 0;        // of payload, over one TCP connection; 0: its records come by no socket
-  Bytes socket_buffer = 6ULL << 20;  // when this much is unread the window closes
+  unsigned spin_threads = 0;         // threads that always run if they can (and never allocate)
+  Usec max_delay{1'000'000};         // the deadline for `late`
+  Bytes bytes_per_record = 0;        // payload, over one TCP connection; 0: not over a socket
+  Bytes socket_buffer = 6ULL << 20;  // the window closes at this many unread bytes
 };
 
-// One stretch of time that the host gives the task.
+// One interval of time that the host gives the task.
 struct Slice {
   double from = 0;
   double to = 0;
-  double cores = 1;  // the node's share for it
+  double cores = 1;  // its share of the node
   double node_cpus = 1;
-  double ancestor_runtime = Bandwidth::kForever;  // CPU left in the pools above it
+  double ancestor_runtime = Bandwidth::kForever;  // CPU left in the ancestors' pools
   bool frozen = false;
 };
 
-// What the scheduler knows of it, of its whole life.
+// What the scheduler knows about its whole life.
 struct SchedulerTotals {
   ThrottleTotals throttle;
   RunQueueWait wait;
@@ -57,7 +57,7 @@ struct SchedulerTotals {
 struct SliceUse {
   double cpu = 0;          // CPU used, usec
   double cpu_some = 0;     // wall usec with a thread waiting for CPU
-  double cpu_full = 0;     // ... and none running
+  double cpu_full = 0;     // with a waiting thread and none running
   double memory_some = 0;  // wall usec with a thread stalled on memory
   double memory_full = 0;
   double finished = 0;       // records
@@ -68,12 +68,12 @@ class Work {
  public:
   Work(const WorkSpec& spec, std::uint64_t seed, double start);
 
-  // `on_throttle(at)` runs at the very moment; it may change `bandwidth`, nothing else of the task.
+  // `on_throttle(at)` is called at the exact time; it may change `bandwidth`, and nothing else of the task.
   SliceUse run(const Slice& slice, Bandwidth& bandwidth, const std::function<void(double)>& on_throttle);
   // Threads that serve records stop until then (direct reclaim, refault, memory.high's penalty).
   void stall_until(double until) { stall_until_ = std::max(stall_until_, until); }
   double stalled_until() const { return stall_until_; }
-  // The process died: what it had begun is delivered again to its successor.
+  // The process exited: records that it had begun are delivered again to its successor.
   void restart(double now);
 
   void set_spec(const WorkSpec& spec, double now);
@@ -87,7 +87,7 @@ class Work {
   double demand_cores() const;
   std::size_t backlog() const { return queue_.size() + serving_.size(); }
   double backlog_cpu_usec() const;
-  double oldest_arrival() const;  // kForever when there is none
+  double oldest_arrival() const;  // kForever: none
   double last_idle() const { return last_idle_; }
   double idle_until() const { return idle_until_; }  // as the kernel programs see it; below 0: never
   std::uint64_t arrived() const { return arrived_; }
@@ -96,20 +96,20 @@ class Work {
   const Delays& delays() const { return delays_; }
   std::uint64_t finished_ever() const { return finished_ever_; }
   SchedulerTotals scheduler() const;
-  // Of the time since the host last forgot it.
+  // Since the host's last reset.
   RunQueues& run_queues() { return run_queues_; }
   SocketFlow flow() const;
-  // Told of each record, as (arrival in usec, CPU it needs in usec), in order; for an oracle.
+  // Called for each record in order with (arrival in usec, CPU it needs in usec); for an oracle.
   void on_arrival(std::function<void(double, double)> observer) { arrival_observer_ = std::move(observer); }
 
  private:
   struct Record {
     double arrival = 0;
-    double cost = 0;  // CPU still to do
+    double cost = 0;  // remaining CPU
     double total = 0;
     unsigned cpu = kNoCpu;
   };
-  static constexpr unsigned kNoCpu = ~0U;  // not placed yet
+  static constexpr unsigned kNoCpu = ~0U;  // not assigned yet
   void plan_arrival(double after);
   double rate_at(double t);
   void take_arrivals(double until);
@@ -125,9 +125,9 @@ class Work {
   std::deque<Record> queue_;
   std::vector<Record> serving_;
   RunQueues run_queues_;
-  std::deque<unsigned> resting_;  // threads without a record, longest first, by the CPU each was on
+  std::deque<unsigned> resting_;  // threads without a record, the longest idle first, by their last CPU
   std::size_t next_listed_ = 0;
-  double next_arrival_ = 0;  // below 0: no arrival, but a moment to look at the load again
+  double next_arrival_ = 0;  // below 0: no arrival, but the next evaluation of the load
   double rate_ = 0;          // records per usec, until rate_end_
   double rate_end_ = -1;
   double next_background_ = Bandwidth::kForever;
@@ -136,7 +136,7 @@ class Work {
   double gc_left_ = 0;  // of each of its threads
   double stall_until_ = 0;
   double last_idle_ = 0;
-  double idle_began_ = -1;  // of the stretch that goes on
+  double idle_began_ = -1;  // start of the current interval
   double idle_until_ = -1;
   std::uint64_t arrived_ = 0;
   double queued_cpu_ = 0;
@@ -149,10 +149,10 @@ class Work {
   std::uint64_t stops_ = 0;
   std::uint64_t stopped_threads_ = 0;
   double stopped_for_ = 0;
-  double stop_began_ = -1;  // the throttle that goes on now
+  double stop_began_ = -1;  // start of the current throttle
   unsigned stop_threads_ = 0;
   double waited_ = 0;
-  double shared_waited_ = 0;  // ... for other tasks on the node, not for its own quota
+  double shared_waited_ = 0;  // waiting for other tasks on the node, not for its own quota
   std::array<std::uint64_t, RunQueueWait::kBuckets> throttle_waits_{};
 };
 

@@ -48,7 +48,7 @@ verdict() { # NAME WHY-NOT (empty: good)
 # --- the root
 if [ ! -e "$here/$suite.tar" ]; then
   echo "  making a bare $suite (a minute, once)"
-  # The mirror and the transport settings of this machine, so that its proxy serves the root too.
+  # The mirror and the transport settings of this machine, so that its proxy works for the root too.
   mirrors=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' | sort -u |
     grep -v security || true)
   apt-config dump | grep -E '^Acquire::(http|https|Check|Retries)' >"$work/apt.conf" || true
@@ -115,7 +115,7 @@ installed() { [ "$(dpkg-query --root="$root" -W -f '${db:Status-Status}' "$1" 2>
 enabled() { find "$root/etc/systemd/system" "$root"/etc/rc?.d/S* -type l 2>/dev/null | grep "$1" || true; }
 deps=tests/support/deps.sh policy=$root/usr/sbin/policy-rc.d
 
-# --- what goes wrong is said in one sentence
+# --- errors are reported in one sentence
 fresh
 in_vain 'without root and sudo it says what to run' 3 'this is not root' 'apt-get install' 'libbpf-dev' -- \
   setpriv --reuid=65534 --regid=65534 --clear-groups $deps build
@@ -129,7 +129,7 @@ sed -i -e 's/^VERSION_ID=.*/VERSION_ID="11"/' -e 's/^PRETTY_NAME=.*/PRETTY_NAME=
 in_vain 'an old Debian is named' 3 'Debian GNU/Linux 11 (bullseye)' 'needs Debian 12' 'dbus-daemon' -- $deps demo
 cp "$work/os-release" "$root/usr/lib/os-release"
 
-# --- another apt is at work
+# --- another apt is running
 hold() { # FILE : as apt does
   : >"$work/held"
   python3 -c 'import fcntl, sys, time; f = open(sys.argv[1], "a"); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); time.sleep(600)' \
@@ -152,7 +152,7 @@ chmod 755 "$policy"
 hold "$root/var/lib/dpkg/lock-frontend"
 SLUICE_APT_WAIT_S=2 in_vain 'it does not wait for another apt forever' 3 'still at work after 2 s' 'dbus-daemon' -- $deps demo
 hold "$root/var/lib/apt/lists/lock"
-: >"$work/log" # waits is not to read what came before
+: >"$work/log" # waits must not read earlier output
 inside $deps demo &
 job=$!
 why=
@@ -171,7 +171,7 @@ installed dbus-daemon || why+=' dbus-daemon is not installed'
 verdict 'and then it installs' "$why"
 verdict "a policy-rc.d of the user's stays" "$(grep -q 'of the user' "$policy" || echo 'it is another, or gone')"
 
-# --- it is interrupted while dpkg runs
+# --- an interruption while dpkg runs
 rm "$policy"
 # shellcheck disable=SC2016 # expanded within
 well 'interrupted, it ends when the packages are whole' bash -c '
@@ -184,7 +184,7 @@ well 'interrupted, it ends when the packages are whole' bash -c '
 verdict 'and says so' "$(grep -q 'deps.sh: interrupted' "$work/log" || echo 'it does not')"
 verdict 'and leaves no policy-rc.d' "$([ ! -e "$policy" ] || cat "$policy")"
 
-# --- all of it, from empty lists
+# --- everything, from empty lists
 fresh
 mkdir -p "$root/etc/systemd/system"
 before=$(enabled .)
@@ -193,7 +193,7 @@ well 'build: CMake finds all that it needs' cmake --preset release
 empty_lists
 well 'test: its packages are installed' $deps test
 verdict 'no service is started' "$(cat "$work/left")"
-# Lists as they were years ago: they name files which the mirror no longer has.
+# Lists of years ago: they name files that the mirror no longer has.
 sed -i 's#^Filename: pool/#&gone/#' "$root"/var/lib/apt/lists/*_Packages
 sed -i -e 's/^Date: .*/Date: Sat, 01 Jan 2022 00:00:00 UTC/' -e '/binary-[a-z0-9]*\/Packages/s/^ [0-9a-f]\{8\}/ 00000000/' \
   "$root"/var/lib/apt/lists/*_InRelease
@@ -203,7 +203,8 @@ well 'demo: its packages are installed, though the lists are stale' $deps demo
 verdict 'and the lists are new' "$(grep -l '^Filename: pool/gone/' "$root"/var/lib/apt/lists/*_Packages || true)"
 verdict 'no policy-rc.d stays behind' "$([ ! -e "$policy" ] || cat "$policy")"
 verdict 'redis-server is installed, and not enabled' "$(installed redis-server || echo 'it is not installed'; enabled redis | head -n 1)"
-# What systemd enables of its own, where it was not before, is its own affair; procps sets sysctls, under SysV init only.
+# What systemd enables by itself where it was not installed before is not checked. procps sets sysctls, under
+# SysV init only.
 others=$(comm -13 <(sort <<<"$before") <(enabled . | sort) | while read -r link; do
   unit=$(readlink "$link" || true)
   grep -qE "^(/usr)?${unit#/usr}\$" "$root/var/lib/dpkg/info/systemd.list" || echo "${link#"$root"}"
@@ -212,13 +213,13 @@ verdict 'no other service is enabled' "$others"
 well 'a second time it needs no network' unshare --net $deps build demo test
 verdict 'and says nothing' "$(cat "$work/log")"
 
-# What was there before is left as it is.
+# What existed before is unchanged.
 inside env SYSTEMD_OFFLINE=1 systemctl enable redis-server || verdict 'redis-server can be enabled' 'systemctl fails'
 inside dpkg --purge shellcheck || verdict 'shellcheck can be purged' 'dpkg fails'
 well 'one missing package is installed' $deps test
 verdict 'and a service that was enabled before stays so' "$([ -n "$(enabled redis-server.service)" ] || echo 'it is disabled')"
 
-# --- and the newcomer's first command
+# --- the newcomer's first command
 if [ -n "$run" ]; then
   fresh
   rm -rf "$work/build/release"

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/support/stream.sh
 
-# CMake looks for the tests' libraries too when the demo alone is built: they are 1 of 157 MB.
+# CMake needs the tests' libraries too when only the demo is built: 1 of 157 MB.
 build=(g++ cmake ninja-build ccache pkg-config clang bpftool
   libboost-dev libsdbus-c++-dev libsystemd-dev libbpf-dev libelf-dev zlib1g-dev libspdlog-dev libfmt-dev
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libexpected-dev libfuse3-dev
@@ -66,7 +66,7 @@ trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM HUP
 apt_get() {
   local limit_s=${SLUICE_APT_WAIT_S:-600} told='' holder
   local last=$((SECONDS + limit_s))
-  # Its own session: what interrupts this script does not tear dpkg apart.
+  # In its own session, so that an interruption of this script does not interrupt dpkg.
   while ! quietly "$log" env LC_ALL=C DEBIAN_FRONTEND=noninteractive setsid -w apt-get -q -y "$@"; do
     grep -q '^E: Could not get lock' "$log" || return 1
     [ -z "$interrupted" ] || exit 130
@@ -80,13 +80,13 @@ apt_get() {
 }
 complaint() { sed -n 's/^E: //p' "$log" | head -n 1; }
 
-# A source of somebody else may be out of order: whether the packages can be had is what counts.
+# Third-party sources may fail; what counts is whether the packages are available.
 lists=
 update() { apt_get -o APT::Update::Error-Mode=any update || lists=$(complaint); }
 fetch() { apt_get install --download-only --no-install-recommends "${need[@]}"; }
 
 echo "Installing Debian packages, and what they need: ${need[*]}"
-# Lists that are empty, or older than what the mirror has, show in that the packages cannot be fetched.
+# Empty or outdated lists show when the packages cannot be fetched.
 fetch || { update && fetch; } || {
   unknown=$(sed -n "s/^E: Unable to locate package //p; s/^E: Package '\(.*\)' has no installation candidate/\1/p" "$log")
   why=$(complaint) again="When that is cured, run this again. Missing are: ${need[*]}"
@@ -97,8 +97,9 @@ fetch || { update && fetch; } || {
   die "the packages cannot be fetched: $why. $again"
 }
 
-# A service of a package (redis-server's) must not start on a machine that merely tests. This is Debian's way to forbid it;
-# apt sets it up and takes it away itself, so that neither an interruption nor another apt comes between.
+# A package's service (redis-server) must not start on a machine that only runs tests. This is Debian's
+# mechanism to forbid it; apt sets it up and removes it itself, so neither an interruption nor another apt
+# can interfere.
 policy=/usr/sbin/policy-rc.d mark='# Made by deps.sh of Sluice, for as long as dpkg runs.'
 forbid="test -e $policy || { printf '%s\n' '#!/bin/sh' '$mark' 'exit 101' >$policy && chmod 755 $policy; }"
 allow="! grep -qs '$mark' $policy || rm -f $policy"
@@ -109,7 +110,7 @@ apt_get install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dp
   die "the packages cannot be installed: $(complaint). When that is cured, run this again. Missing are: ${need[*]}"
 }
 
-# Nor may it start with the next boot: dpkg enables it, whatever the policy says. (Without systemd too.)
+# It must not start at the next boot either: dpkg enables it, whatever the policy is. (Without systemd too.)
 for package in "${need[@]}"; do
   [ "$package" != systemd ] || continue
   while read -r file; do

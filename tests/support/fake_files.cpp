@@ -23,7 +23,6 @@ FakeFiles::FakeFiles() = default;
 FakeFiles::~FakeFiles() = default;
 
 // ---- faults
-// ---------------------------------------------------------------------------------------------------------
 
 void FakeFiles::fail_step(std::size_t n, int error, std::size_t taken) {
   const std::lock_guard lock(mutex_);
@@ -58,7 +57,7 @@ void FakeFiles::die_at_step(std::size_t n, std::size_t taken) {
   death_ = {.at = step_ + n - 1, .error = ECANCELED, .taken = taken};
 }
 
-// 0: it goes on. `may_take`: of a write.
+// Returns 0 if the step goes on. `may_take`: bytes that a write may take.
 int FakeFiles::begin(Step kind, std::size_t* may_take) {
   if (dead_) return ECANCELED;
   last_written_.reset();
@@ -82,8 +81,7 @@ int FakeFiles::begin(Step kind, std::size_t* may_take) {
   return failing_[static_cast<std::size_t>(kind)];
 }
 
-// ---- ends
-// -----------------------------------------------------------------------------------------------------------
+// ---- crashes
 
 void FakeFiles::revive() {
   first_handle_ += static_cast<Handle>(opened_.size());
@@ -130,8 +128,7 @@ std::size_t FakeFiles::unsynced_entries() const {
   return most;
 }
 
-// ---- what is there
-// --------------------------------------------------------------------------------------------------
+// ---- content
 
 FakeFiles::FileRef* FakeFiles::find(Entries& entries, std::string_view name) {
   for (auto& [each, file] : entries) {
@@ -229,7 +226,6 @@ std::size_t FakeFiles::bad_closes() const {
 }
 
 // ---- the seam
-// -------------------------------------------------------------------------------------------------------
 
 FakeFiles::Opened* FakeFiles::opened(Handle handle) {
   const auto at = static_cast<std::size_t>(handle - first_handle_);
@@ -280,7 +276,7 @@ Result<Handle> FakeFiles::open(Handle directory, const std::string& name, Open h
 
 void FakeFiles::close(Handle handle) {
   const std::lock_guard lock(mutex_);
-  if (handle >= 0 && handle < first_handle_) return;  // by what an ended process has left in a test
+  if (handle >= 0 && handle < first_handle_) return;  // of an ended process, in a test
   auto* found = opened(handle);
   if (found == nullptr) {
     ++bad_closes_;
@@ -354,7 +350,7 @@ Result<void> FakeFiles::rename(Handle directory, const std::string& from, const 
   const auto* source = find(folder->entries, from);
   if (source == nullptr) return failed(ENOENT, to, "replace");
   const auto* target = find(folder->entries, to);
-  if (target != nullptr && *target == *source) return {};  // one file already
+  if (target != nullptr && *target == *source) return {};  // both names already refer to one file
   change(*folder, {to, *source, from});
   return {};
 }

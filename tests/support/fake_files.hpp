@@ -1,9 +1,9 @@
-// Files in memory, for tests of everything that is kept in files: no real I/O, so that a property test may
-// use it 100,000 times. It answers as a POSIX file system does, fails where a test wants it to, and forgets
-// what a killed process or a crashed machine loses.
+// Files in memory, for tests of everything that is kept in files. No real I/O, so a property test can use it
+// 100,000 times. It behaves like a POSIX file system, fails where a test sets it to, and loses what a killed
+// process or a crashed machine loses.
 //
-// What it leaves out: the parent of a directory is always there, a directory that was made survives
-// everything, and there is nothing but regular files. Thread-safe.
+// Not modelled: the parent of a directory always exists, a created directory survives everything, and there
+// are only regular files. Thread-safe.
 #pragma once
 
 #include <array>
@@ -42,46 +42,45 @@ class FakeFiles final : public files::Files {
   FakeFiles();
   ~FakeFiles() override;
 
-  // ---- faults: until clear_faults()
-  // The n-th step from now (1: the next one) fails, once. A write takes `taken` bytes, but never all, before
-  // it does: then it is the next write that fails.
+  // ---- faults, in force until clear_faults()
+  // The n-th step from now (1: the next one) fails once. A write first takes `taken` bytes, but never all;
+  // then the next write fails.
   void fail_step(std::size_t n, int error, std::size_t taken = 0);
   void fail_every(Step kind, int error);
-  // So many bytes can still be written, then ENOSPC. Nothing gives any back.
+  // This many bytes can still be written, then ENOSPC. Nothing frees space.
   void limit_space(std::uint64_t bytes);
   void clear_faults();
-  // A fault of fail_step or die_at_step that has not happened: the code under test took fewer steps.
+  // True if a fault of fail_step or die_at_step has not occurred: the code under test made fewer steps.
   [[nodiscard]] bool fault_is_pending() const;
 
-  // ---- ends
-  // The process is killed at the n-th step from now: that one does nothing, but for the first `taken` bytes
-  // of a write, and the dead process's other steps do nothing either (ECANCELED), until crash_process() or
+  // ---- crashes
+  // The process is killed at the n-th step from now. That step does nothing, except for the first `taken`
+  // bytes of a write. Later steps of the dead process do nothing either (ECANCELED), until crash_process() or
   // crash_machine().
   void die_at_step(std::size_t n, std::size_t taken = 0);
-  // All handles are closed. What was written is there. `of_last_write`: if a write was the last step, the
-  // kill came in the middle of it, and so many bytes of it are there.
+  // Closes all handles; written data stays. `of_last_write`: if the last step was a write, the kill came
+  // during it, and this many of its bytes were written.
   void crash_process(std::optional<std::size_t> of_last_write = std::nullopt);
 
-  // What becomes of that which was not synced when the machine goes down: the disk may have any of it, or
-  // none.
+  // What a machine crash does to data that was not synced: the disk may have any part of it, or none.
   enum class Data : std::uint8_t {
-    lost,   // a file has what it had at its last sync, or nothing
-    zeros,  // its length got to the disk, its content did not
+    lost,   // a file has its content of the last sync, or nothing
+    zeros,  // the length was written, the content was not
     kept,
   };
   struct Unsynced {
     Data data = Data::lost;
     std::size_t entries =
-        0;  // of the changes of each directory since its last sync, in order; the rest is undone
+        0;  // changes of each directory since its last sync, in order, that survive; the rest is undone
   };
   void crash_machine(Unsynced unsynced);
-  // The most changes that a directory has and did not sync.
+  // The largest number of unsynced changes of a directory.
   [[nodiscard]] std::size_t unsynced_entries() const;
 
-  // ---- what is there; PATH is DIRECTORY/NAME
+  // ---- content; PATH is DIRECTORY/NAME
   [[nodiscard]] std::optional<std::string> content(const std::string& path) const;
   [[nodiscard]] std::vector<std::string> names(const std::string& directory) const;  // in order
-  // Made or overwritten in place, and synced.
+  // Creates or overwrites the file in place, synced.
   void put(const std::string& path, std::string_view text);
   void make_directory(const std::string& path);
 
@@ -89,7 +88,7 @@ class FakeFiles final : public files::Files {
   [[nodiscard]] std::size_t steps() const;
   [[nodiscard]] std::size_t steps(Step kind) const;
   [[nodiscard]] std::size_t open_handles() const;
-  [[nodiscard]] std::size_t bad_closes() const;  // of handles that this process does not have
+  [[nodiscard]] std::size_t bad_closes() const;  // closes of handles that this process does not have
 
   // ---- the seam
   files::Result<files::Handle> open_directory(const std::string& path, mode_t mode) override;
@@ -109,15 +108,14 @@ class FakeFiles final : public files::Files {
  private:
   struct File {
     std::string data, synced;
-    bool forgotten =
-        false;  // a sync of it failed: as in Linux, a later one that succeeds does not make that good
+    bool forgotten = false;  // a sync failed; as in Linux, a later successful sync does not repair that
   };
   using FileRef = std::shared_ptr<File>;
-  using Entries = std::vector<std::pair<std::string, FileRef>>;  // few: searched from the start
+  using Entries = std::vector<std::pair<std::string, FileRef>>;  // few entries: linear search
   struct Change {
     std::string name;
-    FileRef file;      // none: the name goes
-    std::string from;  // goes too; a rename
+    FileRef file;      // none: the name is removed
+    std::string from;  // removed too, by a rename
   };
   struct Folder {
     std::string path;
@@ -130,7 +128,7 @@ class FakeFiles final : public files::Files {
     bool writable = false;
   };
   struct Fault {
-    std::size_t at = std::numeric_limits<std::size_t>::max();  // counted from the first step ever
+    std::size_t at = std::numeric_limits<std::size_t>::max();  // counted from the very first step
     int error = 0;
     std::size_t taken = 0;
   };
@@ -138,7 +136,7 @@ class FakeFiles final : public files::Files {
   static FileRef* find(Entries& entries, std::string_view name);
   static void apply(Entries& entries, const Change& change);
   static void change(Folder& folder, Change change);
-  // With `mutex_` held, all below. The errno with which this step fails, or 0.
+  // Call the functions below with `mutex_` held. begin() returns the errno of this step, or 0.
   int begin(Step kind, std::size_t* may_take = nullptr);
   Folder* folder_at(std::string_view path);
   Folder& make_folder(const std::string& path);
@@ -151,7 +149,7 @@ class FakeFiles final : public files::Files {
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Folder>> folders_;
   std::vector<Opened> opened_;      // by handle, from first_handle_ on
-  files::Handle first_handle_ = 0;  // older ones are of processes that ended
+  files::Handle first_handle_ = 0;  // older handles belong to ended processes
   std::size_t step_ = 0;
   std::array<std::size_t, kSteps> taken_steps_{};
   std::array<int, kSteps> failing_{};

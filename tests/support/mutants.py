@@ -31,10 +31,10 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLES = pathlib.Path(__file__).resolve().parent / "mutants"
-LIMIT_S = 900  # for one test of one bug; a loop that does not end is noticed by it
-# Warnings that a bug brings along are no verdict, and symbols only cost time.
+LIMIT_S = 900  # seconds, for one test of one bug; an endless loop counts as noticed
+# Warnings caused by a bug are no verdict, and debug symbols only cost time.
 CONFIGURE = ["cmake", "--preset", "release", "-DCMAKE_CXX_FLAGS=-w", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -DNDEBUG"]
-# The same random numbers each time: what is noticed today is noticed tomorrow.
+# Always the same random numbers, so that results are reproducible.
 ENVIRONMENT = {"RC_PARAMS": "seed=1", **os.environ}
 
 
@@ -46,7 +46,7 @@ class Row:
         self.tests = [tests] if isinstance(tests, str) else list(tests)
 
     def places_in(self, text: str) -> list[re.Match]:
-        """Where the old text is: the formatter may break a line at any blank of it."""
+        """Finds the old text; the formatter may have broken the line at any blank."""
         words = re.escape(self.old.strip()).replace("\\\n", "\\ ")
         inside = re.sub(r"(\\ )+", r"\\s+", words)
         lead, _, trail = self.old.partition(self.old.strip())
@@ -68,12 +68,12 @@ def rows_of(tables: list[pathlib.Path]) -> list[Row]:
 
 
 def binary_of(test: str) -> "str | None":
-    """The target to build; none for a command, which sees to that itself."""
+    """The target to build; none for a command, which builds by itself."""
     return None if "/" in test.split(":")[0] else test.split(":")[0]
 
 
 class Copy:
-    """A copy of the source with a build of its own. What did not change since the last run is not built again."""
+    """A copy of the source with its own build. What did not change since the last run is not built again."""
 
     def __init__(self, top: pathlib.Path, parallel: int) -> None:
         self.top, self.parallel = top, parallel
@@ -95,7 +95,7 @@ class Copy:
             sys.exit(f"cannot configure, see {self.log}")
 
     def run(self, command: list[str]) -> bool:
-        """Whether it succeeded; its output goes to the log. All that it started ends with it."""
+        """Runs a command; returns whether it succeeded. Its output goes to the log, and its processes end with it."""
         with open(self.log, "wb") as output:
             process = subprocess.Popen(
                 command, cwd=self.top, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=ENVIRONMENT, start_new_session=True
@@ -111,7 +111,7 @@ class Copy:
         return not targets or self.run(["cmake", "--build", "build/release", "--parallel", str(self.parallel), "--target", *targets])
 
     def first_failure(self, tests: list[str]) -> "str | None":
-        """Of the tests, in their order, the first that fails; with GoogleTest's name for it where it has one."""
+        """The first failing test, in order, with its GoogleTest name if it has one."""
         for test in tests:
             binary, _, chosen = test.partition(":")
             if binary_of(test) is None:
@@ -143,7 +143,7 @@ class Copy:
 
 
 def check_sound(copy: Copy, rows: list[Row]) -> None:
-    """Without a bug all must build and pass, or every bug would seem to be noticed."""
+    """Checks that everything builds and passes without a bug; otherwise every bug would seem to be noticed."""
     tests = list(dict.fromkeys(test for row in rows for test in row.tests))
     if not copy.build([b for b in dict.fromkeys(map(binary_of, tests)) if b]):
         sys.exit(f"the source does not build, see {copy.log}")

@@ -26,7 +26,7 @@ SANITIZERS = {
 
 
 def fixed_addresses() -> list[str]:
-    """The thread sanitizer of GCC 12 dies on kernels that randomise addresses more than it knows."""
+    """GCC 12's thread sanitizer crashes on kernels with more address randomisation than it supports."""
     probe = ["setarch", os.uname().machine, "--addr-no-randomize"]
     try:
         works = subprocess.run([*probe, "true"], capture_output=True, check=False).returncode == 0
@@ -53,7 +53,7 @@ def verdicts(report: pathlib.Path) -> tuple[int, list[str], list[str]]:
 
 
 class Shard:
-    """One process, with its part of a binary's tests."""
+    """One process that runs a part of a binary's tests."""
 
     def __init__(self, binary: pathlib.Path, arguments: list[str], stem: pathlib.Path, index: int, count: int) -> None:
         self.log, self.report = (stem.with_name(stem.name + (f"-{index}" if index else "") + end) for end in (".log", ".json"))
@@ -67,7 +67,7 @@ class Shard:
             )  # fmt: skip
 
     def end(self, limit_s: float) -> tuple[int, list[str], list[str]]:
-        """As verdicts(); what happened to the process is one of the failed."""
+        """Like verdicts(); an abnormal end of the process counts as a failure."""
         ended = ""
         try:
             status = self.process.wait(max(0, limit_s))
@@ -80,7 +80,7 @@ class Shard:
         except (OSError, ValueError, KeyError) as error:
             passed, failed, skipped = 0, [], []
             ended = ended or f"left no report ({error.__class__.__name__}), exit status {status}"
-        if not ended and status and not failed:  # a sanitizer's word after the last test
+        if not ended and status and not failed:  # a sanitizer's message after the last test
             ended = f"exit status {status}, though no test failed"
         return passed, failed + [ended] * bool(ended), skipped
 

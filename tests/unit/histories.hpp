@@ -1,4 +1,4 @@
-// How many random histories a property is held to, where RC_PARAMS does not say it. Include it once a binary.
+// The number of random histories of a property if RC_PARAMS does not set it. Include it once per binary.
 #pragma once
 
 #include <cstdlib>
@@ -12,8 +12,8 @@ inline constexpr bool kSlowBuild = true;
 inline constexpr bool kSlowBuild = false;
 #endif
 
-// Before main(): RapidCheck reads its parameters at the first property. Of two of a name the last one counts:
-// who asks for a seed has as many histories.
+// Set before main(): RapidCheck reads its parameters at the first property. The last one of a name counts, so
+// setting a seed does not change the number of histories.
 struct Histories {
   Histories(const char* many, const char* few) {
     const char* asked = std::getenv("RC_PARAMS");

@@ -1,4 +1,4 @@
-// Inputs for the tick, made by hand: one task, counters that are moved forward by the test.
+// Inputs for the tick: one task, whose counters the test moves.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ inline config::Config one_task_config() {
   return c;
 }
 
-// A host of one or more tasks whose counters and knobs the test moves.
+// A host with one or more tasks; the test moves counters and knobs.
 class Bench {
  public:
   explicit Bench(config::Config c = one_task_config()) : config(std::move(c)) {}
@@ -61,7 +61,7 @@ class Bench {
   }
   Sample& sample(std::uint64_t id = 1) { return *tasks.at(CgroupId{id}).sample; }
 
-  // Time goes on; the task uses `cores` and is throttled in every period or in none.
+  // Advances the time; the task uses `cores` and is throttled in every period or in none.
   void run_cpu(std::uint64_t id, Nsec dt, double cores, bool throttled, double throttled_cores = 0) {
     Sample& s = sample(id);
     const double sec = std::chrono::duration<double>(dt).count();
@@ -96,7 +96,7 @@ class Bench {
   }
   bool pinned(std::uint64_t id = 1) const { return hold_of(id) && hold_of(id)->pin; }
 
-  // The kernel takes what is written, and says so in the next samples and receipts.
+  // The kernel accepts the writes, and shows them in the next samples and receipts.
   void obey(const Plan& plan) {
     if (plan.dry_run) return;
     for (const auto& w : plan.writes) {
@@ -135,7 +135,7 @@ class Bench {
     knob.limit.send(value, reason, now);
     knob.limit.answer(written({}, which, value, now));
   }
-  // The orders of a tick that is told to give everything back.
+  // The orders of a tick with `stopping`.
   Plan stop_plan() const {
     Input in;
     in.kind = Input::Kind::event;
@@ -174,7 +174,7 @@ class Bench {
   }
 };
 
-// Of the order under way, or of what is held.
+// Of the order in flight, or of the value held.
 inline Rule rule_of(const KnobState& knob) {
   return knob.limit.order() ? knob.limit.order()->reason.rule : knob.limit.reason().rule;
 }

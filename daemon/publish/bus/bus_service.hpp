@@ -45,6 +45,8 @@ struct BusHooks {
   std::function<tl::expected<void, CommandError>(Command)> submit;
   // Reload the configuration, then call `done` on the io thread, now or later, once. All errors at once.
   std::function<void(std::function<void(ReloadResult)> done)> reload;
+  // Be replaced by the installed program, soon after this call; every limit stays in force. False: it stops.
+  std::function<bool()> reexecute;
   // What would be written now (dry-run, observe), or was planned last.
   std::function<Plan()> plan;
   // The name was another process's at the start: a second daemon. The service has given up; normally the

@@ -72,6 +72,11 @@ void ManagerObject::export_methods(ManagerExport& interface) {
   interface.method("Restore", {}, {}, [gated, &context](sdbus::Result<>&& result) {
     gated(std::move(result), [&context](const Caller&) { context.submit(RestoreCommand{}); });
   });
+  interface.method("Reexecute", {}, {}, [gated, &context](sdbus::Result<>&& result) {
+    gated(std::move(result), [&context](const Caller&) {
+      if (!context.hooks.reexecute()) throw compat::error(error_name::failed, "sluiced is stopping");
+    });
+  });
   interface.method("Plan", {}, {"writes"}, [this] { return plan(); });
   interface.method("GetStats", {}, {"statistics"}, [this] { return statistics(); });
   interface.signal<string, sdbus::ObjectPath>("TaskAdded", {"name", "path"});

@@ -24,8 +24,8 @@ namespace sluice::publish {
 
 namespace {
 
-// The fields in force on this thread, oldest first. Only LogFields writes it, only the sink reads it, and
-// both on the thread that logs.
+// The fields in force on this thread, oldest first. LogFields writes them and the sink reads them, both on
+// the thread that logs.
 std::vector<std::pair<std::string_view, std::string>>& thread_fields() {
   thread_local std::vector<std::pair<std::string_view, std::string>> fields;
   return fields;
@@ -47,14 +47,14 @@ int syslog_priority(spdlog::level::level_enum level) {
   }
 }
 
-// Of the process: the log is set up once.
+// One per process: the log is set up once.
 std::atomic<const LogWriter*> the_writer = nullptr;
 
 std::string lines_lost(std::uint64_t lines, const char* why) {
   return fmt::format("{} {} lost: {}", lines, lines == 1 ? "line was" : "lines were", why);
 }
 
-// What both sinks share: spdlog's part on the thread that logs, the rest on the writer's.
+// Common to both sinks: spdlog's part runs on the thread that logs, the rest on the writer's thread.
 class QueueSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
   QueueSink(LogWriter::Send send, LogWriter::Lost lost) : writer_(std::move(send), std::move(lost)) {
@@ -92,7 +92,7 @@ class JournalSink final : public QueueSink {
   }
 };
 
-// A line for people: the time, the level (in colour on a terminal) and the text.
+// A line for people: time, level (coloured on a terminal) and text.
 class LineFormat {
  public:
   std::string operator()(const spdlog::details::log_msg& message) {
@@ -128,8 +128,8 @@ class StandardErrorSink final : public QueueSink {
   LineFormat format_;
 };
 
-// JOURNAL_STREAM is "device:inode" of the socket that systemd made our standard error; after a redirection
-// the variable is still there and lies.
+// JOURNAL_STREAM is "device:inode" of the socket that systemd made our standard error. After a redirection
+// the variable remains but is wrong.
 bool stderr_is_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
   struct stat is {};
@@ -153,7 +153,7 @@ spdlog::level::level_enum level_of(Notice::Kind kind) {
   }
 }
 
-class Scope {  // LogFields for a list that is made at run time
+class Scope {  // LogFields for a list made at run time
  public:
   explicit Scope(Fields fields) : count_(fields.size()) {
     auto& all = thread_fields();
@@ -167,7 +167,7 @@ class Scope {  // LogFields for a list that is made at run time
   std::size_t count_;
 };
 
-// On a terminal nothing else says which task a line is about.
+// On a terminal only the text can name the task.
 std::string line_of(const std::string& task, const std::string& text) {
   return task.empty() ? text : c_escape(task) + ": " + text;
 }
@@ -207,7 +207,7 @@ LogFields::~LogFields() {
   thread_fields().resize(thread_fields().size() - count_);
 }
 
-// What a task has been heard of too often costs nobody else a line.
+// A line that is refused by its own limit does not count against the limit of all lines.
 bool LogPublisher::may_log(const LineLimit::Key& key, std::uint32_t most, std::string_view line,
                            MonotonicTime now) {
   if (lines_ >= kLinesPerSecond) {

@@ -1,5 +1,5 @@
-// Where lines go: journald with fields, or a terminal with the same text. Everything logs through spdlog's
-// default logger; fields go along in LogFields.
+// Where log lines go: to journald with fields, or to a terminal with the same text. All code logs through
+// spdlog's default logger; LogFields adds fields.
 #pragma once
 
 #include <spdlog/common.h>
@@ -17,7 +17,7 @@
 namespace sluice::publish {
 
 enum class LogTarget : std::uint8_t {
-  automatic,  // journald when standard error is connected to it (JOURNAL_STREAM), else standard error
+  automatic,  // journald if standard error is connected to it (JOURNAL_STREAM), else standard error
   journal,
   standard_error,
 };
@@ -27,17 +27,17 @@ struct LogOptions {
   spdlog::level::level_enum level = spdlog::level::info;
 };
 
-// Replaces spdlog's default logger. Call once, before the first line, with SIGPIPE ignored. Lines are handed
-// on by a thread of its own over a bounded queue: a journald that hangs, or a reader of standard error that
-// goes away or does not read, costs lines (counted, and said), never a tick.
+// Replaces spdlog's default logger. Call once before the first line, with SIGPIPE ignored. A thread of its
+// own sends the lines over a bounded queue. If journald hangs, or standard error is not read, lines are lost
+// (counted and reported); no tick is delayed.
 void set_up_log(const LogOptions& options);
-// Waits up to a second for queued lines; at exit.
+// Waits at most one second for queued lines. Call at exit.
 void shut_down_log();
-// Lines that found no room or no reader, since the start.
+// Number of lines lost since the start.
 std::uint64_t log_lines_lost();
 
 // Fields of every line that this thread logs while the object lives. The sink takes them on the logging
-// thread at the time of the call, so a line never gets another thread's or a later line's fields.
+// thread at the time of the call, so a line never gets fields of another thread or of a later line.
 //   LogFields fields{{"SLUICE_TASK", name}};  spdlog::warn("...");
 class LogFields {
  public:
@@ -50,15 +50,15 @@ class LogFields {
   std::size_t count_;
 };
 
-// One line for each adjustment and notice of a report. Storms are cut: kDecisionsPerMinute (as many as may be
-// written by default) of a task, knob and rule, kNoticesPerMinute of a task and kind, and kLinesPerSecond of
-// all. Once the minute or the second is over, a line says how many were left out.
+// Logs one line per adjustment and notice of a report. Bursts are limited: kDecisionsPerMinute (the default
+// write budget) per task, knob and rule; kNoticesPerMinute per task and kind; kLinesPerSecond in total. After
+// the minute or second a line reports how many were omitted.
 class LogPublisher {
  public:
   static constexpr std::uint32_t kLinesPerSecond = 100;
   static constexpr std::uint32_t kDecisionsPerMinute = 60, kNoticesPerMinute = 10;
   void publish(const Report& report);
-  // What is no report's, with the same bounds: of one `source`, which names the place that says it.
+  // Lines that do not come from a report, with the same limits. `source` is their origin.
   enum class Source : std::uint8_t { engine, oom_kill };
   void say(Source source, spdlog::level::level_enum level, const std::string& task, const std::string& text,
            MonotonicTime now);

@@ -33,7 +33,7 @@ constexpr std::array kNoticeIds{
     NoticeId{Notice::Kind::pressure_known, "f38c940c542b4fa3966397df21708f8c"},
 };
 
-// For machines: the kernel's own spelling of a value, and the burst where there is one.
+// For programs: the kernel's spelling of a value, with the burst if there is one.
 std::string raw_value(const KnobValue& value) {
   if (const auto* cpu = std::get_if<CpuMax>(&value)) {
     const bool bursts = cpu->burst.value_or(Usec{0}) > Usec{0};

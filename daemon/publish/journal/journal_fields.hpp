@@ -1,4 +1,4 @@
-// Which journal fields a decision carries. Pure: for the log, and for its tests.
+// The journal fields of each decision. Pure.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@ namespace sluice::publish {
 
 using Fields = std::vector<std::pair<std::string_view, std::string>>;
 
-// Fixed for ever: scripts and `journalctl MESSAGE_ID=` rely on them. Listed in publish's README.
+// Fixed for ever: scripts and `journalctl MESSAGE_ID=` rely on them. Listed in the README of daemon/publish.
 std::string_view message_id(const Adjustment& adjustment);
 std::string_view message_id(Notice::Kind kind);
 
-// The systemd unit that a cgroup path belongs to: its last component that is a service or a scope; none: "".
+// The systemd unit of a cgroup path: its last component that is a service or a scope; none: "".
 std::string_view unit_of(std::string_view cgroup);
 
-// UNIT and OBJECT_SYSTEMD_UNIT both: `journalctl -u` believes UNIT= of PID 1 only, and OBJECT_SYSTEMD_UNIT=
-// of any daemon that runs as root.
+// Both UNIT and OBJECT_SYSTEMD_UNIT: `journalctl -u` accepts UNIT= only from PID 1, and OBJECT_SYSTEMD_UNIT=
+// from any daemon that runs as root.
 Fields journal_fields(const Adjustment& adjustment, std::uint64_t tick);
 Fields journal_fields(const Notice& notice, std::uint64_t tick);
 

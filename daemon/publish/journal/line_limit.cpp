@@ -13,7 +13,7 @@ bool LineLimit::allow(const Key& key, std::uint32_t most, std::string_view line,
     known = windows_.emplace(key, Window{.begun = now}).first;
   }
   auto& window = known->second;
-  // One that has ended and was not collected yet goes on: its count must not be forgotten.
+  // A window that ended with omitted lines continues until it is collected, so that its count is not lost.
   if (now - window.begun >= kWindow && window.left_out == 0) window = Window{.begun = now};
   if (window.lines < most) {
     ++window.lines;

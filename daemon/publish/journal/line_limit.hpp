@@ -1,4 +1,4 @@
-// How often a task may be heard of about one kind of thing. Pure; time is handed in.
+// Limits how many lines of one kind are logged about a task. Pure; the caller passes the time.
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,17 @@ namespace sluice::publish {
 
 class LineLimit {
  public:
-  // Of a task and kind, since the first of them.
+  // Of one task and kind, from its first line.
   static constexpr std::chrono::minutes kWindow{1};
-  // So many keys at once; a new one beyond that is not limited. The daemon logs 100 lines a second at most.
+  // Upper bound of keys; further keys are not limited. The daemon logs at most 100 lines per second.
   static constexpr std::size_t kMaxKeys = 8192;
 
   struct Key {
     std::string task;
-    int kind = 0;  // the caller's numbers
+    int kind = 0;  // chosen by the caller
     auto operator<=>(const Key&) const = default;
   };
-  // Whether one more line may be logged. One that may not is counted, and its text is kept as an example.
+  // True if one more line may be logged. Otherwise it is counted, and its text is kept as an example.
   bool allow(const Key& key, std::uint32_t most, std::string_view line, MonotonicTime now);
 
   struct LeftOut {
@@ -34,8 +34,7 @@ class LineLimit {
     std::uint64_t lines = 0;
     std::string example;
   };
-  // Of windows that have ended since the last call, those of which lines were left out. At most once a
-  // second.
+  // The windows with omitted lines that ended since the last call. Evaluated at most once a second.
   std::vector<LeftOut> ended(MonotonicTime now);
   [[nodiscard]] std::size_t keys() const { return windows_.size(); }
 

@@ -15,7 +15,7 @@ namespace sluice::publish {
 
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(1);  // of drain, and between attempts to make a thread
+constexpr auto kPatience = std::chrono::seconds(1);  // of drain, and between attempts to create a thread
 
 std::size_t bytes_of(const LogRecord& record) {
   std::size_t bytes = 0;
@@ -82,7 +82,7 @@ void LogWriter::Shared::run() {
   }
 }
 
-// The oldest, and after it how many were lost before.
+// Sends the oldest record, and then the number of lines lost before.
 void LogWriter::Shared::send_one(std::unique_lock<std::mutex>& lock) {
   const LogRecord record = std::move(queue.front());
   queue.pop_front();
@@ -121,7 +121,7 @@ bool send_to_standard_error(const LogRecord& record) {
       }
       if (errno == EINTR) continue;
       if (errno != EAGAIN) return false;
-      pollfd ready{STDERR_FILENO, POLLOUT, 0};  // somebody shares it, and has made it non-blocking
+      pollfd ready{STDERR_FILENO, POLLOUT, 0};  // another process shares it and has made it non-blocking
       if (::poll(&ready, 1, -1) < 0 && errno != EINTR) return false;
     }
   }

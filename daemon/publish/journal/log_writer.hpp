@@ -1,6 +1,6 @@
-// Hands finished log records on from a thread of its own, over a bounded queue: to journald, or to standard
-// error. The thread that logs never waits, whatever reads the lines, or does not. A line that finds no room,
-// or cannot be handed on, is lost and counted; how many were is logged when there is room again.
+// Sends finished log records to journald or to standard error, from a thread of its own, over a bounded
+// queue. The thread that logs never waits. A line that does not fit or cannot be sent is lost and counted;
+// the number is logged as soon as lines can be sent again.
 #pragma once
 
 #include <chrono>
@@ -15,16 +15,16 @@
 
 namespace sluice::publish {
 
-// For journald "FIELD=value" each; for standard error one finished line.
+// For journald one "FIELD=value" each; for standard error one complete line.
 using LogRecord = std::vector<std::string>;
 
 class LogWriter {
  public:
-  static constexpr std::size_t kMaxRecords = 4096;     // that wait
-  static constexpr std::size_t kMaxBytes = 4U << 20U;  // of those
-  // On the thread; may take as long as it likes. False: the record did not arrive.
+  static constexpr std::size_t kMaxRecords = 4096;     // queued
+  static constexpr std::size_t kMaxBytes = 4U << 20U;  // of the queued records
+  // Called on the thread; may block. False: the record did not arrive.
   using Send = std::function<bool(const LogRecord&)>;
-  // On the thread: the record that says how many lines were lost.
+  // Called on the thread: makes the record that reports the number of lost lines.
   using Lost = std::function<LogRecord(std::uint64_t lines)>;
 
   LogWriter(Send send, Lost lost);
@@ -32,15 +32,14 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // Any thread. When no thread can be made, records wait, and it is tried again with later ones.
+  // Any thread. If no thread can be created, records wait, and later calls try again.
   void push(LogRecord record);
-  // Until the queue is empty, but no longer than a second. Without a thread, what waits is sent by the
-  // caller.
+  // Waits until the queue is empty, at most one second. Without a thread the caller sends the queued records.
   void drain();
   [[nodiscard]] std::uint64_t lost() const;
 
  private:
-  // Shared with the thread, which is left behind if its reader hangs when we want to go.
+  // Shared with the thread. If its reader hangs at exit, the thread is left behind.
   struct Shared {
     std::mutex mutex;
     std::condition_variable added, emptied;
@@ -48,7 +47,7 @@ class LogWriter {
     std::size_t bytes = 0;  // in the queue
     bool runs = false, sending = false, stop = false;
     std::uint64_t lost = 0, lost_unsaid = 0;
-    std::chrono::steady_clock::time_point start_at{};  // not before then a thread is tried for again
+    std::chrono::steady_clock::time_point start_at{};  // earliest time of the next attempt to create a thread
     Send send;
     Lost say_lost;
 
@@ -61,8 +60,8 @@ class LogWriter {
 
 // sd_journal_sendv.
 bool send_to_journald(const LogRecord& record);
-// write(2), all of it. Standard error may be a pipe that nobody reads: then it blocks, or fails with EPIPE
-// (SIGPIPE must be ignored).
+// Writes everything with write(2). Standard error may be a pipe without a reader: the write then blocks, or
+// fails with EPIPE (SIGPIPE must be ignored).
 bool send_to_standard_error(const LogRecord& record);
 
 }  // namespace sluice::publish

@@ -1,4 +1,4 @@
-// The whole story of one task, in English.
+// The explanation of one task, in English.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -23,7 +23,7 @@ string for_words(const std::optional<MonotonicTime>& until, MonotonicTime now, c
   return until && *until > now ? "for " + duration_words(*until - now) : string(otherwise);
 }
 
-// What keeps this knob from a new value; empty: nothing but its controller.
+// What prevents the controller from changing this knob; empty: nothing.
 string bar_words(Knob knob, const TaskReport& t, const KnobStory& story, MonotonicTime now) {
   switch (story.bar) {
     case Bar::none:
@@ -198,7 +198,7 @@ string explanation(const TaskReport& t, MonotonicTime now) {
   if (t.cpu_story.bar == Bar::none)
     text += fmt::format(" {}{}.", within("It is looked at again", t.cpu_looks_again_at, now),
                         t.cpu_max.quota ? ", or as soon as its quota stops it" : "");
-  // As long as nobody but its owner has set it, there is nothing to say.
+  // Until someone other than the owner sets cpu.weight, it is not mentioned.
   if (t.weight_story.origin != Origin::absent && t.weight_story.origin != Origin::unread &&
       t.weight_story.origin != Origin::found)
     text += fmt::format(

@@ -1,5 +1,5 @@
-// The limits of the D-Bus interface, and its conventions for values: microseconds of CPU per
-// second, bytes, UINT64_MAX for "infinity" and for "not known" (t), NaN for "not known" (d).
+// Limits of the D-Bus interface, and its conventions for values: microseconds of CPU per second, bytes,
+// UINT64_MAX for "infinity" and for "unknown" (t), NaN for "unknown" (d).
 #pragma once
 
 #include <cmath>
@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxOptions = 64;
 inline constexpr std::size_t kMaxKeyBytes = 255;
 inline constexpr std::size_t kMaxHolds = 64;
 inline constexpr std::size_t kMaxPendingCalls = 128;
-inline constexpr std::size_t kMaxPendingCallsOfOne = 32;  // of one connection
+inline constexpr std::size_t kMaxPendingCallsOfOne = 32;  // per connection
 inline constexpr double kCallsPerSecond = 20;
 inline constexpr std::size_t kHistoryPerTask = 128;
 
@@ -78,7 +78,7 @@ constexpr std::string_view source_name(SampleSource source) {
   return source == SampleSource::bpf ? "bpf" : "files";
 }
 
-// The object path of a task, for any name; and back: nothing if it is no such path.
+// The object path of a task with any name, and the reverse; none if it is no such path.
 std::string task_path(std::string_view name);
 std::optional<std::string> task_of_path(const std::string& path);
 

@@ -18,7 +18,7 @@ string bytes_in(double bytes, int digits) {
     bytes /= 1024;
     ++unit;
   }
-  // 1023.96 would print as "1024.0": the next unit's 1.0.
+  // 1023.96 would print as "1024.0", so the next unit is used.
   if (std::abs(bytes) >= 1023.95 && unit + 1 < units.size()) {
     bytes /= 1024;
     ++unit;
@@ -71,7 +71,7 @@ std::string c_escape(std::string_view raw) {
 
 namespace {
 
-// The code point at the front and its length; nothing: it is malformed, or nothing that D-Bus takes.
+// The first code point and its length; none if it is malformed or not allowed by D-Bus.
 struct Character {
   char32_t code;
   std::size_t length;
@@ -97,7 +97,7 @@ std::optional<Character> decode(std::string_view text) {
   return Character{code, length};
 }
 
-// U+0080 .. U+009F are controls as well: some terminals obey them.
+// U+0080 .. U+009F are control characters too: some terminals act on them.
 bool is_control(char32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0);
 }

@@ -1,4 +1,4 @@
-// How quantities and foreign bytes are spelled for people, by whoever shows them. Pure.
+// How quantities and untrusted bytes are spelled for people. Pure.
 #pragma once
 
 #include <string>
@@ -13,21 +13,20 @@ std::string bytes_words(double bytes);      // "1.5 GiB"
 std::string percent_words(double ratio);    // "0.04 %", "90 %"
 std::string duration_words(Nsec duration);  // "90 ms", "1.5 s", "3 min"
 
-// Bytes with so many digits after the point, to tell two apart.
+// Bytes with `digits` decimals, to tell two close values apart.
 std::string bytes_in(double bytes, int digits);
 
-// Any bytes as printable ASCII, reversibly: a cgroup's name may be invalid UTF-8 or hold escape sequences,
-// and a D-Bus string or a terminal must not.
+// Any bytes as printable ASCII, reversibly. A cgroup's name may be invalid UTF-8 or contain escape sequences,
+// which must not reach a D-Bus string or a terminal.
 std::string c_escape(std::string_view raw);
 
-// Text as it was written, without what a terminal would act upon: control characters and bytes that are no
-// UTF-8 become "\x1b". What D-Bus takes for a string. `printable` keeps line feeds, `printable_line` does
-// not.
+// Text without anything that a terminal would act on: control characters and invalid UTF-8 become "\x1b" and
+// the like. The result is valid for D-Bus. `printable` keeps line feeds, `printable_line` does not.
 std::string printable(std::string_view text);
 std::string printable_line(std::string_view text);
-bool is_text(std::string_view text);  // UTF-8 that D-Bus takes, whatever it holds
+bool is_text(std::string_view text);  // UTF-8 that D-Bus allows
 
-// At most so many bytes of a text that somebody else sent, cut between characters, then "…".
+// At most `most` bytes of untrusted text, cut between characters, then "…".
 std::string shortened(std::string_view text, std::size_t most = 100);
 
 }  // namespace sluice::publish

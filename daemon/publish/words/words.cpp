@@ -38,7 +38,7 @@ string clamps(const Reason& reason, bool memory) {
   return text;
 }
 
-// The ratio is the last full look's; an event may be younger, and then there is none to tell.
+// The ratio is from the last full tick. A throttle event may be newer; the ratio is then zero and not shown.
 string throttled_words(const Reason& r) {
   constexpr double kNone = 0.005;
   const string lasting =
@@ -116,7 +116,7 @@ std::string_view knob_of(const Notice& notice) {
   return value ? file_name(sluice::knob_of(*value)) : "a knob";
 }
 
-// A decision's cause, where the rule does not say it already.
+// The cause of a decision, unless the rule already implies it.
 string cause_clause(const Reason& r) {
   const bool said =
       (r.cause == Cause::starved_by_quota &&
@@ -141,7 +141,7 @@ string cause_clause(const Reason& r) {
     case Cause::thread_bound:
       return "; all its threads run already";
     default:
-      return {};  // idle, bound by its input, unknown: nothing holds it up
+      return {};  // idle, input-bound, unknown: nothing holds it up
   }
 }
 
@@ -184,7 +184,7 @@ string change_words(const KnobValue& from, const KnobValue& to) {
 }
 
 string error_words(int error_number) {
-  // The _np functions are glibc 2.32's: thread-safe, untranslated.
+  // The _np functions need glibc 2.32: thread-safe, untranslated.
   const char* name = ::strerrorname_np(error_number);
   const char* words = ::strerrordesc_np(error_number);
   if (name == nullptr || words == nullptr) return fmt::format("error {}", error_number);
@@ -222,7 +222,7 @@ string reason_words(Knob knob, const Reason& reason) {
       break;
   }
   string why = memory ? why_memory(reason) : why_cpu(reason);
-  if (why.empty()) why = memory ? why_cpu(reason) : why_memory(reason);  // a cause of the other resource
+  if (why.empty()) why = memory ? why_cpu(reason) : why_memory(reason);  // the cause is of the other resource
   if (why.empty()) why = to_string(reason.rule);
   return why + cause_clause(reason) + clamps(reason, memory);
 }

@@ -45,7 +45,7 @@ void run_one(const Trace& thrice, const StudyOptions& options, Visibility visibi
   row.writes_worst_minute = f.writes_worst_minute;
 }
 
-// Of the rows of one visibility, budget and mode.
+// The mean of the rows with one visibility, budget and mode.
 ForecastRow mean(const ForecastRow& kind, const std::vector<ForecastRow>& rows) {
   ForecastRow out = kind;
   out.trace.clear();

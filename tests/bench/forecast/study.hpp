@@ -1,5 +1,5 @@
-// A load that repeats itself: each trace three times over, of which only the last is measured, ours with the
-// forecast off and on. The season is the trace's length.
+// A load that repeats: each trace three times, of which only the last is measured, ours with the forecast off
+// and on. The season is the length of the trace.
 #pragma once
 
 #include <cstdio>
@@ -10,10 +10,11 @@
 
 namespace sluice::bench {
 
-inline constexpr std::size_t kFewestSeasonSeconds = 600;  // the configuration's least
+inline constexpr std::size_t kFewestSeasonSeconds = 600;  // the configuration's minimum
 
 struct ForecastRow {
-  std::string trace;  // empty: the geometric mean of quota and q10 of all, the mean of the rest
+  // empty: over all traces, the geometric mean of quota and q10, and the mean of the others
+  std::string trace;
   std::string visibility;
   std::uint32_t budget = 0;
   config::ForecastMode mode = config::ForecastMode::off;
@@ -22,8 +23,8 @@ struct ForecastRow {
   std::size_t writes_worst_minute = 0, violations = 0;
 };
 
-// By trace, then by visibility, budget and mode; at the end of each the lines over all traces. Traces shorter
-// than a season can be are named in `skipped`.
+// Sorted by trace, then by visibility, budget and mode; the lines over all traces are at the end of each.
+// Traces shorter than the shortest season are named in `skipped`.
 std::vector<ForecastRow> run_forecasts(const std::vector<Trace>& traces, const StudyOptions& options,
                                        std::vector<std::string>& skipped);
 void print_forecasts(std::FILE* out, const std::vector<ForecastRow>& rows);

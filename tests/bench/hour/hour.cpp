@@ -14,7 +14,7 @@ double mean(const std::vector<double>& values) {
              : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// Looks at a bed each period, and keeps a point a cell.
+// Observes a bed in each period, and keeps one point per cell.
 class Watch {
  public:
   explicit Watch(Bed& bed) : bed_(bed) {
@@ -65,7 +65,7 @@ Hour run_hour(const Trace& trace, const Conditions& conditions) {
   const Watch watch(bed);
   out.violations = run_ours(bed, {.deadline_s = kHourDeadline});
   out.ours = watch.run("Sluice");
-  // Sized for the busiest second, as one would who knows it.
+  // A quota for the busiest second, chosen in hindsight.
   out.peak = run_static(trace, conditions, *std::max_element(trace.cores.begin(), trace.cores.end()),
                         "static, for the peak");
   out.same = run_static(trace, conditions, out.ours.mean_quota_cores, "static, same average");

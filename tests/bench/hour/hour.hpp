@@ -1,5 +1,5 @@
-// One load, three ways: a static quota for its peak, a static quota as large as ours on average, and ours.
-// For people who want to see what governing does, not for judging: `run_study` judges.
+// One load in three runs: a static quota for its peak, a static quota equal to our mean, and ours. It
+// illustrates what governing does; `run_study` does the comparison.
 #pragma once
 
 #include <cstdint>
@@ -11,24 +11,24 @@
 namespace sluice::bench {
 
 inline constexpr double kHourDeadline = 1;   // s, max_delay of ours
-inline constexpr std::size_t kHourCell = 5;  // s of the trace in each of the points below
+inline constexpr std::size_t kHourCell = 5;  // seconds of the trace in each point below
 
 struct HourRun {
   std::string name;
   std::vector<double> quota_cores;  // mean of each cell
-  std::vector<double> waited_s;     // age of the record that waits longest, the cell's largest
+  std::vector<double> waited_s;     // age of the oldest waiting record; maximum of each cell
   double mean_quota_cores = 0;
   double late_share = 0;
 };
 
 struct Hour {
   std::string trace;
-  std::vector<double> load_cores;  // work that arrives, mean of each cell
+  std::vector<double> load_cores;  // arriving work; mean of each cell
   HourRun peak, same, ours;
-  std::size_t violations = 0;  // of the daemon's own invariants; 0, or it is broken
+  std::size_t violations = 0;  // of the daemon's own invariants; must be 0
 };
 
-// The same for equal conditions. With the kernel's signals only, 60 writes a minute.
+// Equal conditions give equal results. Kernel signals only, 60 writes a minute.
 Hour run_hour(const Trace& trace, const Conditions& conditions);
 
 // Two panels over time: cores above, waiting below.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kWidth = 860, kLeft = 56, kRight = 24, kTop = 76, kCores = 190, kBetween = 52, kWaits = 120,
                  kBottom = 40;
-constexpr double kWaitMost = 1000, kWaitLeast = 0.01;  // s, the ends of the lower panel's axis
+constexpr double kWaitMost = 1000, kWaitLeast = 0.01;  // seconds; range of the lower panel's axis
 constexpr const char *kLoad = "#c9c9c9", *kPeak = "#777777", *kSame = "#d6604d", *kOurs = "#2166ac";
 
 class Picture {
@@ -73,7 +73,7 @@ class Picture {
     text(x + 16, 43, words, "#222", 11);
     x += 32 + 5.5 * static_cast<double>(words.size());
   }
-  // A line of the grid, with its value.
+  // A grid line with its value.
   void mark(double y, const std::string& words) {
     out_ +=
         fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#e5e5e5\"/>\n",

@@ -1,5 +1,5 @@
-// Many tasks leave at once: how long does the longest tick take then, and how long did it take before? The
-// engine and the lease are the daemon's own, the lease is a real file, the host is in memory.
+// Many tasks leave at once: the longest tick then, compared with the longest tick before. Engine and lease
+// are the daemon's own, the lease is a real file, the host is in memory.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr Bytes kMiB = 1 << 20;
 
-// Knobs hold what was written last; every task is throttled, so that it has a quota of ours.
+// Knobs hold the last written value. Every task is throttled, so each has a quota of ours.
 class MemoryHost final : public Host {
  public:
   struct Group {
@@ -133,7 +133,7 @@ class Bench {
     engine_.emplace(host_, Engine::Parts{std::move(*lease), std::move(*holds), configuration(true), {}});
   }
 
-  // The longest tick of so many, in ms.
+  // Runs `ticks` ticks; returns the longest one in ms.
   double run(int ticks) {
     double longest = 0;
     for (int i = 0; i < ticks; ++i) {
@@ -152,7 +152,7 @@ class Bench {
   std::size_t limits() const { return engine_->left().size(); }
   void vanish() { host_.groups.clear(); }
   void unname() { engine_->reload(configuration(false)); }
-  // Knobs that do not hold what they held at first.
+  // Number of knobs that do not hold their first value.
   std::size_t kept() const {
     const MemoryHost::Group before;
     return static_cast<std::size_t>(
@@ -177,7 +177,7 @@ int measure(std::size_t tasks, const std::string& parent) {
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
     {
       Bench bench(tasks, directory);
-      bench.run(20);  // discovery, first limits
+      bench.run(20);  // discovery and first limits
       const double before = bench.run(100);
       const std::size_t limits = bench.limits();
       vanish ? bench.vanish() : bench.unname();

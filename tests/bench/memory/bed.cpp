@@ -74,7 +74,7 @@ void MemoryBed::write_high(double bytes) {
   if (limit == *host_.sample(id_).memory_high) return;
   written_at_.push_back(now_s());
   budgeted_at_.push_back(now_s());
-  host_.set_memory_high(*host_.find(id_), limit);  // as they do: without the help of memory.reclaim
+  host_.set_memory_high(*host_.find(id_), limit);  // without memory.reclaim, as the peers do
 }
 
 void MemoryBed::reclaim(double bytes) {

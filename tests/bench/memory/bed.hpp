@@ -1,4 +1,4 @@
-// One task on a host of its own, and what came of limiting its memory.
+// One task on its own host, and the figures of limiting its memory.
 #pragma once
 
 #include <functional>
@@ -13,14 +13,14 @@ namespace sluice::bench {
 inline constexpr double kMemoryWarmUpSeconds = 300;
 inline constexpr double kHangSeconds = 1;
 
-// Of one run, its warm-up left out.
+// Figures of one run, without the warm-up.
 struct MemoryFigures {
   double mean_bytes = 0;       // in use
-  double limit_bytes = 0;      // what it was allowed to hold: the lower of memory.high and memory.max
+  double limit_bytes = 0;      // the smaller of memory.high and memory.max
   double peak_bytes = 0;       // in use
   double stall_share = 0;      // PSI some, of wall time
   double stall_worst_10s = 0;  // share of the worst ten seconds
-  std::size_t hangs = 0;       // stretches of more than a second in which it stood still for nine tenths
+  std::size_t hangs = 0;       // more than a second with stalls for nine tenths of the time
   double hang_longest_s = 0;
   std::size_t oom_kills = 0;
   double writes_per_minute = 0;
@@ -34,10 +34,10 @@ class MemoryBed {
   MemoryBed(const MemoryBed&) = delete;
   MemoryBed& operator=(const MemoryBed&) = delete;
 
-  // Runs the whole trace; `each_period` comes every 100 ms.
+  // Runs the whole trace; calls `each_period` every 100 ms.
   void run(const std::function<void()>& each_period);
 
-  // Writes, counted.
+  // Writes, and counts the writes.
   Receipt write(const Write& write);
   void write_high(double bytes);  // as memory.high, rounded to pages
   void reclaim(double bytes);     // as memory.reclaim
@@ -59,11 +59,10 @@ class MemoryBed {
   double looks_ = 0;
   PressureTotals before_;
   std::uint64_t kills_before_ = 0;
-  std::vector<double> stalled_;  // usec, of each 100 ms
+  std::vector<double> stalled_;  // usec, in each 100 ms
   std::vector<double> stood_still_;
-  std::vector<double> written_at_;  // since the warm-up
-  std::vector<double>
-      budgeted_at_;  // of them, all but the ways back to the baseline, which the budget exempts
+  std::vector<double> written_at_;   // in seconds, since the warm-up
+  std::vector<double> budgeted_at_;  // without releases, which are exempt from the budget
   MemoryFigures figures_;
 };
 

@@ -1,4 +1,4 @@
-// Static: memory.max and nothing else. MemoryQoS: with it, written once when the task starts,
+// Static: memory.max only. MemoryQoS: in addition, written once when the task starts,
 //     memory.high = request + f (limit - request), rounded down to pages,  f = 0.8, later 0.9
 #pragma once
 

@@ -1,4 +1,4 @@
-// What a peer of the memory controller may see and do: a pure controller of one task, called every second.
+// Interface of memory peers: a pure controller of one task, called every second.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace sluice::bench {
 
-// Of the last second.
+// Measurements of the last second.
 struct MemoryView {
   double now_s = 0;
   double current_bytes = 0;
@@ -31,21 +31,21 @@ class MemoryPeer {
   virtual MemoryAction decide(const MemoryView& view) = 0;
 };
 
-// What is known of a trace in hindsight.
+// What is known about a trace in hindsight.
 struct MemoryHindsight {
-  std::vector<double> bytes_by_second;  // unlimited, warm-up left out
+  std::vector<double> bytes_by_second;  // unlimited, without the warm-up
   double quantile(double q) const;
 };
 
 struct MemorySetting {
   std::string peer;
   std::string setting;
-  bool published = false;  // its published default
-  double max_share = 1;    // memory.max, of the unlimited peak
+  bool published = false;  // the published default
+  double max_share = 1;    // memory.max as a share of the unlimited peak
   std::function<std::unique_ptr<MemoryPeer>()> start;
 };
 
-// Every peer at its published defaults and at the grid from which its best is taken.
+// Every peer at its published default, and the grid from which the best setting is chosen.
 std::vector<MemorySetting> memory_settings(const MemoryHindsight& hindsight);
 
 }  // namespace sluice::bench

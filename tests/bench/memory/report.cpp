@@ -9,7 +9,7 @@
 namespace sluice::bench {
 namespace {
 
-constexpr double kSaving = 0.32;  // of what static keeps in use
+constexpr double kSaving = 0.32;  // of the memory in use under static
 constexpr double kMiB = 1 << 20;
 
 std::string name_of(const MemoryLine& l) {

@@ -1,8 +1,8 @@
-// senpai as of 2019. Each second, on the integral I of `some` since the last change and the pressure P it may
-// cost:
+// senpai as of 2019. Each second, with the integral I of `some` since the last change and the permitted
+// pressure P:
 //     I > P, at once:                limit *= 1 + min(((I / P) / 20)^2, 1)
 //     at the end of an interval:     limit *= 1 - min(((P / I) / 10)^2 0.01, 0.01)
-// within 100 MiB .. 100 GiB; it begins at what is in use.
+// within 100 MiB .. 100 GiB. The first limit is the memory in use.
 #pragma once
 
 #include <algorithm>

@@ -24,8 +24,8 @@ double MemoryHindsight::quantile(double q) const {
   return sorted[static_cast<std::size_t>(std::lround(q * static_cast<double>(sorted.size() - 1)))];
 }
 
-// The first setting of each peer is its published one. TMO's speed is given per 6 s of a day, and our traces
-// are hours, some of them compressed: its grid reaches to a hundred times the published speed.
+// The first setting of each peer is its published one. TMO's published speed is per 6 s of a day. Our traces
+// are hours, some of them compressed, so its grid goes up to a hundred times that speed.
 std::vector<MemorySetting> memory_settings(const MemoryHindsight& hindsight) {
   std::vector<MemorySetting> out;
   const auto add = [&](const char* peer, std::string setting,
@@ -52,7 +52,7 @@ std::vector<MemorySetting> memory_settings(const MemoryHindsight& hindsight) {
           make<Tmo>(Tmo::Setting{.ratio = ratio, .target = target}));
     }
   }
-  // Who asks for memory asks for what it mostly uses.
+  // The usual memory request: what the task mostly uses.
   for (const double request : {0.5, 0.0}) {
     for (const double f : {0.8, 0.9, 0.4}) {
       add("MemoryQoS", fmt::format("request p{:g}, f = {:g}", 100 * request, f),

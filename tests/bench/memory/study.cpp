@@ -13,7 +13,7 @@ namespace {
 
 struct Reference {
   MemoryHindsight hindsight;
-  MemoryFigures at_peak;  // static: the peak as memory.max
+  MemoryFigures at_peak;  // static: memory.max is the peak
   Bytes peak = 0;
 };
 

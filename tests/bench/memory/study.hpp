@@ -1,4 +1,4 @@
-// Ours and the peers on the same memory traces, and what came of it.
+// Ours and the peers on the same memory traces, and the results.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct MemoryRow {
   std::string policy, setting;
   bool published = false;
   MemoryFigures figures;
-  double static_mean_bytes = 0, static_limit_bytes = 0;  // of the same load under its peak as memory.max
+  double static_mean_bytes = 0, static_limit_bytes = 0;  // the same load with its peak as memory.max
   double static_stall = 0;
   std::size_t violations = 0;
 
@@ -32,11 +32,11 @@ struct MemoryRow {
 std::vector<MemoryRow> run_memory_study(const std::vector<MemoryTrace>& traces, std::uint64_t seed,
                                         unsigned jobs, bool peers = true);
 
-// One policy over all traces and seeds.
+// The results of one policy over all traces and seeds.
 struct MemoryLine {
   std::string policy, setting;       // peers: "published" or "best"
-  double in_use = 0, limit = 0;      // geometric means against static
-  double in_use_by_bytes = 0;        // all bytes over all of static's
+  double in_use = 0, limit = 0;      // geometric means relative to static
+  double in_use_by_bytes = 0;        // sum of bytes, relative to static's
   double stall = 0, stall_most = 0;  // mean, and of the worst trace
   double stall_worst_10s = 0;
   std::size_t hangs = 0, oom_kills = 0;
@@ -44,8 +44,8 @@ struct MemoryLine {
   std::size_t writes_worst_minute = 0, violations = 0, runs = 0;
 };
 
-// Ours first, then each peer published and at its best setting for each trace: the least memory of those that
-// stay sound, else the least stalled.
+// Ours first, then each peer at its published setting and at its best setting for each trace: the least
+// memory among the sound settings, or the least stalled one if there is none.
 std::vector<MemoryLine> summarise(const std::vector<MemoryRow>& rows);
 std::vector<Goal> memory_goals(const std::vector<MemoryLine>& lines);
 

@@ -1,4 +1,4 @@
-// TMO: no limit; from outside, every 6 s,
+// TMO: no limit; every 6 s, from outside,
 //     reclaim = current x 0.0005 x max(0, 1 - some / 0.1 %)
 #pragma once
 

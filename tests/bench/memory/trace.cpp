@@ -13,7 +13,7 @@ namespace {
 constexpr double kMiB = 1 << 20;
 constexpr std::size_t kLeastSeconds = 600;
 constexpr double kFastest = 10;
-constexpr double kColdRefillSeconds = 600;  // in which a task fills its share of cold cache again
+constexpr double kColdRefillSeconds = 600;  // time in which a task refills its cold cache
 
 Bytes mib(double value) {
   return static_cast<Bytes>(value * kMiB);
@@ -66,7 +66,7 @@ std::vector<MemoryTrace> generated_memory_traces(const MemoryTraceOptions& optio
     const char* anon_mib;
     double cold_mib, cold_growth_mib_s, hot_file_mib;
   };
-  // For 7200 s; a shorter run sees them compressed.
+  // For 7200 s; a shorter run compresses them.
   constexpr Shape kShapes[] = {
       {"cold-cache", "constant:base=300", 500, 0.5, 80},
       {"growing-state", "leak:base=200,start=600,slope=0.1,peak=700", 300, 0.3, 60},

@@ -1,4 +1,4 @@
-// What a task keeps in memory over time, to judge memory policies with.
+// Memory that a task keeps over time, for comparing memory policies.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 namespace sluice::bench {
 
 struct MemoryTraceOptions {
-  double speedup = 0;  // 0: as much as makes it fit into `seconds`, at most ten times
+  double speedup = 0;  // 0: fits the series into `seconds`, at most ten times
   std::size_t seconds = 7'200;
-  double cold_share = 0.35;     // of what a recorded task keeps: page cache that is not read again
-  double hot_file_share = 0.1;  // ... and page cache that is; the rest is anon
+  double cold_share = 0.35;     // of the recorded memory: page cache that is not read again
+  double hot_file_share = 0.1;  // of the recorded memory: page cache that is read again; the rest is anon
 };
 
 struct MemoryTrace {
@@ -24,7 +24,7 @@ struct MemoryTrace {
   std::string note;
 };
 
-// Those of the series that count memory, or all of them.
+// The series that contain memory, or all of them.
 std::vector<MemoryTrace> memory_traces(const std::vector<Series>& series, bool all,
                                        const MemoryTraceOptions& options, std::vector<std::string>& skipped);
 

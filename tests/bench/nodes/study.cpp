@@ -18,7 +18,7 @@ constexpr double kWarmUp = 30;
 constexpr double kOverloadedShare = 0.1;
 constexpr double kRounding = 1.001;  // a quota is a whole number of microseconds
 
-// The work of each second, by task; and how often it is more than the node can do.
+// The work of each second by task, and how often it exceeds the node.
 struct Demand {
   std::vector<std::vector<double>> cores;
   double overloaded_share = 0;
@@ -42,7 +42,7 @@ Demand demand_of(const std::vector<Trace>& traces, const NodeSpec& node, std::ui
   const auto at = static_cast<std::size_t>((1 - kOverloadedShare) * static_cast<double>(node.seconds));
   const double scale = node.cores / std::max(1e-9, sorted[std::min(at, node.seconds - 1)]);
   for (auto& task : out.cores) {
-    // A task alone can use no more than its cap; what it wants beyond is not the node's doing.
+    // A single task can use at most its cap; demand beyond that is not caused by the node.
     for (double& x : task) x = std::min(x * scale, 0.9 * kCapCores);
   }
   for (std::size_t s = 0; s < node.seconds; ++s) {
@@ -136,7 +136,7 @@ class Node {
   }
 
   Receipt write(const Write& w) {
-    // The way back to a baseline is exempt from the budget.
+    // A release is exempt from the budget.
     auto& times = w.reason.rule == Rule::released ? releases_ : writes_[w.id];
     times.push_back(static_cast<double>(host_.now().count()) / 1e6);
     return host_.apply(w);

@@ -1,4 +1,4 @@
-// Many tasks on one node that cannot give all of them what they want all of the time.
+// Many tasks on a node that is sometimes too small for all of them.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace sluice::bench {
 
-// By priority, the tasks in turn.
+// Priority classes, assigned to the tasks in turn.
 enum class Class : std::uint8_t { high, middle, low };
 inline constexpr std::array kClasses{Class::high, Class::middle, Class::low};
 
@@ -21,7 +21,7 @@ struct NodeSpec {
   std::size_t tasks = 8;
   double cores = 8;
   std::size_t seconds = 900;
-  bool classes = false;  // else all have the same priority
+  bool classes = false;  // false: all have the same priority
 };
 
 struct NodeRow {
@@ -30,21 +30,21 @@ struct NodeRow {
   std::uint64_t seed = 0;
   std::string policy;           // "ours", "equal shares", "no quotas"
   std::string visibility;       // ours
-  double overloaded_share = 0;  // of time, in which more work arrives than the node can do
+  double overloaded_share = 0;  // of time with more work than the node can do
   bool classes = false;
   double late_share = 0;                                   // of all records
-  std::array<double, kClasses.size()> class_late_share{};  // of those of a class
-  double satisfaction_least = 0;                           // of a task: its share of records on time
+  std::array<double, kClasses.size()> class_late_share{};  // of the records of a class
+  double satisfaction_least = 0;                           // smallest share of records on time, of a task
   double satisfaction_mean = 0;
   double delay_p99_worst_s = 0;  // of the worst task
-  double quota_to_usage = 0;     // all quotas over all usage
+  double quota_to_usage = 0;     // all quotas / all usage
   double offered_to_usage = 0;
   double used_share = 0;  // of the node
   // While quotas share the node:
-  std::size_t sum_violations = 0;       // looks (each 100 ms) at which they add up to more than it
-  double sum_worst = 0;                 // the largest sum, of the node
-  double by_weight_share = 0;           // of looks at which cpu.weight shares it
-  double writes_per_minute = 0;         // a task
+  std::size_t sum_violations = 0;       // samples (every 100 ms) in which quotas add up to more than the node
+  double sum_worst = 0;                 // largest sum, relative to the node
+  double by_weight_share = 0;           // share of samples in which cpu.weight shares the node
+  double writes_per_minute = 0;         // per task
   std::size_t writes_worst_minute = 0;  // of the worst task
   std::size_t violations = 0;
 };
@@ -58,8 +58,8 @@ struct NodeOptions {
   unsigned jobs = 2;
 };
 
-// Tasks take the traces in turn, each shifted in time, scaled together so that in a tenth of the seconds more
-// work arrives than the node can do.
+// Tasks get the traces in turn, each shifted in time. All are scaled together so that in a tenth of the
+// seconds more work arrives than the node can do.
 std::vector<NodeRow> run_nodes(const std::vector<Trace>& traces, const std::vector<NodeSpec>& nodes,
                                const NodeOptions& options);
 

@@ -1,9 +1,9 @@
-// Autothrottle's Captain. Each second, on the throttle ratio r of its ten periods and the last 50 usages u (5
-// s):
+// Autothrottle's Captain. Each second, with the throttle ratio r of its ten periods and the last 50 usages u
+// (5 s):
 //     margin = max(0, margin + r - target)
 //     r > 3 target:  limit *= 1 + r - 3 target
-//     else:          proposed = max(u) + stdev(u) margin;  proposed <= 0.9 limit:  limit = max(limit / 2,
-//     proposed)
+//     else:          proposed = max(u) + stdev(u) margin
+//                    proposed <= 0.9 limit:  limit = max(limit / 2, proposed)
 // After a cut, every 100 ms:  r > 3 target:  limit = 2 last - limit,  margin += r - target.
 #pragma once
 
@@ -56,7 +56,7 @@ class Captain final : public Peer {
 
   double target_;
   double margin_ = 3;
-  double before_cut_ = 0;  // the limit that a cut of the last second left; 0: none
+  double before_cut_ = 0;  // the limit before a cut of the last second; 0: none
   unsigned samples_ = 0;
   std::uint64_t periods_ = 0;
   std::uint64_t throttled_ = 0;

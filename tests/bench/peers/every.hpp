@@ -1,4 +1,4 @@
-// Means over longer stretches than the 100 ms in which a peer is called.
+// Means over intervals longer than the 100 ms between calls of a peer.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct Stretch {
   }
 };
 
-// Collects views; true once every `views` of them, with `out` filled.
+// Collects views; returns true after every `views` of them, with `out` filled in.
 class Every {
  public:
   explicit Every(unsigned views) : views_(views) {}

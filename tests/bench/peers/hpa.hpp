@@ -1,7 +1,7 @@
-// HPA's target tracking, on the quota of one task instead of a number of pods (a pod is 0.1 core here). Every
-// 15 s
-//     desired = ceil(current x utilisation / target),  nothing within a tolerance of 0.1
-// Up: at once, at most max(100 %, 4 pods) in 15 s. Down: to the largest desired of the last 300 s.
+// The HPA's target tracking, on the quota of one task instead of a number of pods (here a pod is 0.1 core).
+// Every 15 s
+//     desired = ceil(current x utilisation / target),  no change within a tolerance of 0.1
+// Up: at once, at most max(100 %, 4 pods) in 15 s. Down: to the largest desired value of the last 300 s.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ class Hpa final : public Peer {
  public:
   struct Setting {
     double target = 0.8;
-    double stabilisation_s = 300;  // downwards
+    double stabilisation_s = 300;  // for cuts
   };
   static constexpr double kPodCores = 0.1;
   explicit Hpa(const Setting& setting) : setting_(setting) {}

@@ -1,5 +1,5 @@
-// Koordinator's CFSQuotaBurst: each second, throttled: limit *= 1.2, within base .. 3 base. It never comes
-// down by itself (the x 0.8 of an overloaded node does not occur: a task alone cannot overload it).
+// Koordinator's CFSQuotaBurst: each second, if throttled, limit *= 1.2, within base .. 3 base. It never
+// lowers by itself (the factor 0.8 applies to overloaded nodes, and a single task cannot overload the node).
 #pragma once
 
 #include <algorithm>

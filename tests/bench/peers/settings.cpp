@@ -27,8 +27,8 @@ double Hindsight::quantile(double q) const {
   return sorted[static_cast<std::size_t>(std::lround(q * static_cast<double>(sorted.size() - 1)))];
 }
 
-// The first setting of each peer is its published one; those of peers that leave it to the user (a base
-// quota, a utilisation, a target) are what their documents show first.
+// The first setting of each peer is its published one. If users must choose (a base quota, a utilisation, a
+// target), it is the first example of the documentation.
 std::vector<PeerSetting> peer_settings(const Hindsight& hindsight) {
   std::vector<PeerSetting> out;
   const auto add = [&](const char* peer, std::string setting, std::function<std::unique_ptr<Peer>()> start) {

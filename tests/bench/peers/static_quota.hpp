@@ -1,4 +1,4 @@
-// static-peak, static-p95: a quota chosen in hindsight and never touched again.
+// static-peak, static-p95: a quota chosen in hindsight and never changed.
 #pragma once
 
 #include "tests/bench/peer.hpp"

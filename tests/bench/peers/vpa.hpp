@@ -1,7 +1,7 @@
-// VPA's recommender, 1.7: a histogram of usage in buckets that grow by 5 %, each sample weighted by
-// 2^(t / half-life), one sample and one decision a minute.
-//     target = p90 + 15 %,  bounds = p50 and p95 + 15 %,  floor 0.025 core
-// It acts when the limit is outside the bounds, or after 12 h when the target differs by more than 10 %.
+// The VPA recommender, 1.7: a histogram of usage in buckets that grow by 5 %, each sample weighted by 2^(t /
+// half-life), one sample and one decision per minute.
+//     target = p90 + 15 %,  bounds = p50 and p95 + 15 %,  minimum 0.025 core
+// It acts if the limit is outside the bounds, or after 12 h if the target differs by more than 10 %.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +48,7 @@ class Vpa final : public Peer {
     if (weights_.size() <= bucket) weights_.resize(bucket + 1, 0);
     weights_[bucket] += std::exp2(now_s / setting_.half_life_s);
   }
-  // The end of the bucket in which that part of the weight lies.
+  // The end of the bucket that contains this percentile of the weight.
   double bound(double percentile) const {
     double total = 0;
     for (const double w : weights_) total += w;

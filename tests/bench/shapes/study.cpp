@@ -15,7 +15,7 @@ struct Shape {
   const char* name;
   double scale;  // of the traces, whose busiest second is 3.2 cores
   Conditions (*task)(Conditions);
-  const char* known;  // what is told to ours
+  const char* known;  // what ours is told
   StudyOptions (*tell)(StudyOptions);
 };
 

@@ -1,5 +1,5 @@
-// Tasks of a kind that quotas are often wrong for: ours with and without what their owner could say of them,
-// and the peers at their published defaults. One second of deadline, sixty writes a minute.
+// Tasks for which quotas are often wrong: ours with and without what their owner could tell, and the peers at
+// their published defaults. A deadline of one second, sixty writes a minute.
 #pragma once
 
 #include <cstdio>
@@ -15,7 +15,7 @@ struct ShapeLine {
   std::string policy;  // "ours", "ours, cpu.max = 1", or a peer
   std::string visibility;
   double quota = 0, q10 = 0;  // geometric means of the ratio to usage
-  double worst_late = 0;      // above the cap's own, of the worst trace
+  double worst_late = 0;      // above the cap's late share, of the worst trace
   double writes_per_minute = 0;
   std::size_t writes_worst_minute = 0, violations = 0;
 };

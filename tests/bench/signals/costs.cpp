@@ -22,7 +22,7 @@ namespace {
 constexpr std::array kFiles = {"cpu.stat", "cpu.pressure", "memory.pressure", "memory.current",
                                "memory.events"};
 
-constexpr int kWalks = 5;  // for each pass over the files, which takes so much longer
+constexpr int kWalks = 5;  // per pass over the files, which takes much longer
 
 [[noreturn]] void give_up(const std::string& what) {
   throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
@@ -104,8 +104,8 @@ Costs measure(const Field& field, int rounds) {
       throw std::runtime_error("the walk tells less than the files, so the costs do not compare: " +
                                source->why_not());
 
-  // In turn, and the median of each: other work on the machine disturbs all three alike. Few cgroups take no
-  // time: more often.
+  // Alternating, with the median of each: other work on the machine disturbs all three alike. With few
+  // cgroups a pass is short, so there are more passes.
   std::vector<double> walks_ns, opens_ns, preads_ns;
   const int repeats = rounds * static_cast<int>(std::max<std::size_t>(1, 100 / cgroups.size()));
   for (int i = 0; i < repeats; ++i) {

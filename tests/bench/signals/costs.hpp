@@ -1,4 +1,4 @@
-// What it costs to sample every cgroup of a field once, in three ways.
+// The cost of sampling every cgroup of a field once, in three ways.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace sluice::bench_signals {
 
 struct Costs {
   std::size_t cgroups = 0;
-  double walk_ns = 0;  // all of them, once; the median of the rounds, as the two below
+  double walk_ns = 0;  // all cgroups once; median of the rounds, like the two below
   double open_read_ns = 0;
   double pread_ns = 0;
 
@@ -20,20 +20,21 @@ struct Costs {
   double pread_ratio() const { return pread_ns / walk_ns; }
 };
 
-// The walk includes all that userspace does until a record is finished; the files are read, not even parsed.
+// The walk includes everything that userspace does to complete a record. The files are read but not parsed.
+// Throws with the cause.
 // Throws with the cause.
 Costs measure(const Field& field, int rounds);
 
 // The slope of log(cost) over log(cgroups), by least squares: 1 is linear. Needs two counts.
 double growth_exponent(const std::vector<Costs>& all);
-double steepest_exponent(const std::vector<Costs>& all);  // from one count to the next
+double steepest_exponent(const std::vector<Costs>& all);  // largest slope between two successive counts
 
-// A sentence for each goal: met or missed, with the figure.
+// One sentence per goal: met or missed, with the figure.
 struct Goal {
   std::string name;
   double measured;
   double wanted;
-  bool at_least;  // else at most
+  bool at_least;  // false: at most
   bool met() const { return at_least ? measured >= wanted : measured <= wanted; }
 };
 std::vector<Goal> goals_of(const std::vector<Costs>& all);

@@ -28,8 +28,8 @@ std::string to_json(const std::vector<Costs>& all) {
   return out + "\n  ]\n}\n";
 }
 
-// Both axes logarithmic; the cost relative to the walk at the largest count, for an emulator's seconds mean
-// nothing.
+// Both axes are logarithmic. Costs are relative to the walk at the largest count, because absolute times of
+// an emulator mean nothing.
 std::string to_svg(const std::vector<Costs>& all) {
   constexpr double kLeft = 70, kTop = 60, kWidth = 560, kHeight = 320;
   struct Series {

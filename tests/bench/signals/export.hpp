@@ -1,4 +1,4 @@
-// The results for machines, and as a picture.
+// The results as JSON and as a plot.
 #pragma once
 
 #include <string>
@@ -9,6 +9,6 @@
 namespace sluice::bench_signals {
 
 std::string to_json(const std::vector<Costs>& all);
-std::string to_svg(const std::vector<Costs>& all);  // cost of one cgroup's sample over how many there are
+std::string to_svg(const std::vector<Costs>& all);  // cost of one cgroup's sample over the number of cgroups
 
 }  // namespace sluice::bench_signals

@@ -1,4 +1,4 @@
-// A field of cgroups to sample, made for the benchmark and gone with it.
+// A field of cgroups to sample; created for the benchmark and removed afterwards.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@ namespace sluice::bench_signals {
 
 class Field {
  public:
-  // Below `root`, an empty cgroup with cpu and memory for its children. Throws with the path and the cause.
+  // Creates a cgroup below `root` with cpu and memory enabled for its children. Throws with the path and the
+  // cause.
   explicit Field(const std::filesystem::path& root);
   Field(const Field&) = delete;
   Field& operator=(const Field&) = delete;

@@ -1,5 +1,6 @@
-// sluice-bench-signals: what one walk of the cgroup iterator costs against reading files, for more and more
-// cgroups. Needs root. It measures, it does not judge: 0 when it could measure, 2 with the cause when not.
+// sluice-bench-signals: the cost of one walk of the cgroup iterator compared with reading files, for growing
+// numbers of cgroups. Needs root. It measures and does not judge: exit status 0 if it could measure,
+// otherwise 2.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

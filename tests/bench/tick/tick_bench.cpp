@@ -1,6 +1,6 @@
-// The pure tick over N tasks: a full tick with every task's sample, and an event tick with one throttle
-// event. Times are this machine's; the last lines say which goals they meet, and nothing asserts them. A load
-// that changes all the time, so that controllers and arbiter have something to do.
+// The pure tick with N tasks: a full tick with every task's sample, and an event tick with one throttle
+// event. Times are this machine's; the last lines compare them with the goals, and nothing asserts them. The
+// load changes all the time, so that controllers and arbitration have work.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTick = 100ms;
-// Every history has its full length by then, and the write budgets are spent at their lasting pace.
+// By then every history has its full length, and the write budgets are spent at their steady rate.
 constexpr auto kWarmUp = 70s;
 
 class Node {
@@ -71,7 +71,7 @@ class Node {
   }
 
  private:
-  // A sine of its own for each task; throttled while it is above the quota that the governor chose.
+  // Each task has its own sine; it is throttled while the load is above its quota.
   void load(Sample& s, std::size_t i) {
     const double want = 0.5 + 0.4 * std::sin(static_cast<double>(ticks_) / 40 + static_cast<double>(i));
     const auto quota = s.cpu_max->quota ? std::chrono::duration<double>(*s.cpu_max->quota).count() /
@@ -79,7 +79,7 @@ class Node {
                                         : 1e9;
     const auto used = Usec{static_cast<std::int64_t>(std::min(want, quota) * 1e5)};
     s.read_at = input_.now;
-    // As the kernel does: what is above memory.high is reclaimed. The probes end at the task's floor.
+    // As in the kernel: memory above memory.high is reclaimed. The probes end at the task's floor.
     if (s.memory_high->bytes) s.memory_current = std::min(*s.memory_current, *s.memory_high->bytes);
     s.cpu->usage += used;
     s.bandwidth->nr_periods += 1;
@@ -119,7 +119,7 @@ class Node {
   std::uint64_t ticks_ = 0;
 };
 
-// One for each size: the warm-up takes longer than what is measured.
+// One node per size, because the warm-up takes longer than the measurement.
 Node& node_of(std::int64_t tasks) {
   static std::map<std::int64_t, Node> nodes;
   return nodes.try_emplace(tasks, static_cast<std::size_t>(tasks)).first->second;
@@ -137,7 +137,7 @@ void full_tick(benchmark::State& state) {
       benchmark::Counter(static_cast<double>(writes), benchmark::Counter::kAvgIterations);
 }
 constexpr std::int64_t kMany = 1'000, kMost = 10'000;
-// A minute of it: budgets are spent and come back in that time, and ticks with and without writes differ.
+// One minute, in which budgets are spent and return; ticks with and without writes differ.
 BENCHMARK(full_tick)
     ->RangeMultiplier(10)
     ->Range(10, kMost)
@@ -152,7 +152,8 @@ void event_tick(benchmark::State& state) {
 }
 BENCHMARK(event_tick)->RangeMultiplier(10)->Range(10, kMost)->Unit(benchmark::kMillisecond)->Complexity();
 
-// The usual table, and what it comes to. Of repetitions the least counts: the others are the machine's.
+// The usual table and a summary. The minimum of the repetitions counts, because the others include other
+// load.
 class Goals : public benchmark::ConsoleReporter {
  public:
   using ConsoleReporter::ConsoleReporter;

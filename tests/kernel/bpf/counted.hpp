@@ -1,4 +1,4 @@
-// What the checks of the event programs share.
+// Helpers shared by the checks of the event programs.
 #pragma once
 
 #include <functional>
@@ -9,16 +9,16 @@
 
 namespace sluice::kernel_test {
 
-bpf::Options nothing();        // every program off: each takes the emulator a third of a second to load
-bpf::Options only_walk();      // but the walk over the cgroups
-bpf::Options only_throttle();  // but the throttle events
+bpf::Options nothing();    // every program off: in the emulator each one takes a third of a second to load
+bpf::Options only_walk();  // only the walk over the cgroups
+bpf::Options only_throttle();  // only the throttle events
 
-// The counters of one cgroup, now. Not governed: a failure.
+// The current counters of one cgroup; fails if it is not governed.
 sluice_counters counted(bpf::Source& source, const Cgroup& cgroup);
 
 std::size_t processes(const Cgroup& cgroup);
 
-// This process is in the cgroup for as long as this lives: what it makes belongs there.
+// Moves this process into the cgroup while this object exists; what it creates belongs to the cgroup.
 class Inside {
  public:
   explicit Inside(const Cgroup& cgroup);
@@ -28,7 +28,7 @@ class Inside {
   void call(const std::function<void()>& body) const { body(); }
 
  private:
-  std::string before_;  // cgroup.procs of where it was
+  std::string before_;  // cgroup.procs of the earlier cgroup
 };
 
 }  // namespace sluice::kernel_test

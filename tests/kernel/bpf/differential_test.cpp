@@ -1,5 +1,5 @@
-// file <= BPF <= file: every counter that only rises is read from its file, from the walk, and from its file
-// again. The walk's value must lie between the two, for cgroups whose counters do rise, over many rounds.
+// file <= BPF <= file: every counter is read from its file, from the walk, and from its file again. The
+// walk's value must lie between the two, for cgroups whose counters increase, over many rounds.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,23 +24,23 @@ using Counters = std::map<std::string, std::uint64_t>;
 constexpr int kRounds = 90;
 constexpr std::chrono::milliseconds kBetweenRounds{50};
 
-// How far outside of the two file reads a value may lie. Zero wherever both sides read the same number.
+// How far outside of the two file reads a value may lie. Zero if both sides read the same number.
 struct Tolerance {
   std::uint64_t flat = 0;
   double of_growth = 0;
 };
 Tolerance tolerance_of(const std::string& counter) {
-  // The ticks' split of an exact runtime is a ratio of few ticks, computed anew by each reader, who remembers
-  // only his own floors.
+  // The split of an exact runtime by ticks is a ratio of few ticks. Each reader computes it anew and
+  // remembers only its own lower bounds.
   if (counter == "cpu.user_usec" || counter == "cpu.system_usec") return {20'000, 0.01};
-  // Each read of a pressure file folds what happened since the last one, averaged over CPUs; the kernel then
+  // Each read of a pressure file folds what happened since the last one, averaged over CPUs. The kernel then
   // drops a window in which the cgroup was busy for less than a jiffy. So the load below stays on its CPU,
-  // each round reads but one resource, and what the reads themselves cost the file's total is tolerated.
+  // each round reads only one resource, and the tolerance covers the effect of the reads on the file's total.
   if (counter.find("pressure") != std::string::npos) return {20'000, 0.005};
   return {};
 }
 
-constexpr const char* kResources[] = {"cpu", "memory", "io"};  // by enum sluice_resource
+constexpr const char* kResources[] = {"cpu", "memory", "io"};  // indexed by enum sluice_resource
 
 Counters from_files(const Cgroup& cgroup, int resource) {
   Counters all;
@@ -96,7 +96,7 @@ std::optional<sluice_record> record_of(std::span<const sluice_record> records, s
 // What is compared over the rounds, for one cgroup.
 class Bracket {
  public:
-  // The files may have been read in part; the walk tells everything.
+  // The files may have been read only in part; the walk is complete.
   void round(const Counters& before, const Counters& walked, const Counters& after) {
     for (const auto& [name, low] : before) {
       const std::uint64_t value = walked.at(name), high = after.at(name);
@@ -106,7 +106,7 @@ class Bracket {
           tolerance.flat + static_cast<std::uint64_t>(tolerance.of_growth * static_cast<double>(growth));
       const std::uint64_t outside = value < low ? low - value : value > high ? value - high : 0;
       grown_[name] = growth;
-      // A CPU whose accounts were being written at that moment keeps its last totals until the next walk.
+      // A CPU whose accounting was being written keeps its last totals until the next walk.
       const bool kept = name.find("pressure") != std::string::npos && value < low && last_.contains(name) &&
                         value == last_.at(name);
       kept_ += kept;
@@ -134,13 +134,12 @@ class Bracket {
   int kept_ = 0;
 };
 
-// Every kind of load, so that every counter rises somewhere.
+// Every kind of load, so that every counter increases somewhere.
 struct Load {
   Load() { write_file(file, 24u << 20); }
   ~Load() { std::filesystem::remove(file); }
 
-  std::filesystem::path file =
-      "/var/tmp/sluice-bpf-pages";  // on a disk: a tmpfs would not give its pages back
+  std::filesystem::path file = "/var/tmp/sluice-bpf-pages";  // on a disk: a tmpfs would not free its pages
   Cgroup one{root() / "one"}, two{root() / "two"}, free{root() / "free"}, cache{root() / "cache"},
       oom{root() / "oom"}, idle{root() / "idle"};
   std::vector<const Cgroup*> all{&one, &two, &free, &cache, &oom, &idle};
@@ -155,7 +154,7 @@ struct Load {
     two.run(call_kernel, 1);
     free.run(call_kernel, 1);
     cache.run([this] { read_through(file); }, 0);
-    // The parent of those that die lives in the cgroup too, and starts the next.
+    // The parent of the killed processes is in the cgroup too, and starts the next one.
     oom.run(
         [] {
           if (fork() == 0) {
@@ -216,7 +215,7 @@ TEST(Differential, EveryRisingCounterLiesBetweenTwoReadsOfItsFile) {
   RecordProperty("pressure_values_kept", kept);
   EXPECT_LE(kept, kRounds / 4) << "of " << 2 * load.all.size() * kRounds << " pressure values";
 
-  // A counter that stood still proves nothing.
+  // A counter that did not increase proves nothing.
   for (const char* name : {"cpu.usage_usec", "cpu.nr_periods", "cpu.nr_throttled", "cpu.throttled_usec"})
     EXPECT_GT(brackets[&load.one].grown(name), 0u) << name;
   for (const char* name : {"cpu.system_usec", "cpu.pressure.some", "cpu.pressure.full", "cpu.throttled_usec"})
@@ -228,7 +227,7 @@ TEST(Differential, EveryRisingCounterLiesBetweenTwoReadsOfItsFile) {
   for (const char* name : {"memory.max", "memory.oom", "memory.oom_kill"})
     EXPECT_GT(brackets[&load.oom].grown(name), 0u) << name;
 
-  // The yardstick notices: the same comparison, with the counters off by a little, or another cgroup's.
+  // The comparison can fail: the same check with counters that are slightly wrong, or of another cgroup.
   for (const char* name : {"cpu.usage_usec", "cpu.nr_periods", "cpu.nr_throttled", "cpu.throttled_usec"}) {
     for (const bool too_large : {false, true}) {
       Counters wrong = last_walked[&load.one];
@@ -243,8 +242,8 @@ TEST(Differential, EveryRisingCounterLiesBetweenTwoReadsOfItsFile) {
   EXPECT_FALSE(swapped.violations().empty()) << "another cgroup's counters went unnoticed";
 }
 
-// Above, the file that is read first brings the kernel's own sums up to date. Here nothing does, but the walk
-// itself.
+// In the test above, the file that is read first updates the kernel's own sums. Here only the walk itself
+// does.
 TEST(Differential, TheWalkIsFreshWhenNobodyReadsFiles) {
   auto source = Source::open(only_walk());
   ASSERT_TRUE(source) << source.error().sentence;
@@ -253,12 +252,12 @@ TEST(Differential, TheWalkIsFreshWhenNobodyReadsFiles) {
   write_text(cgroup / "cpu.max", "50000 100000");
   cgroup.run(burn_cpu, 0);
 
-  constexpr std::uint64_t kJiffiesUsec = 20'000;  // a runtime is booked when its tick comes
+  constexpr std::uint64_t kJiffiesUsec = 20'000;  // a runtime is accounted at its tick
   constexpr int kFreshRounds = 9;
   std::uint64_t last_usage_usec = 0, last_stalled_usec = 0;
   int fresh = 0;
   for (int round = 0; round < kFreshRounds; ++round) {
-    for (int quiet = 0; quiet < 4; ++quiet) {  // as the daemon does it: walks, and no file
+    for (int quiet = 0; quiet < 4; ++quiet) {  // as the daemon does it: walks, and no file reads
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       ASSERT_TRUE(source->read());
     }
@@ -271,8 +270,7 @@ TEST(Differential, TheWalkIsFreshWhenNobodyReadsFiles) {
         std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
     const Counters walked = from_record(record_of(*records, cgroup.id()).value_or(sluice_record{}));
 
-    // What may have been added between the walk and the file, by one thread; far less than the round itself
-    // adds.
+    // One thread's usage between the walk and the file read; much less than the usage of a round.
     const std::uint64_t slack_usec = static_cast<std::uint64_t>(took.count()) + kJiffiesUsec;
     ASSERT_GT(usage_usec - last_usage_usec, 2 * kJiffiesUsec) << "the load stood still: nothing is shown";
     ASSERT_GT(stalled_usec - last_stalled_usec, 2 * kJiffiesUsec);
@@ -283,7 +281,8 @@ TEST(Differential, TheWalkIsFreshWhenNobodyReadsFiles) {
     last_usage_usec = usage_usec;
     last_stalled_usec = stalled_usec;
   }
-  // A tick that a busy host delays books more at once. A walk that is not fresh is late by a round each time.
+  // If a busy host delays a tick, more is accounted at once. A walk that is not fresh is late by a round each
+  // time.
   RecordProperty("fresh_rounds", fresh);
   EXPECT_GE(fresh, kFreshRounds * 2 / 3);
 }
@@ -318,7 +317,7 @@ TEST(Differential, KnobsAndMemoryAtRestAreExact) {
   EXPECT_EQ(record().cfs_period_us, 50'000u);
 
   for (const char* value :
-       {"max", "0", "10000000", "1099511627777", "max"}) {  // rounded down to pages, or not at all
+       {"max", "0", "10000000", "1099511627777", "max"}) {  // rounded down to pages, or unchanged
     for (const char* knob : {"memory.high", "memory.max", "memory.swap.max"})
       write_text(cgroup / knob, value);
     EXPECT_EQ(record().memory_high_bytes, read_limit(cgroup / "memory.high")) << value;

@@ -1,4 +1,4 @@
-// What the event programs count, against the kernel's own accounts.
+// Counters of the event programs, compared with the kernel's own accounting.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -32,7 +32,7 @@ double ms(std::uint64_t ns) {
   return static_cast<double>(ns) / 1e6;
 }
 
-// Nanoseconds that the tasks of a cgroup have waited, by their own account.
+// Nanoseconds that a cgroup's tasks waited, by the tasks' own accounting.
 std::uint64_t run_delay_ns(const Cgroup& cgroup) {
   std::istringstream threads(read_text(cgroup / "cgroup.threads"));
   std::uint64_t sum = 0;
@@ -56,7 +56,7 @@ TEST(ThrottleTime, IsThatOfTheKernelsOwnAccount) {
   cgroup.run(burn_cpu, 0);  // on one CPU: one run queue, so wall time is the sum over CPUs
   cgroup.run(burn_cpu, 0);
   cgroup.run(burn_cpu, 0);
-  // A timer that comes late counts all the periods that it missed, for one throttle.
+  // A late timer counts all periods that it missed, for one throttle.
   std::uint64_t last = 0, looked_at = before.at("nr_throttled"), missed = 0;
   const auto look = [&] {
     const sluice_throttle_totals now = counted(source, cgroup).throttle;
@@ -68,7 +68,7 @@ TEST(ThrottleTime, IsThatOfTheKernelsOwnAccount) {
     return now.count >= 30;
   };
   wait_until(look, "it is throttled");
-  write_text(cgroup / "cpu.max", "max 100000");  // ends the stretch that goes on
+  write_text(cgroup / "cpu.max", "max 100000");  // ends the current stretch
   const auto after = read_keyed(cgroup / "cpu.stat");
   const sluice_counters counters = counted(source, cgroup);
   ASSERT_TRUE(counters.valid & SLUICE_COUNTS_THROTTLE);
@@ -80,7 +80,7 @@ TEST(ThrottleTime, IsThatOfTheKernelsOwnAccount) {
   testing::Test::RecordProperty("missed_periods", std::to_string(missed));
   EXPECT_LE(counters.throttle.count, kernel_count + kernel_count / 8 + 2);
   EXPECT_GE(counters.throttle.count + missed + kernel_count / 8 + 2, kernel_count);
-  // Three tasks want the CPU, and all of them are stopped each time.
+  // Three tasks are runnable, and each throttle stops all of them.
   const double each =
       static_cast<double>(counters.throttle.stopped_tasks) / static_cast<double>(counters.throttle.count);
   testing::Test::RecordProperty("stopped_tasks_per_throttle_tasks", std::to_string(each));
@@ -129,7 +129,8 @@ TEST(RunQueue, WaitIsThatOfTheTasksOwnAccount) {
   };
   wait_until([&] { return waits(crowded) > 20 && waits(alone) > 20 && processes(crowded) == 3; }, "they run");
 
-  // Between two reads of the tasks' account, for a busy host may stop us between one and the other.
+  // Taken between two reads of the tasks' accounting, because a busy host may interrupt the test between
+  // them.
   struct Look {
     std::uint64_t low_ns;
     sluice_counters ours;
@@ -153,7 +154,7 @@ TEST(RunQueue, WaitIsThatOfTheTasksOwnAccount) {
   EXPECT_GE(ms(waited_ns), 0.98 * least_ms);
   EXPECT_LE(ms(waited_ns), 1.02 * most_ms);
 
-  // The sum lies within what the histogram's edges allow.
+  // The sum lies within the bounds given by the histogram's edges.
   double least = 0, most = 0;
   for (std::size_t i = 0; i < SLUICE_WAIT_BUCKETS; ++i) {
     const auto count = static_cast<double>(after.run_queue.log2_usec[i]);
@@ -182,7 +183,7 @@ TEST(RunQueue, DescendantsCountForTheirNearestGovernedAncestor) {
   wait_until([&] { return waited_ns(outer) > kEnoughNs; }, "waits are the outer's");
   const std::uint64_t by_outer = waited_ns(outer);
   const std::uint64_t both[] = {outer.id(), inner.id()};
-  ASSERT_TRUE(source.set_governed(both));  // what was remembered of the leaf is void
+  ASSERT_TRUE(source.set_governed(both));  // invalidates what was remembered of the leaf
   const std::uint64_t frozen = waited_ns(outer);
   EXPECT_GE(frozen, by_outer) << "who stays keeps its counters";
   wait_until([&] { return waited_ns(inner) > kEnoughNs; }, "waits are the inner's");
@@ -199,12 +200,13 @@ TEST(MemoryStall, IsThatOfMemoryPressure) {
   const std::string file = "/var/tmp/sluice-stall";
   write_file(file, 96 << 20);
   const std::uint64_t some_before = read_pressure(cgroup / "memory.pressure").at("some");
-  // One task, so that time stalled is the wall time of "some"; on one CPU, for the kernel averages over CPUs.
+  // One task, so that stalled time is the wall time of "some". On one CPU, because the kernel averages over
+  // CPUs.
   cgroup.run(
       [&] {
         static const bool touched = (touch_anonymous(16 << 20), true);
         (void)touched;
-        read_through(file);  // which does not fit
+        read_through(file);  // larger than the limit
       },
       0);
   wait_until([&] { return counted(source, cgroup).memory.stalled_ns > 700'000'000u; }, "it stalls");
@@ -319,10 +321,17 @@ TEST_F(Writer, IsNamedWithItsProcessAndItsCgroup) {
   ASSERT_EQ(writes.size(), 1u);
   EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_MEMORY_HIGH));
 
+  for (const char* file : {"cpu.weight", "cpu.weight.nice"}) {  // two names of one knob
+    shell("echo 5 > " + (cgroup / file).string());
+    writes = heard(source);
+    ASSERT_EQ(writes.size(), 1u) << file;
+    EXPECT_EQ(writes[0].knob, static_cast<std::uint32_t>(SLUICE_KNOB_CPU_WEIGHT)) << file;
+  }
+
   shell("echo 1000 > " + (other / "cpu.max").string());  // not governed
-  shell("echo 200 > " + (cgroup / "cpu.weight").string() + "; echo nonsense 2>/dev/null > " +
+  shell("echo 5 > " + (cgroup / "cgroup.max.depth").string() + "; echo nonsense 2>/dev/null > " +
         (cgroup / "cpu.max").string());
-  write_text(cgroup / "cpu.max", "40000 100000");  // our own
+  write_text(cgroup / "cpu.max", "40000 100000");  // our own write
   EXPECT_TRUE(heard(source).empty());
 }
 

@@ -1,5 +1,4 @@
-// The stream behind a task: its TCP sockets as the programs count them, against what the sockets themselves
-// say.
+// TCP sockets as counted by the programs, compared with the sockets' own counters.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -41,7 +40,7 @@ class Socket {
     if (fd_ >= 0) close(fd_);
   }
   int fd() const { return fd_; }
-  int queued(unsigned long which) const {  // FIONREAD: to read; SIOCOUTQ: not acknowledged
+  int queued(unsigned long which) const {  // FIONREAD: unread; SIOCOUTQ: not acknowledged
     int bytes = -1;
     EXPECT_EQ(ioctl(fd_, which, &bytes), 0);
     return bytes;
@@ -96,20 +95,20 @@ class Flow : public testing::Test {
   static Options only_flow() {
     Options options = nothing();
     options.flow = true;
-    options.flow_share = 1.0;  // a pass whenever it is asked for
+    options.flow_share = 1.0;  // a pass at each request
     return options;
   }
   void govern(std::vector<std::uint64_t> ids) {
     const auto set = source_->set_governed(ids);
     ASSERT_TRUE(set) << set.error().sentence;
-    source_->counters();  // the pass that tells old sockets from new
+    source_->counters();  // the first pass, which separates old sockets from new ones
   }
   sluice_flow flow_of(const Cgroup& cgroup) {
     const sluice_counters counters = counted(*source_, cgroup);
     EXPECT_TRUE(counters.valid & SLUICE_COUNTS_FLOW) << source_->why_not();
     return counters.flow;
   }
-  // Acknowledgements are under way for a moment.
+  // Waits, because acknowledgements may be in flight.
   template <typename Condition>
   bool soon(const Condition& condition) {
     const auto end = std::chrono::steady_clock::now() + 1min;  // for a busy host
@@ -178,7 +177,7 @@ TEST_F(Flow, ShortLivedConnectionsCountToTheByte) {
   const Inside client(client_);
   for (std::size_t i = 0; i < kConnections; ++i) {
     Socket out = listener->connect();
-    std::optional<Socket> in(listener->accept());  // the listener's cgroup would own it: see below
+    std::optional<Socket> in(listener->accept());  // otherwise the listener's cgroup would own it: see below
     out.put(kRequest);
     in->take(kRequest);
     in->put(kAnswer);
@@ -186,7 +185,7 @@ TEST_F(Flow, ShortLivedConnectionsCountToTheByte) {
     if (i % 2) in.reset();  // either end may close first
   }
   ASSERT_EQ(source_->stats().flow_passes, passes) << "no pass may help";
-  // Accepted by the client's cgroup, so both ends are its own.
+  // Accepted by the client's cgroup, so both ends belong to it.
   ASSERT_TRUE(soon([&] { return flow_of(client_).sockets == 0; }));
   const sluice_flow both = flow_of(client_);
   EXPECT_EQ(both.received_bytes, kConnections * (kRequest + kAnswer));
@@ -207,7 +206,7 @@ TEST_F(Flow, EachEndOfALoopbackConnectionIsItsOwnersWhileItLivesAndAfter) {
     Inside(server_).call([&] { in.emplace(listener->accept()); });
     out->put(1000);
     in->take(1000);
-    if (i % 3 == 0) source_->counters();  // some are seen by a pass in the middle of their life
+    if (i % 3 == 0) source_->counters();  // a pass visits some of them in between
     in->put(10);
     out->take(10);
   }
@@ -275,8 +274,8 @@ TEST_F(Flow, WhoAcceptsOwnsTheConnectionAndDescendantsCountForTheirAncestor) {
   write_text(server_ / "cgroup.subtree_control", "+cpu");
   Cgroup worker(server_ / "worker");
   std::optional<Listener> listener;
-  Inside(client_).call([&] { listener.emplace(); });  // as systemd makes a service's listener
-  Socket out = listener->connect();                   // by nobody who is governed
+  Inside(client_).call([&] { listener.emplace(); });  // as systemd creates a service's listener
+  Socket out = listener->connect();                   // by a process that is not governed
   std::optional<Socket> in;
   Inside(worker).call([&] { in.emplace(listener->accept()); });
   out.put(5000);
@@ -304,7 +303,7 @@ TEST_F(Flow, WhatWentByBeforeTheTaskWasGovernedIsNotItsTotal) {
   out->put(500);
   in->take(500);
   EXPECT_EQ(flow_of(late).received_bytes, 500u);
-  govern({server_.id()});  // let go, and taken back
+  govern({server_.id()});  // released and governed again
   out->put(70);
   in->take(70);
   govern({late.id()});
@@ -332,7 +331,7 @@ TEST_F(Flow, ATaskInAnotherNetworkNamespaceHasNoFlowToShow) {
              stat("/proc/self/ns/net", &ours) == 0 && its.st_ino != ours.st_ino;
     };
     ASSERT_TRUE(soon(elsewhere));
-    govern({server_.id(), client_.id(), container.id()});  // a new task is looked at soon
+    govern({server_.id(), client_.id(), container.id()});  // a new task is checked soon
     EXPECT_FALSE(shows_flow(container));
     EXPECT_TRUE(shows_flow(client_));
     govern({server_.id(), client_.id()});

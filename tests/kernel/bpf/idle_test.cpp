@@ -1,4 +1,4 @@
-// When a governed cgroup last had nothing to run, against what its tasks noted of their own pauses.
+// When a governed cgroup last had nothing to run, compared with pauses that its tasks noted.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kStart =
-    1'300 * kMs;  // nothing is told for a second; then a stretch must begin and end
+    1'300 * kMs;  // idle times are known after a second; then a stretch must begin and end
 
 std::uint64_t now_ns() {
   timespec now = {};
@@ -46,11 +46,11 @@ void burn(std::uint64_t ns) {
   for (const std::uint64_t end = now_ns() + ns; now_ns() < end;) asm volatile("");
 }
 
-// What a child notes and the test reads.
+// Notes written by a child and read by the test.
 class Notes {
  public:
   struct Pause {
-    std::uint64_t before, after;  // by the clock, just before the sleep and just after it
+    std::uint64_t before, after;  // CLOCK_MONOTONIC just before and just after the sleep
   };
   Notes() {
     void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -88,8 +88,8 @@ void pin(int cpu) {
   if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) throw std::runtime_error("sched_setaffinity");
 }
 
-// Where a thread is counted is seen when it leaves its CPU. One that has a CPU for itself, which may take
-// seconds, leaves it for somebody of a higher class.
+// The programs see a thread when it leaves its CPU. A thread with its own CPU, which may take seconds to do
+// so, is preempted by a thread of a higher class.
 void interrupt(int cpu) {
   std::thread([cpu] {
     pin(cpu);
@@ -118,7 +118,7 @@ class Idle : public testing::Test {
   static void govern(Source& source, const std::vector<std::uint64_t>& ids) {
     if (const auto set = source.set_governed(ids); !set) throw std::runtime_error(set.error().sentence);
   }
-  // Each value of the cgroup's idle_until that is met before it is enough, without the one it began with.
+  // All values of the cgroup's idle_until until `enough`, without the first one.
   static Values told(Source& source, const Cgroup& cgroup, const std::function<bool(const Values&)>& enough) {
     Values values;
     std::uint64_t last = counted(source, cgroup).idle.until_ns;
@@ -136,18 +136,18 @@ class Idle : public testing::Test {
   static Values some_told(Source& source, const Cgroup& cgroup) {
     return told(source, cgroup, [](const Values& values) { return values.size() > 2; });
   }
-  // While so many more pauses are made, by somebody of this cgroup.
+  // All values while `pauses` more pauses are made by a process of this cgroup.
   static Values told_during(Source& source, const Cgroup& cgroup, const Notes& notes, std::size_t pauses) {
     const std::size_t until = notes.count() + pauses;
     return told(source, cgroup, [&notes, until](const Values&) { return notes.count() >= until; });
   }
-  // Those that may have ended by now: who woke is told of before he has noted it.
+  // Pauses that may have ended by now: a wake-up is reported before the thread has noted it.
   static std::vector<Notes::Pause> settled(const Notes& notes) {
     const std::size_t until = notes.count() + 1;
     wait_until([&] { return notes.count() >= until; }, "pauses");
     return notes.pauses();
   }
-  // In a pause that was noted, not before the one of that number, and that long.
+  // True if `until` is within a noted pause, from number `from` on, and the pause is long enough.
   static bool within(const std::vector<Notes::Pause>& pauses, std::uint64_t until, std::size_t from = 0) {
     return std::any_of(pauses.begin() + static_cast<std::ptrdiff_t>(from), pauses.end(),
                        [&](const Notes::Pause& pause) {
@@ -169,7 +169,7 @@ TEST_F(Idle, UntilTheEndOfEachPause) {
       0);
   some_told(source, cgroup);
   struct Look {
-    std::size_t noted;  // pauses, before it
+    std::size_t noted;  // number of pauses before it
     std::uint64_t until_ns;
   };
   std::vector<Look> looks;
@@ -192,7 +192,7 @@ TEST_F(Idle, UntilTheEndOfEachPause) {
   RecordProperty("told", std::to_string(values.size()));
 }
 
-// A parent sleeps uninterruptibly until the child that it lent its memory ends: work in its hands, not rest.
+// A parent that sleeps uninterruptibly until its vfork child ends has work; it is not idle.
 TEST_F(Idle, NotWhileAThreadSleepsUninterruptibly) {
   Cgroup cgroup(root() / "uninterruptible");
   Source source = open_source(only_run_queue(), {cgroup.id()});
@@ -242,7 +242,7 @@ TEST_F(Idle, NotForAPauseTooShort) {
       0);
   warm_up();
   const std::size_t first = notes.count();
-  // Emulation, and a host that is busy, stretch many a pause.
+  // Emulation and a busy host lengthen many pauses.
   const auto brief = [&] {
     const auto pauses = notes.pauses();
     return std::count_if(
@@ -314,8 +314,8 @@ TEST_F(Idle, AThreadThatMovesTakesItsCountAlong) {
   some_told(source, left);
 }
 
-// Made outside, and moved while it sleeps: so it has spent nothing before its time, and its CPU has no quota
-// in stock.
+// A task that is created outside and moved while it sleeps. So it has used no quota before its time, and its
+// CPU has no slice of the quota.
 int sleeper_until(Notes& notes, std::uint64_t due_ns, int cpu) {
   const int pid = fork();
   if (pid != 0) return pid;
@@ -325,16 +325,16 @@ int sleeper_until(Notes& notes, std::uint64_t due_ns, int cpu) {
   for (;;) notes.pause(10'000 * kMs);
 }
 
-// One task takes all of the quota and sleeps. The other wakes on another CPU, which stops it at once.
+// One task uses up the quota and sleeps. The other one wakes on another CPU and is throttled at once.
 struct Wake {
   std::uint64_t due_ns;                   // when it wakes
-  std::uint64_t stopped_ns = 0;           // when the kernel told that it stopped the cgroup
+  std::uint64_t stopped_ns = 0;           // when the kernel reported the throttle
   std::uint64_t ran_ns = 0;               // when it had quota again
-  std::uint64_t told_then = 0, told = 0;  // for that time; and when it had run
+  std::uint64_t told_then = 0, told = 0;  // reported for that time; and after it had run
 };
 Wake wake_under_spent_quota(Source& source) {
   Cgroup cgroup(root() / "spent");
-  // Whoever runs takes all of it, and gives nothing back: less than 1 ms stays with the CPU.
+  // A running task takes all of it and returns nothing: less than 1 ms stays with the CPU.
   write_text(cgroup / "cpu.max", "1000 1000000");
   const std::uint64_t id = cgroup.id();
   EXPECT_TRUE(source.set_governed({&id, 1}));
@@ -365,7 +365,7 @@ Wake wake_under_spent_quota(Source& source) {
 }
 
 TEST_F(Idle, EndsWithTheWakeThoughTheQuotaIsSpent) {
-  // Some meet the end of a period, and on a busy host the first one's run may take longer than the quota.
+  // Some attempts meet the end of a period, and on a busy host the first task may run longer than its quota.
   constexpr int kAttempts = 30, kEnough = 3;
   Options options = only_run_queue();
   options.throttle = true;

@@ -1,5 +1,5 @@
-// PROGRAM --root=CGROUP: holds the BPF programs against the kernel's own files. Needs root and a
-// kernel that can do all of it: whatever is missing is a failure, never a skip.
+// PROGRAM --root=CGROUP: compares the BPF programs with the kernel's own files. Needs root and a kernel with
+// all facilities: a missing one is a failure, not a skip.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// A hundred thousand cgroups, while others come and go: no walk fails, and none that was there all the time
-// is missing from it.
+// A hundred thousand cgroups, while others appear and vanish: no walk fails, and no cgroup that existed all
+// the time is missing from it.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ std::uint64_t make(const std::string& path) {
   return status.st_ino;
 }
 
-// Without controllers of their own: what is walked is what counts, and the guest's memory is small.
+// The cgroups have no controllers: only the walk is tested, and the guest's memory is small.
 class Many : public testing::Test {
  protected:
   void SetUp() override {

@@ -1,5 +1,5 @@
-// memory.stat without the file: every gauge at rest exactly, every counter between two reads, in a kernel
-// that keeps them in an order of its own.
+// memory.stat without the file: gauges at rest exactly, counters between two reads, in a kernel that stores
+// them in its own order.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ Fields fields_of(const sluice_memory_stat& m) {
           {"pgsteal", m.pgsteal}};
 }
 
-// The lines of the file that the walk tells too.
+// The lines of the file that the walk provides too.
 Fields read_fields(const Cgroup& cgroup) {
   Fields fields;
   const auto all = read_keyed(cgroup / "memory.stat");
@@ -69,7 +69,7 @@ class MemoryStat : public testing::Test {
   std::optional<Source> source_;
 };
 
-// Each kind of memory in an amount of its own, so that no counter can pass for another.
+// Each kind of memory has a different amount, so that no counter can be mistaken for another.
 TEST_F(MemoryStat, AtRestEveryLineIsTold) {
   Cgroup cgroup(root() / "rest");
   cgroup.run([] {
@@ -85,7 +85,7 @@ TEST_F(MemoryStat, AtRestEveryLineIsTold) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     std::this_thread::sleep_for(100ms);
     walked(
-        cgroup);  // brings the kernel's sums up to date; so the two reads of the file differ by what happens
+        cgroup);  // updates the kernel's sums, so that the two reads of the file differ only by what happens
     before = read_fields(cgroup);
     seen = walked(cgroup);
     after = read_fields(cgroup);
@@ -119,7 +119,7 @@ TEST_F(MemoryStat, WhatOnlyGrowsLiesBetweenTwoReads) {
   }
 }
 
-// A file's reader brings the sums up to date; the walk must do so by itself.
+// A read of the file updates the sums; the walk must do so itself.
 TEST_F(MemoryStat, TheWalkIsFreshWhenNobodyReadsTheFile) {
   Cgroup cgroup(root() / "unread");
   void* page =

@@ -1,8 +1,8 @@
-// What the event programs cost: the same load with and without them, in turn, in one guest. Emulated, so only
-// the ratios mean something. The goals: 1.13 for the worst case, 1.02 for a load that works; met or missed,
-// they are told, and what fails is far beyond them: helpers that are a few instructions on a CPU are slow in
-// an emulator. The runner keeps two empty probes on sched_switch (see probe_holder.cpp), so the tracepoint's
-// own cost is in both sides.
+// The cost of the event programs: the same load with and without them, alternating, in one guest. In an
+// emulator only ratios mean something. The goals are 1.13 for the worst case and 1.02 for a load that works;
+// they are reported as met or missed. The test fails only far above them, because helpers that take a few
+// instructions on a CPU are slow in an emulator. The runner keeps two empty probes on sched_switch (see
+// probe_holder.cpp), so the cost of the tracepoint itself is in both sides.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -39,8 +39,8 @@ void pin(int cpu) {
   if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0) _exit(1);
 }
 
-// Two processes of one cgroup with a line between them; `first` runs in one and its result is the cost,
-// `second` in the other until the line is closed.
+// Two processes of one cgroup, connected by a socket. `first` runs in one, and its result is the cost;
+// `second` runs in the other until the socket is closed.
 template <typename First, typename Second>
 double with_peer(const Cgroup& cgroup, const std::array<int, 2>& line, const First& first,
                  const Second& second) {
@@ -101,7 +101,7 @@ void echo(int fd, int cpu) {
     if (write(fd, text, static_cast<std::size_t>(got)) != got) _exit(1);
 }
 
-// Seconds for so many turns.
+// Seconds for this many turns.
 double turns(int fd, int cpu, int count) {
   pin(cpu);
   char text[64] = {};
@@ -115,10 +115,10 @@ double turns(int fd, int cpu, int count) {
 class Overhead : public testing::Test {
  protected:
   static constexpr int kBlocks = 6, kRuns = 2;
-  static constexpr double kFarBeyond = 3;  // where the host has other work, 2.1 was seen of what is 1.1
+  static constexpr double kFarBeyond = 3;  // with other load on the host, 2.1 was seen instead of 1.1
 
-  // Least cost with : least cost without; blocks of either take turns. What else the host has to do only
-  // adds.
+  // The smallest cost with, divided by the smallest cost without the programs; blocks alternate. Other load
+  // on the host can only increase a cost.
   template <typename Cost>
   double ratio(const Options& options, const Cost& cost) {
     const auto least_of_block = [&] {
@@ -134,7 +134,7 @@ class Overhead : public testing::Test {
       const std::uint64_t id = cgroup_.id();
       EXPECT_TRUE(source->set_governed({&id, 1}));
       std::atomic<bool> done = false;
-      std::thread ticks([&] {  // as the daemon does; beside the load, for what it takes there is not theirs
+      std::thread ticks([&] {  // as the daemon does; on another CPU, so that its cost is not counted
         pin(1);
         while (!done) {
           source->counters();
@@ -147,7 +147,8 @@ class Overhead : public testing::Test {
     }
     return on / off;
   }
-  // Far beyond is measured once more: the host may have had other work in all the blocks of one side.
+  // A result far above the goal is measured again: the host may have had other work during all blocks of one
+  // side.
   template <typename Cost>
   double ratio_of_all(double far_beyond, const Cost& cost) {
     const double first = ratio(events(), cost);

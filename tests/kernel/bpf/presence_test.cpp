@@ -1,4 +1,4 @@
-// What the walk tells that no file does, and that it tells nothing where there is nothing.
+// Values of the walk that are in no file, and that it reports nothing where there is nothing.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ TEST(Presence, RunnableThreadsAreCounted) {
   write_text(throttled / "cpu.max", "1000 100000");
   constexpr std::uint64_t kThreads = 3;
   for (std::uint64_t i = 0; i < kThreads; ++i) {
-    const int cpu = static_cast<int>(i % 2);  // one that is on its way from one CPU to another is on neither
+    const int cpu = static_cast<int>(i % 2);  // a task that migrates is on neither CPU
     busy.run(burn_cpu, cpu);
     throttled.run(burn_cpu, cpu);
     asleep.run([] { pause(); });
@@ -39,7 +39,7 @@ TEST(Presence, RunnableThreadsAreCounted) {
     EXPECT_TRUE(record && (record->valid & SLUICE_HAS_RUNNABLE) != 0);
     return record ? record->runnable_threads : UINT64_MAX;
   };
-  // Each has to get there, the throttled ones on their 1 %.
+  // All of them must arrive, the throttled ones with their 1 %.
   const auto all_there = [&] {
     return processes(asleep) == kThreads && runnable(busy) == kThreads && runnable(throttled) == kThreads &&
            runnable(asleep) == 0;
@@ -61,7 +61,7 @@ TEST(Presence, AbsentControllersLeaveTheirBitsOff) {
   auto source = Source::open(only_walk());
   ASSERT_TRUE(source) << source.error().sentence;
   Cgroup parent(root() / "bare");
-  Cgroup child(parent / "child");  // no controller was enabled for it
+  Cgroup child(parent / "child");  // no controller is enabled for it
   const auto records = source->read();
   ASSERT_TRUE(records);
   const auto record = record_of(*records, child.id());
@@ -75,7 +75,7 @@ TEST(Presence, AbsentControllersLeaveTheirBitsOff) {
   EXPECT_NE(record->valid & SLUICE_HAS_CPU_PRESSURE, 0u);
   EXPECT_EQ(record->level, record_of(*records, parent.id())->level + 1);
 
-  // Neither before it is enabled, nor after.
+  // Neither before the controller is enabled nor afterwards.
   const std::uint32_t controlled = SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX | SLUICE_HAS_MEMORY |
                                    SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT;
   const auto of_child = [&] {
@@ -89,7 +89,8 @@ TEST(Presence, AbsentControllersLeaveTheirBitsOff) {
     if (left.find("cpu") != std::string::npos) expected |= SLUICE_HAS_BANDWIDTH | SLUICE_HAS_CPU_MAX;
     if (left.find("memory") != std::string::npos)
       expected |= SLUICE_HAS_MEMORY | SLUICE_HAS_MEMORY_EVENTS | SLUICE_HAS_SWAP | SLUICE_HAS_MEMORY_STAT;
-    for (int i = 0; i < 50 && of_child() != expected; ++i)  // a controller leaves some time after the write
+    // a controller disappears some time after the write
+    for (int i = 0; i < 50 && of_child() != expected; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     EXPECT_EQ(of_child(), expected) << "after " << controllers << ": " << left;
   }

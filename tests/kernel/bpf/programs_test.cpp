@@ -1,5 +1,5 @@
-// Every program loads, and none has grown beyond what it is known to need: a change that makes the verifier
-// work much harder is a change that another kernel's verifier may refuse.
+// Every program loads, and none exceeds its known number of verified instructions: a change that makes the
+// verifier work much harder may be refused by the verifier of another kernel.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -12,7 +12,7 @@ namespace {
 
 using bpf::Source;
 
-// A quarter above the most that any kernel of the lane counted. The kernels' own limit is a million.
+// A quarter above the maximum of all tested kernels. The kernels' own limit is a million.
 struct Bound {
   std::uint32_t verified_insns;
   std::uint32_t translated_bytes;

@@ -1,4 +1,4 @@
-// A thousand cgroups in one read, and what that costs against reading their files.
+// A thousand cgroups in one read, and its cost compared with reading their files.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -98,7 +98,7 @@ TEST_F(Scale, TheWalkIsCheaperThanTheFiles) {
 
   char text[4096];
   std::uint64_t files_ns = UINT64_MAX, walk_ns = UINT64_MAX;
-  for (int i = 0; i < 12; ++i) {  // in turn, and the least of each: the host under the guest has other work
+  for (int i = 0; i < 12; ++i) {  // alternating, with the minimum of each, because the host has other work
     files_ns = std::min(files_ns, ns_of([&] {
                           for (const int fd : kept) ASSERT_GT(pread(fd, text, sizeof(text), 0), 0);
                         }));

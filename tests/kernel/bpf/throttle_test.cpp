@@ -1,4 +1,5 @@
-// Throttle events: as many as the kernel counts, for the governed only, at once, and no more than asked for.
+// Throttle events: as many as the kernel counts, for governed cgroups only, at once, and within the rate
+// limit.
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -46,7 +47,8 @@ void drain(Source& source, std::vector<Heard>& heard) {
   EXPECT_TRUE(drained) << drained.error().sentence;
 }
 
-// Waits on the descriptor as a daemon does, and drains at each wake, until it is enough. A busy host is slow.
+// Waits on the descriptor as a daemon does, and drains at each wake-up until it is enough. A busy host is
+// slow.
 std::vector<Heard> listen(Source& source, const std::function<bool(const std::vector<Heard>&)>& enough) {
   std::vector<Heard> heard;
   for (const auto end = std::chrono::steady_clock::now() + 1min; !enough(heard);) {
@@ -57,7 +59,7 @@ std::vector<Heard> listen(Source& source, const std::function<bool(const std::ve
   return heard;
 }
 
-// Nobody is stopped any more, and what was told meanwhile is heard: counts can be compared.
+// Ends throttling and drains the events, so that counts can be compared.
 void stop(Source& source, const Cgroup& cgroup, std::vector<Heard>& heard) {
   write_text(cgroup / "cpu.max", "max 100000");
   drain(source, heard);
@@ -78,10 +80,10 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
   ASSERT_TRUE(source->set_governed({&id, 1}));
 
   const std::uint64_t began = monotonic_ns(), before = nr_throttled(governed);
-  governed.run(burn_cpu, 0);  // one thread: one run queue is throttled in a period
+  governed.run(burn_cpu, 0);  // one thread: one run queue is throttled in each period
   stranger.run(burn_cpu, 1);
-  // The kernel counts periods that ended with somebody throttled: a timer that comes late counts all those
-  // that it missed, for one throttle.
+  // The kernel counts periods that ended with a throttled run queue: a late timer counts all periods that it
+  // missed, for one throttle.
   std::uint64_t looked_at = before, missed = 0;
   std::vector<Heard> heard = listen(*source, [&](const std::vector<Heard>& so_far) {
     const std::uint64_t periods = nr_throttled(governed);
@@ -98,7 +100,7 @@ TEST(Throttle, EveryThrottleOfAGovernedCgroupIsHeardOnceAndSoon) {
     EXPECT_GT(one.event.at_ktime_ns, began);
     EXPECT_LT(one.event.cpu, static_cast<std::uint32_t>(sysconf(_SC_NPROCESSORS_CONF)));
   }
-  // One may be under way at either end.
+  // One event may be in progress at either end.
   RecordProperty("missed_periods", std::to_string(missed));
   EXPECT_GE(heard.size() + missed + throttled / 8 + 2, throttled);
   EXPECT_LE(heard.size(), throttled + throttled / 5 + 2);
@@ -155,7 +157,7 @@ TEST(Throttle, AFullRingLosesEventsAndSaysSo) {
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup cgroup(root() / "unheard");
-  write_text(cgroup / "cpu.max", "1000 5000");  // 200 times a second, into a ring of about a hundred
+  write_text(cgroup / "cpu.max", "1000 5000");  // 200 times a second, into a ring for about a hundred
   const std::uint64_t id = cgroup.id();
   ASSERT_TRUE(source->set_governed({&id, 1}));
   cgroup.run(burn_cpu);
@@ -163,10 +165,11 @@ TEST(Throttle, AFullRingLosesEventsAndSaysSo) {
   std::vector<Heard> kept;
   drain(*source, kept);
   EXPECT_GE(kept.size(), 50u);
-  listen(*source, [](const std::vector<Heard>& more) { return !more.empty(); });  // and then it goes on
+  // afterwards events arrive again
+  listen(*source, [](const std::vector<Heard>& more) { return !more.empty(); });
 }
 
-// How often the kernel has run the programs of this name, since statistics are on.
+// How often the kernel has run the programs of this name since statistics were enabled.
 std::uint64_t runs_of(std::string_view name) {
   std::uint64_t runs = 0;
   for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
@@ -180,8 +183,8 @@ std::uint64_t runs_of(std::string_view name) {
   return runs;
 }
 
-// The kernel's function is also called, and comes back without having stopped anybody, when quota was found
-// after all. Whoever was stopped is started again: so the second program's runs bound what the first may say.
+// The kernel also calls the function without throttling if it still finds quota. Each throttle is followed by
+// an unthrottle, so the runs of the second program are an upper bound of the events of the first one.
 TEST(Throttle, WhoFoundQuotaAfterAllWasNotThrottled) {
   const int statistics = bpf_enable_stats(BPF_STATS_RUN_TIME);
   ASSERT_GE(statistics, 0);
@@ -193,7 +196,8 @@ TEST(Throttle, WhoFoundQuotaAfterAllWasNotThrottled) {
   const std::uint64_t id = cgroup.id();
   ASSERT_TRUE(source->set_governed({&id, 1}));
   cgroup.run(burn_cpu, 0);  // one run queue
-  // Each write refills the quota, and starts who was stopped; some fall between the quota's end and the stop.
+  // Each write refills the quota and unthrottles the cgroup. Some writes happen between the end of the quota
+  // and the throttle.
   constexpr std::uint64_t kEnough = 20;
   std::uint64_t calls = 0, throttles = 0;
   for (int i = 0; i < 400 && (throttles <= kEnough || calls < throttles + kEnough); ++i) {
@@ -219,7 +223,7 @@ TEST(Throttle, TheGovernedSetIsReplaced) {
   ASSERT_TRUE(source) << source.error().sentence;
   ASSERT_TRUE(source->has_throttle()) << source->why_not();
   Cgroup first(root() / "first"), second(root() / "second");
-  // While both are stopped so many times more.
+  // While both are throttled this many more times.
   const auto ids_heard = [&](std::uint64_t times) {
     const std::uint64_t until[] = {nr_throttled(first) + times, nr_throttled(second) + times};
     std::map<std::uint64_t, int> count;
@@ -241,7 +245,7 @@ TEST(Throttle, TheGovernedSetIsReplaced) {
   EXPECT_EQ(heard[second.id()], 0);
   const std::uint64_t other[] = {second.id()};
   ASSERT_TRUE(source->set_governed(other));
-  ids_heard(1);  // what was under way
+  ids_heard(1);  // events in progress
   heard = ids_heard(8);
   EXPECT_EQ(heard[first.id()], 0);
   EXPECT_GT(heard[second.id()], 0);

@@ -106,7 +106,7 @@ Cgroup::~Cgroup() {
   }
   for (const int pid : children_) waitpid(pid, nullptr, 0);
   for (int attempt = 0; attempt < 100 && rmdir(path_.c_str()) != 0 && errno == EBUSY; ++attempt)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // its last task is still on its way out
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // its last task is still exiting
 }
 
 void Cgroup::run(const std::function<void()>& body, int cpu) {
@@ -117,7 +117,7 @@ void Cgroup::run(const std::function<void()>& body, int cpu) {
     if (cpu >= 0) stay_on(cpu);
     write_text(path_ / "cgroup.procs", "0");
     if (cpu >= 0) stay_on(cpu);  // joining a cgroup may have reset it
-    usleep(1);                   // off the CPU once: what watches switches has seen it join
+    usleep(1);                   // leaves the CPU once, so that programs at switches have seen it join
     for (;;) body();
   }
   children_.push_back(pid);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # timeout: 180
-# What every other check takes for granted about this guest.
+# What all other checks assume about this guest.
 . "$PAYLOAD/guest/lib.sh"
 
 release=$(uname -r)
@@ -22,7 +22,7 @@ expect boot.cpus "$(nproc)" 2
 figure boot.to-entry uptime_s "$(cut -d' ' -f1 /proc/uptime)"
 check boot.to-entry pass
 
-# Pressure has to move, not merely to be there: two processes want the only CPU they may use.
+# Pressure must change, not only exist: two processes want the only CPU they may use.
 for file in /proc/pressure/{cpu,memory,io} "$CHECK_CGROUP/cpu.pressure" "$CHECK_CGROUP/memory.pressure"; do
   grep -q '^some avg10=' "$file" || unreadable="${unreadable-} $file"
 done
@@ -42,7 +42,7 @@ else
   check boot.psi-moves fail "$stalled µs of stall in 3 s of contention"
 fi
 
-# Without types, and this function among them, none of our BPF programs has a chance.
+# Without types, and this function among them, none of our BPF programs can work.
 if [ -s /sys/kernel/btf/vmlinux ]; then
   check boot.btf pass
 else

@@ -1,6 +1,6 @@
 #!/bin/bash
 # timeout: 420
-# The simulated host's promises, held against this kernel's own cgroup filesystem.
+# The simulated host's promises, checked on this kernel's cgroup filesystem.
 . "$PAYLOAD/guest/lib.sh"
 case "$(uname -r)" in
   6.1.*) window=500000 ;;  # the smallest PSI window; later kernels take any

@@ -54,24 +54,26 @@ def share(key: str) -> collections.abc.Callable[[dict], float]:
 
 
 FIGURES = [
-    # CPU time is counted by the same clock on both sides.
+    # Both sides measure CPU time with the same clock.
     Figure("usage_cores", share("usage_usec"), 0.01, 0.03),
-    # The first and the last period are cut by the looks; the timer stops one later where idling begins at its edge.
+    # The samples cut the first and the last period. The timer stops one period later if the task becomes
+    # idle at its edge.
     Figure("periods", lambda told: told["nr_periods"], 5, 0.02),
-    # A period more or less for a record that just fits.
+    # One period more or less for a record that just fits.
     Figure("throttle_ratio", lambda told: told["nr_throttled"] / max(1, told["nr_periods"]), 0.05, 0.05),
-    # Run queues stop up to a slice (5 ms) apart and overrun by up to a tick (4 ms); the model stops all at once. Of several,
-    # the kernel's sum is smaller by a tenth to a fifth.
+    # Run queues stop up to a slice (5 ms) apart and overrun by up to a tick (4 ms); the model stops all at
+    # once. With several run queues the kernel's sum is a tenth to a fifth smaller.
     Figure("throttled_share", share("throttled_usec"), 0.03, 0.2),
-    # On which CPU a thread wakes is the kernel's choice, and for long and short records worth a fifth from run to run.
+    # The kernel chooses the CPU on which a thread wakes; with long and short records that changes results by
+    # a fifth from run to run.
     Figure("some_share", share("some_usec"), 0.03, 0.12),
     Figure("full_share", share("full_usec"), 0.03, 0.12),
-    # Times on the guest's own clock: its CPUs are stopped now and then, for some 10 ms, by the machine they share.
+    # Times on the guest's own clock. The machine sometimes stops the guest's CPUs for about 10 ms.
     Figure("p50_ms", lambda told: told["delay_p50_ms"], 5, 0.2),
     Figure("p99_ms", lambda told: told["delay_p99_ms"], 25, 0.15),
 ]
 
-# Hosts that are not this one: the bands must tell each from it, and each band must be of use.
+# Wrong models: the tolerances must detect each of them, and each tolerance must detect at least one.
 WRONG_HOSTS: dict[str, dict] = {
     "a quota larger by a quarter": {"quota": 1.25},
     "records dearer by a fifth": {"cost": 1.2},
@@ -138,7 +140,8 @@ def main() -> None:
     print(f"{'shape':8} {'figure':16} {'kernel':>9} {'model':>9} {'band':>9}")
     measured: list[tuple[Shape, dict]] = []
     for shape in shapes():
-        # Once more when they disagree: the machine may have stopped the guest at a bad moment. A wrong model stays so.
+        # Repeated if they disagree: the machine may have stopped the guest at a bad time. A wrong model
+        # stays wrong.
         for _ in range(2):
             kernel, model = on_kernel(shape), in_model(shape)
             side_by_side(shape, kernel, model)

@@ -1,5 +1,5 @@
 #!/bin/bash
 # timeout: 240
-# The tasks' TCP sockets as the kernel programs count them, against what the sockets say.
+# The tasks' TCP sockets as counted by the kernel programs, compared with the sockets' own counters.
 . "$PAYLOAD/guest/lib.sh"
 run_gtest flow "$PAYLOAD/bin/bpf_events" --root="$CHECK_CGROUP" --gtest_filter='Flow.*'

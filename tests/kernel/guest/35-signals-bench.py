@@ -11,10 +11,11 @@ import sys
 sys.path.insert(0, os.environ["PAYLOAD"] + "/guest")
 from lib import check, figure
 
-# Ten thousand cgroups take a minute to make: once, where the walk is dearer against kept files.
+# Ten thousand cgroups take a minute to create: done once, where the walk is most expensive compared with
+# open files.
 COUNTS = "10,100,1000,10000" if os.uname().release.startswith("6.1.") else "10,100,1000"
-# The goals are printed as met or missed. Well below them is a failure: on a quiet host 6.1 shows 47 and 7, 6.12 shows 30 and
-# 9, and what else the host has to do may fall on either side.
+# The goals are printed as met or missed. The check fails well below them: on a quiet host 6.1 shows 47 and
+# 7, 6.12 shows 30 and 9, and other load on the host changes both.
 LEAST_OPEN_READ_RATIO, LEAST_PREAD_RATIO, MOST_EXPONENT = 15, 3, 1.2
 
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # timeout: 420
 # kernels: 6.1
-# What the event programs cost, as ratios of the same load with and without them.
+# The cost of the event programs, as ratios of the same load with and without them.
 . "$PAYLOAD/guest/lib.sh"
 run_gtest overhead "$PAYLOAD/bin/bpf_events" --root="$CHECK_CGROUP" --gtest_filter='Overhead.*'

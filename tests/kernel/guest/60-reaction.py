@@ -58,11 +58,11 @@ def limit_holds(unit: sluice.Unit, task: str, first: tuple[float, int], last: tu
         check(f"limit.{task}", False, f"{written} writes, more than the daemon's history keeps: shorten the run")
         return
     by_time, by_writes = granted(changes, first[0], last[0])
-    # Writes of the value that was held already are no changes, but refill the period all the same.
+    # Writes of the value already held are no changes, but refill the period too.
     by_writes += max(0, written - len(changes)) * max((new for _, _, new in changes), default=BASELINE_CORES) * PERIOD_S
     used = (last[1] - first[1]) / 1e6
-    # The periods at both ends are cut, and each CPU may overrun by a tick before it is throttled (paid back next period): by
-    # as much more as this machine's ticks were late meanwhile.
+    # The periods at both ends are incomplete. Each CPU may overrun by a tick before it is throttled
+    # (subtracted in the next period), and by as much more as this machine's ticks were late.
     edges = (2 * max(new for _, _, new in changes) * PERIOD_S + 2 * 0.02 if changes else 0.1) + 2 * late_s
     figure(f"limit.{task}", "used_core_seconds", used)
     figure(f"limit.{task}", "granted_by_time_core_seconds", by_time)
@@ -71,7 +71,7 @@ def limit_holds(unit: sluice.Unit, task: str, first: tuple[float, int], last: tu
     figure(f"limit.{task}", "writes", written)
     check(f"limit.{task}", used <= by_time + by_writes + edges,
           f"used {used:.2f} of {by_time:.2f} core-seconds + {by_writes:.2f} by {written} writes")  # fmt: skip
-    # The daemon counts when it decides, these times are of the write's end, and that takes a moment, more or less.
+    # The daemon counts when it decides; these times are of the end of the write, which is slightly later.
     most = max((sum(1 for b in changes if a[0] <= b[0] < a[0] + 59) for a in changes), default=0)
     figure(f"limit.{task}.budget", "writes_in_any_minute", most)
     check(f"limit.{task}.budget", most <= BUDGET, f"{most} writes in the fullest minute, of {BUDGET}")
@@ -128,13 +128,13 @@ def main() -> None:
             for name, unit in tasks.items():
                 limit_holds(unit, name, first[name], last[name], stretch.noise["late_max_usec"] / 1e6)
             starting, stretches = stretch.before, 1
-            if stretch.too_slow():  # the machine may have stopped the guest at bad moments; a slow daemon stays so
+            if stretch.too_slow():  # the machine may have stopped the guest at bad times; a slow daemon stays slow
                 print("once more:", stretch.sentence(), flush=True)
                 stretch, stretches = Stretch(since), 2
         print(f"{len(stretch.raises)} raises, {len(stretch.reactions)} caused by events; throttled periods: {throttled}")
         for r in sorted(filter(by_event, stretch.records), key=reaction_usec)[-5:]:
             print(f"  {reaction_usec(r)} µs, {at(r) - stretch.began:.3f} s, tick {r['SLUICE_TICK']}: {r['MESSAGE']}", flush=True)
-        # The first tick tells the bus of every task, and an event waits for that.
+        # The first tick reports every task on the bus, and an event waits for that.
         figure("reaction", "starting_max_usec", max(map(reaction_usec, filter(by_event, starting)), default=0))
         figure("reaction", "samples", len(stretch.reactions))
         figure("reaction", "stretches", stretches)

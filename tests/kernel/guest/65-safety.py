@@ -49,7 +49,7 @@ def killed(unit: sluice.Unit) -> None:
     pid = sluice.daemon_pid()
     started = time.monotonic()
     sluice.systemctl("kill", "--kill-whom=main", "--signal=KILL", "sluiced")
-    # ExecStopPost comes before the restart, which RestartSec= holds back for two seconds.
+    # ExecStopPost runs before the restart, which RestartSec= delays by two seconds.
     restored = sluice.wait_for(lambda: at_baseline(unit), every=0.02)
     figure("safety.kill-restores", "restore_seconds", time.monotonic() - started)
     check("safety.kill-restores", restored, limits(unit))
@@ -91,7 +91,7 @@ def churn() -> None:
     names = [f"churn-@{i}.service" for i in range(4)]
     least_rounds, rounds, written = 10, 0, 0
     writes = int(sluice.bus_get(sluice.MANAGER, "WritesTotal"))
-    # On a busy host it may take longer lives for a quota to be written in any of them.
+    # On a busy host a longer lifetime may be needed until a quota is written in any of them.
     while rounds < least_rounds or (written == 0 and rounds < 40):
         sluice.systemctl("start", *names)
         time.sleep(0.2 + 0.08 * rounds)
@@ -131,7 +131,7 @@ def main() -> None:
             left = sluice.own_traces()
             check("safety.nothing-left", not left, "; ".join(left))
         tenant.stop()
-        tenant.start()  # what a restart of the unit gives is what its file says: no override of ours outlives us
+        tenant.start()  # a restarted unit has the values of its file: no override of ours may outlive us
         check("safety.unit-as-before", at_baseline(tenant), limits(tenant))
 
 

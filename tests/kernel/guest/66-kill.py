@@ -37,7 +37,7 @@ name = "pinned"
 class = "stream"
 memory.enabled = false
 """
-# Killed so often, the shipped unit would be left alone by systemd after five times in ten seconds.
+# With so many kills systemd would stop restarting the shipped unit after five in ten seconds.
 DROP_IN = """
 [Unit]
 StartLimitIntervalSec=0

@@ -56,13 +56,13 @@ def away(name: str, unit: sluice.Unit, go: list[str], back: list[str]) -> None:
 
 
 def main() -> None:
-    # Bursts four seconds apart: the quota goes up and down as long as somebody governs.
+    # Bursts every four seconds: the quota rises and falls as long as the daemon governs.
     burner = f"{sluice.BIN}/cpu_burner --burst-cpu-ms 400 --every-ms 4000"
     with sluice.Unit("worker", burner, CPUQuota="5%") as worker:
         worker.start()
         check("bus-away.quiet-before", len(quotas_seen(worker, 3)) == 1, "nobody else moves cpu.max")
         with sluice.daemon(CONFIG, "worker"):
-            # Masked, so that the socket does not bring it back at the first knock.
+            # Masked, so that the socket does not start it again at the first connection.
             away("bus-stopped", worker, ["sh", "-c", "systemctl mask --runtime dbus.service && systemctl kill --signal=KILL dbus.service"],
                  ["sh", "-c", "systemctl unmask --runtime dbus.service && systemctl reset-failed dbus.socket dbus.service; systemctl start dbus.socket dbus.service"])  # fmt: skip
             away("bus-hung", worker, ["kill", f"-{signal.SIGSTOP.value}", str(bus_pid())], ["kill", f"-{signal.SIGCONT.value}", str(bus_pid())])

@@ -1,6 +1,6 @@
 #!/bin/bash
 # timeout: 30
-# Runs last: nothing that the checks did may have hurt the kernel.
+# Runs last: the checks must not have harmed the kernel.
 . "$PAYLOAD/guest/lib.sh"
 trouble='cut here|BUG:|Oops|general protection|soft lockup|stalls on CPU|blocked for more than|refcount'
 bad=$(dmesg | grep -E "$trouble" || true)

@@ -21,7 +21,7 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 CHECK_GROUP = CGROUPS / "check"
 OWN_GROUP = CGROUPS / pathlib.Path("/proc/self/cgroup").read_text().strip().removeprefix("0::/")
 BEAT_S = 2.0
-OUTPUT_LIMIT = 1 << 20  # bytes of one check that go over the serial port; a runaway loop must not eat the deadline
+OUTPUT_LIMIT = 1 << 20  # bytes of one check that are sent over the serial port; a runaway loop must not use up the time
 
 
 def open_port(path: str) -> int:
@@ -36,7 +36,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 class Follower:
-    """Hands on what was appended to a file since it was last asked, by whole lines when `lines` is set."""
+    """Returns what was appended to a file since the last call; complete lines only if `lines` is set."""
 
     def __init__(self, path: pathlib.Path, limit: int = 0, lines: bool = False) -> None:
         path.touch()
@@ -68,7 +68,7 @@ class Runner:
         self.emit("beat", uptime_s=time.clock_gettime(time.CLOCK_MONOTONIC))
 
     def relay(self, script: str, line: bytes) -> None:
-        """A record that a check wrote: passed on with its origin, or reported as that check's failure."""
+        """Forwards a record of a check with its origin, or reports an invalid one as that check's failure."""
         try:
             record = json.loads(line.decode())
             if record["kind"] not in ("check", "figure"):
@@ -79,7 +79,7 @@ class Runner:
             self.emit("check", script=script, name=script, status="fail", detail=detail)
 
     def run(self, script: str, command: list[str], limit_s: float, cwd: pathlib.Path) -> None:
-        """One command under a limit, in a cgroup of its own: what it starts ends with it, daemons too."""
+        """Runs one command with a time limit in its own cgroup; all its processes end with it, daemons included."""
         scratch = SCRATCH / script
         scratch.mkdir(parents=True, exist_ok=True)
         results, output = scratch / ".results", scratch / ".output"
@@ -112,7 +112,7 @@ class Runner:
                 start_new_session=True, preexec_fn=lambda: (home / "cgroup.procs").write_text("0"),
             )  # fmt: skip
         status = f"the time limit of {limit_s:.0f} s passed"
-        # A pidfd wakes us at the very end; polling for it would cost the guest the time it measures.
+        # A pidfd wakes us exactly at the end; polling would use the guest's time that is being measured.
         pidfd = os.pidfd_open(process.pid)
         while (left := limit_s - (time.monotonic() - started)) > 0:
             ready, _, _ = select.select([pidfd], [], [], min(BEAT_S, left))
@@ -135,7 +135,7 @@ class Runner:
         self.emit("end", script=script, code=code, status=status, left_over=left_over, seconds=seconds)
 
     def keep_code_still(self) -> None:
-        """Has the kernel rewrite its scheduler's code now, once, and not under load with every check.
+        """Makes the kernel rewrite its scheduler's code once now, instead of under load in every check.
 
         The emulator sometimes executes code of before a change: a panic in __schedule() with `int3`. So what switches
         code on stays on: a quota somewhere, and probes on sched_switch (see bpf/probe_holder.cpp).
@@ -178,7 +178,7 @@ def signal_name(number: int) -> str:
 
 
 def clear_cgroup(group: pathlib.Path) -> str:
-    """Kills and removes a tree; a group that will not go is the check's business to explain."""
+    """Kills and removes a cgroup tree; one that cannot be removed is reported by the check."""
     if not group.exists():
         return ""
     try:
@@ -199,7 +199,7 @@ def clear_cgroup(group: pathlib.Path) -> str:
 
 
 if __name__ == "__main__":
-    # Should this fail, the unit's ExecStopPost resets the machine too.
+    # If this fails, the unit's ExecStopPost resets the machine too.
     runner = Runner()
     runner.main()
     for port in (runner.records, runner.output):

@@ -36,7 +36,7 @@ def run(*argv: object, timeout: float = 60, check: bool = True) -> str:
 
 
 def wait_for(what: Callable[[], object], seconds: float = 30, every: float = 0.1) -> bool:
-    """The deadline is for a busy host, and measures nothing."""
+    """Waits for a condition. The deadline is for busy hosts and is no measurement."""
     end = time.monotonic() + seconds
     while not what():
         if time.monotonic() > end:
@@ -93,7 +93,7 @@ def daemon_pid() -> int:
 
 @contextlib.contextmanager
 def daemon(config: str, *tasks: str) -> Iterator[None]:
-    """Sluice, started as an operator does; stopped at the end. Returns once it governs the tasks named."""
+    """Starts Sluice as an operator does, and stops it at the end. Returns when it governs the named tasks."""
     configure(config)
     systemctl("reset-failed", "sluiced", check=False)
     systemctl("start", "sluiced")
@@ -106,7 +106,7 @@ def daemon(config: str, *tasks: str) -> Iterator[None]:
 
 
 def recording(file: str) -> None:
-    """From the daemon's next start on it records every tick in `file`, or no longer when that is empty."""
+    """From its next start on the daemon records every tick in `file`; empty: no recording."""
     folder = UNITS / "sluiced.service.d"
     shutil.rmtree(folder, ignore_errors=True)
     if file:
@@ -117,7 +117,7 @@ def recording(file: str) -> None:
 
 
 def daemon_log(since: float = 0, priority: str = "debug") -> str:
-    """What it said; `since` as of time.time()."""
+    """The daemon's log lines; `since` is a value of time.time()."""
     return run("journalctl", "--no-pager", "-q", "-o", "cat", "-u", "sluiced", "-p", priority, f"--since=@{since:.6f}")
 
 
@@ -128,7 +128,7 @@ def adjustments(since: float) -> list[dict]:
 
 
 def lease() -> dict[tuple[str, str], str]:
-    """What the file says that has to be given back: by cgroup id and knob, the path. Its last word on each counts."""
+    """The limits that the lease file lists for restoring: path by cgroup id and knob. The last line of each counts."""
     kept: dict[tuple[str, str], str] = {}
     for line in LEASE.read_text().splitlines() if LEASE.exists() else ():
         if line.startswith("#"):
@@ -150,7 +150,7 @@ def history(task: str) -> list[tuple[float, str, int, int]]:
 
 
 class Unit:
-    """A service of this check's own in system.slice; a context manager that removes it again."""
+    """A service of this check in system.slice; a context manager that removes it at the end."""
 
     def __init__(self, name: str, command: str, **settings: object) -> None:
         self.name, self.file, self.cgroup = name, UNITS / f"{name}.service", SLICE / f"{name}.service"
@@ -161,7 +161,7 @@ class Unit:
         self.file.write_text("\n".join(["[Service]", f"ExecStart={self.command}", *lines, ""]), encoding="utf-8")
 
     def write(self, **settings: object) -> None:
-        """Anew, with other settings: as an edited unit file, taken at the next start."""
+        """Changes the unit file; the settings apply at the next start."""
         self.settings.update(settings)
         self.save()
         systemctl("daemon-reload")
@@ -207,7 +207,7 @@ class Unit:
 
 @contextlib.contextmanager
 def running(*units: Unit) -> Iterator[None]:
-    """Many units, with one reload for all: it takes the emulator seconds."""
+    """Many units with one daemon-reload, which takes seconds in the emulator."""
     names = [unit.name for unit in units]
     try:
         for unit in units:
@@ -224,7 +224,7 @@ def running(*units: Unit) -> Iterator[None]:
 
 
 class Background:
-    """A program of ours that ends with one JSON object on standard output; stopped with SIGTERM."""
+    """A load program that prints one JSON object at its end; stopped with SIGTERM."""
 
     def __init__(self, *argv: object) -> None:
         self.argv = [str(a) for a in argv]
@@ -248,13 +248,14 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def own_traces() -> list[str]:
-    """What Sluice must not leave behind once it is stopped; empty when there is nothing."""
+    """What a stopped Sluice left behind and must not; empty if nothing."""
     found = []
     if any(pathlib.Path("/sys/fs/bpf").glob("*")) if os.path.ismount("/sys/fs/bpf") else False:
         found.append("something is pinned in /sys/fs/bpf")
     for folder in ("/run/systemd/system.control", "/etc/systemd/system.control"):
         found += [str(p) for p in pathlib.Path(folder).glob("**/*") if p.is_file()]
-    # The lock's file stays, held by nobody; a lease is removed by a stop that left nothing, holds by who made them.
+    # The lock's file stays, held by no process. A stop that left nothing removes the lease; holds are
+    # removed by those who made them.
     found += [str(p) for p in RUNTIME.glob("*") if p.name != "lock"]
     if pids := run("pgrep", "-x", "sluiced", check=False).split():
         found.append(f"processes {pids}")

@@ -35,7 +35,7 @@ TRACES = pathlib.Path(os.environ["PAYLOAD"]) / "traces"
 
 @dataclass
 class Load:
-    """What is played: the same options give the same records in every arm."""
+    """The load: equal options give equal records in every arm."""
 
     source: str
     speedup: float
@@ -67,7 +67,7 @@ def quotas(path: pathlib.Path) -> list[tuple[float, float]]:
 
 
 def timeline(folder: pathlib.Path) -> None:
-    """Every five seconds: cores granted and used, records waiting. For people who ask why."""
+    """Prints cores granted and used, and records waiting, every five seconds, to explain a verdict."""
     with open(folder / "cgroup.csv", encoding="utf-8") as file:
         looks = [(int(r["t_usec"]) / 1e6, float(r["quota_cores"]), int(r["usage_usec"]) / 1e6) for r in csv.DictReader(file)]
     with open(folder / "lag.csv", encoding="utf-8") as file:
@@ -85,7 +85,7 @@ def timeline(folder: pathlib.Path) -> None:
 
 
 def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> dict:
-    """One run from an empty stream to a drained or given-up one; its figures, units in the names."""
+    """One run from an empty stream until it is drained or given up. Returns its figures, with units in the names."""
     folder = sluice.SCRATCH / arm
     folder.mkdir()
     summary = folder / "consumer.json"
@@ -116,7 +116,8 @@ def play(arm: str, load: Load, cores: float, governed: bool, reported: bool) -> 
                 figures["daemon_cores"] = (daemon_cpu_usec() - cost_before) / 1e6 / group["seconds"]
                 print(sluice.bus_call(sluice.TASK, "Explain", task="consumer")[0]["Text"]["data"], flush=True)
         finally:
-            # The consumer's quota goes back first where Sluice governed: so must a stop of Sluice find it.
+            # If Sluice governed, the consumer's quota is restored first, so that a stop of Sluice finds it
+            # so.
             if governor:
                 governor.__exit__(None, None, None)
         baseline = consumer.read("cpu.max")
@@ -151,8 +152,8 @@ def compare(name: str, load: Load, play_static: bool) -> None:
         redis.start()
         if not sluice.wait_for(lambda: sluice.run("redis-cli", "-p", PORT, "ping", check=False).strip() == "PONG", 20):
             raise RuntimeError("redis-server did not answer within 20 s")
-        # What an operator who had measured would allocate: the busiest second's work at what a unit really costs here,
-        # with everything around it.
+        # What an operator who had measured would allocate: the work of the busiest second, at the measured
+        # cost of a unit here with all overhead.
         probe = play("probe", replace(load, source="flat", seconds=8), 2, False, False)
         unit_cpu_ms = probe["cpu_ms"] / probe["work_units"]
         peak = load.peak_units() * unit_cpu_ms / 1000
@@ -161,7 +162,8 @@ def compare(name: str, load: Load, play_static: bool) -> None:
             arms["static-peak"] = play("static-peak", load, peak, False, False)
         verdicts: list[tuple[str, bool, str]] = []
         for arm in GOVERNED:
-            # Once more when a verdict is bad: the machine may have stopped the guest at a bad moment. A bad governor stays so.
+            # Repeated after a bad verdict: the machine may have stopped the guest at a bad time. A bad
+            # governor stays bad.
             for again in ("", "-again"):
                 arms[arm] = play(arm + again, load, STARVING_CORES, True, arm == "sluice-lag")
                 judged = judge(f"{name}.{arm}", arms[arm], arms["starving"], peak)
@@ -191,7 +193,7 @@ def compare(name: str, load: Load, play_static: bool) -> None:
 
 
 def fair(name: str, arm: dict) -> tuple[str, bool, str]:
-    """Every arm had the same work, and a producer that kept its pace; or the comparison says nothing."""
+    """Checks that every arm had the same work and a producer on schedule; otherwise the comparison is invalid."""
     complete = arm["records"] + arm["unfinished_records"] == arm["sent_records"] > 0
     return (name, complete and arm["behind_schedule_max_ms"] < 2000,
             f"{arm['records']} + {arm['unfinished_records']} of {arm['sent_records']} records, "

@@ -1,4 +1,4 @@
-// How long records waited: quantiles and the share that was late.
+// Waiting times of records: quantiles and the late share.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ class Ages {
   void add(const Ages& other) { usec_.insert(usec_.end(), other.usec_.begin(), other.usec_.end()); }
   [[nodiscard]] std::size_t count() const { return usec_.size(); }
 
-  // Nearest rank: the smallest age that at least `share` of all do not exceed; 0 when there are none.
+  // Nearest rank: the smallest age that is not exceeded by at least `share` of all; 0 if there are none.
   [[nodiscard]] double quantile_ms(double share) const {
     if (usec_.empty()) return 0;
     auto sorted = usec_;

@@ -1,4 +1,4 @@
-// Looks at a cgroup's limits and counters at a steady rate, until SIGTERM; then prints what it was given and
+// Samples a cgroup's limits and counters at a constant rate until SIGTERM; then prints what it was given and
 // used.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -32,7 +32,7 @@ class KeptFile {
   KeptFile(const KeptFile&) = delete;
   KeptFile& operator=(const KeptFile&) = delete;
 
-  // Valid until the next call. Empty when the cgroup is gone.
+  // Valid until the next call. Empty if the cgroup is gone.
   std::string_view read() {
     const ssize_t n = pread(fd_, buffer_, sizeof buffer_, 0);
     return {buffer_, n > 0 ? static_cast<std::size_t>(n) : 0};
@@ -58,7 +58,7 @@ int run(const Options& o) {
     look.at_usec = now_usec();
     const auto usage = keyed_value(cpu_stat.read(), "usage_usec");
     if (!usage || !parse_cpu_max(cpu_max.read(), cpus, look.quota_cores, look.period_seconds))
-      break;  // it is gone
+      break;  // the cgroup is gone
     look.usage_usec = *usage;
     look.memory_bytes = std::atof(std::string(current.read()).c_str());
     if (const std::string limit(high.read()); !limit.starts_with("max"))

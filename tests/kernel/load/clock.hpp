@@ -1,4 +1,4 @@
-// Times in microseconds, and CPU time that is burnt on purpose.
+// Times in microseconds, and deliberate use of CPU time.
 #pragma once
 
 #include <csignal>
@@ -19,9 +19,9 @@ inline void sleep_until_usec(std::int64_t at) {
   clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
 }
 
-// Burns CPU time of the calling thread. CPU time, not loops: the cost then is the same on any machine,
-// emulated ones too, and the time that a throttled thread waits is not counted as work. What one call burnt
-// too much the next one burns less.
+// Uses CPU time of the calling thread. It measures CPU time, not loops: so the cost is the same on every
+// machine, emulated ones included, and throttled time does not count as work. An excess of one call is
+// subtracted from the next one.
 class Burner {
  public:
   void burn(double cpu_usec) {
@@ -39,10 +39,10 @@ class Burner {
  private:
   double owed_usec_ = 0;
   std::uint64_t state_ = 1;
-  volatile std::uint64_t sink_ = 0;  // or the loop would be optimised away
+  volatile std::uint64_t sink_ = 0;  // otherwise the loop would be optimised away
 };
 
-// SIGTERM and SIGINT ask a program to finish; it looks at this between two pieces of work.
+// SIGTERM and SIGINT ask a program to finish; it checks this between two pieces of work.
 inline volatile std::sig_atomic_t stop_requested = 0;
 inline void stop_on_signals() {
   struct sigaction action {};

@@ -1,4 +1,5 @@
-// Threads that burn CPU in bursts: so much CPU time every so often, until SIGTERM or the end of the duration.
+// Threads that use CPU in bursts: an amount of CPU time at each interval, until SIGTERM or the end of the
+// duration.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -19,7 +20,7 @@ struct Options {
   double duration_seconds = 3600;
 };
 
-// A burst begins at its time, or when the one before is done; its age counts from its time.
+// A burst begins at its time or when the previous one is finished; its age counts from its time.
 void burn(const Options& o, std::int64_t start, Ages& ages) {
   Burner burner;
   const auto every_usec = static_cast<std::int64_t>(o.every_ms * 1000);

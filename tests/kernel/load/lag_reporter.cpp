@@ -1,4 +1,4 @@
-// Looks at a consumer group from outside, writes its lag to a file, and tells Sluice of it when asked to.
+// Reads the lag of a consumer group from outside, writes it to a file, and reports it to Sluice if requested.
 #include <fmt/format.h>
 #include <systemd/sd-bus.h>
 
@@ -36,7 +36,7 @@ class LoadReporter {
   LoadReporter(const LoadReporter&) = delete;
   LoadReporter& operator=(const LoadReporter&) = delete;
 
-  // False, with the reason in error(), when the daemon did not take it: it may be restarting.
+  // False if the daemon did not accept it, for instance during a restart; error() has the reason.
   bool report(const GroupLag& lag, std::uint64_t ttl_usec) {
     sd_bus_error error{};
     const int r =
@@ -79,7 +79,7 @@ int run(const Options& o) {
     if (reporter->report(*lag, static_cast<std::uint64_t>(o.ttl_ms) * 1000)) {
       ++reports;
     } else if (stop_requested) {
-      break;  // the signal interrupted the call: nobody refused it
+      break;  // the signal interrupted the call; it was not refused
     } else if (refused++ == 0) {
       fmt::print(stderr, "lag_reporter: {}\n", reporter->error());
     }

@@ -1,6 +1,6 @@
 // A task with a small hot set and a large cold one: anonymous memory that is touched all the time, and a file
-// that was read once and lies in the page cache. On SIGUSR1 its hot set grows: more anonymous memory, and a
-// part of the cold file becomes hot.
+// in the page cache that was read once. On SIGUSR1 its hot set grows: more anonymous memory, and a part of
+// the cold file becomes hot.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -35,7 +35,7 @@ struct Options {
 }
 
 // Written by this process, so that its pages are charged to this cgroup; synced, so that they are clean and
-// free to go; read once, as a scan does.
+// can be freed; read once, as in a scan.
 int make_file(const Options& o) {
   const int fd = open(o.file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) fail(o.file);
@@ -82,7 +82,7 @@ int run(const Options& o) {
   const int fd = make_file(o);
   const Anon hot(o.hot_anon_mib * kMiB), more(o.grow_anon_mib * kMiB);
   std::int64_t grown_at = 0;
-  double first_pass_ms = 0;  // of the grown set: it has to be brought in
+  double first_pass_ms = 0;  // of the grown set, which must be read in
   Ages before, after, second;
   fmt::print("ready\n");
   std::fflush(stdout);

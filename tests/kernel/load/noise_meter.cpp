@@ -1,5 +1,5 @@
-// How late a thread of the highest priority is woken: what the machine itself adds to every latency measured
-// on it. An emulated guest is stopped by its host for milliseconds; no program in it can be quicker than this
+// How late a thread of the highest priority is woken: the latency that the machine itself adds to every
+// measurement. The host stops an emulated guest for milliseconds; no program in it can be faster than this
 // one.
 #include <fmt/format.h>
 #include <sched.h>

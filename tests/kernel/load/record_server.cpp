@@ -1,5 +1,5 @@
-// Serves a list of records, of known CPU time at known times, in a cgroup, and tells what the kernel's files
-// and the records' delays say of it. Its quota is the caller's, and there must be one.
+// Serves a list of records with known CPU times at known times in a cgroup, and reports the kernel's figures
+// and the records' delays. The caller sets the quota, which must exist.
 #include <fmt/format.h>
 #include <semaphore.h>
 #include <sys/mman.h>
@@ -62,8 +62,8 @@ std::vector<Record> read_arrivals(const std::string& path) {
   return out;
 }
 
-// Burns CPU time with few looks at the clock: each look has the kernel account the thread's time at once, and
-// so finds a spent quota sooner than the scheduler's tick does for a task that only computes.
+// Uses CPU time with few reads of the clock. At each read the kernel accounts the thread's time at once, and
+// so detects a used-up quota earlier than the scheduler's tick does for a task that only computes.
 class QuietBurner {
  public:
   void burn(double cpu_usec) {
@@ -85,18 +85,20 @@ class QuietBurner {
 
  private:
   double owed_usec_ = 0;
-  double loops_per_usec_ = 20;  // until it is known; too few means more looks, too many a longer first record
+  // first estimate; too small means more clock reads, too large a longer first record
+  double loops_per_usec_ = 20;
   std::uint64_t state_ = 1;
   volatile std::uint64_t sink_ = 0;
 };
 
-// What a record came to. Its cost is all that its thread used since the record before: waking up, too.
+// The result of a record. Its cost is everything that its thread used since the previous record, including
+// the wake-up.
 struct Served {
   std::atomic<std::int64_t> cpu_usec{0};
-  std::atomic<std::int64_t> done_usec{0};  // 0: not yet
+  std::atomic<std::int64_t> done_usec{0};  // 0: not finished
 };
 
-// What the process in the cgroup and the one that watches it share.
+// Memory shared by the process in the cgroup and the one that observes it.
 struct Shared {
   sem_t started, ready, go;
   std::atomic<std::int64_t> start_usec{0};
@@ -143,15 +145,15 @@ void serve(const std::vector<Record>& records, Shared& shared) {
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < o.threads; ++i) threads.emplace_back([&] { serve(records, shared); });
   for (unsigned i = 0; i < o.threads; ++i) wait_for(shared.started);
-  // Only now, with all threads: to start is work that no record asked for, and so is to end; it will be
-  // killed.
+  // Joined only now, with all threads: starting is work that belongs to no record. So is exiting; the process
+  // will be killed.
   std::ofstream procs(o.cgroup + "/cgroup.procs");
   if (!(procs << "0\n").flush()) {
     fmt::print(stderr, "record_server: {}/cgroup.procs: cannot be joined\n", o.cgroup);
     _exit(1);
   }
   sem_post(&shared.ready);
-  QuietBurner burner;  // the quota's timer only runs while somebody does
+  QuietBurner burner;  // the quota's timer runs only while a thread runs
   while (shared.start_usec == 0) {
     burner.burn(200);
     sleep_until_usec(now_usec() + 15'000);
@@ -189,8 +191,7 @@ Counters look(const std::string& cgroup) {
           .full = total_of(pressure, "full")};
 }
 
-// A moment at which one of the quota's periods began: of some that are seen to begin, the one seen soonest
-// after.
+// The start of one of the quota's periods: of some observed starts, the one that was observed soonest.
 std::int64_t begin_of_a_period(const std::string& cgroup, std::int64_t period_usec) {
   std::int64_t best = now_usec();
   std::int64_t periods = look(cgroup).periods;
@@ -227,8 +228,7 @@ void tell(const std::vector<Record>& records, const Shared& shared, const Counte
       b.full - a.full, delays.count(), delays.quantile_ms(0.5), delays.quantile_ms(0.99));
 }
 
-// The list once more, with what each record really cost; a record that was not finished keeps what it should
-// cost.
+// Writes the list again with the measured cost of each record; an unfinished record keeps its given cost.
 void write_served(const std::string& path, const std::vector<Record>& records, const Shared& shared) {
   std::ofstream out(path);
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -253,8 +253,8 @@ int run(const Options& o) {
     kill(child, SIGKILL);
     throw std::runtime_error(o.cgroup + ": the task does not start");
   }
-  // From the start of a period, so that the model can begin at the same point. What starting took has been
-  // forgotten by then.
+  // Begins at the start of a period, so that the model can begin at the same point. By then the start-up
+  // costs have no effect any more.
   double cores = 0, period_seconds = 0;
   if (!parse_cpu_max(read_file(o.cgroup + "/cpu.max"), 1, cores, period_seconds))
     throw std::runtime_error(o.cgroup + "/cpu.max: is not QUOTA PERIOD");

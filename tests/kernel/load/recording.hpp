@@ -1,4 +1,4 @@
-// What a cgroup was given and what it used over time: the figures of a recording. Pure.
+// The figures of a recording: what a cgroup was given and used over time. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace sluice::load {
 
 struct Look {
   std::int64_t at_usec = 0;
-  double quota_cores = 0;  // "max" is all of the CPUs
+  double quota_cores = 0;  // "max" counts as all CPUs
   double period_seconds = 0;
   std::int64_t usage_usec = 0;
   std::optional<double> memory_high_bytes = {};  // none: max
@@ -18,12 +18,12 @@ struct Look {
   std::int64_t memory_some_usec = 0;
 };
 
-// The value after "key " at the start of a line; none when there is no such line.
+// The value after "key " at the start of a line; none if there is no such line.
 std::optional<std::int64_t> keyed_value(std::string_view text, std::string_view key);
-// "QUOTA PERIOD" of cpu.max as cores and seconds; false when it is not that.
+// "QUOTA PERIOD" of cpu.max as cores and seconds; false if the text is malformed.
 bool parse_cpu_max(std::string_view text, double cpus, double& cores, double& period_seconds);
 
-// Time-weighted: each look's values hold until the next.
+// Time-weighted: the values of each sample hold until the next one.
 class Recording {
  public:
   void add(const Look& look);

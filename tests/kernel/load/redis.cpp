@@ -53,7 +53,7 @@ void Redis::append(const Words& words) {
 
 Redis::Reply Redis::take() {
   void* raw = nullptr;
-  // A signal that asks the program to stop may interrupt the wait for a reply; the reply still comes.
+  // A stop signal may interrupt the wait for a reply; the reply still arrives.
   while (redisGetReply(context_.get(), &raw) != REDIS_OK) {
     if (context_->err != REDIS_ERR_IO || errno != EINTR)
       throw std::runtime_error(std::string("redis: ") + context_->errstr);
@@ -105,7 +105,7 @@ std::optional<GroupLag> group_lag(Redis& redis, const std::string& stream, const
     const redisReply& flat = *groups->element[g];
     for (std::size_t i = 0; i + 1 < flat.elements; i += 2) info[text(*flat.element[i])] = flat.element[i + 1];
     if (text(*info.at("name")) != group) continue;
-    // The server cannot always tell the lag; here nothing is deleted, so that would be a mistake of ours.
+    // The server cannot always determine the lag. Here nothing is deleted, so that would be an error of ours.
     if (info.at("lag")->type != REDIS_REPLY_INTEGER) throw std::runtime_error("redis does not know the lag");
     const long long pending = info.at("pending")->integer, lag = info.at("lag")->integer;
     const auto& read = *info.at("entries-read");

@@ -21,10 +21,10 @@ class Redis {
   using Words = std::vector<std::string>;
 
   explicit Redis(const RedisAddress& address);
-  Reply call(const Words& words);   // throws std::runtime_error with the server's words
-  void append(const Words& words);  // pipelined: as many take() must follow
+  Reply call(const Words& words);   // throws std::runtime_error with the server's message
+  void append(const Words& words);  // pipelined: call take() once per append()
   Reply take();
-  // Makes the stream and the group unless they are there.
+  // Creates the stream and the group unless they exist.
   void create_group(const std::string& stream, const std::string& group);
 
  private:
@@ -37,16 +37,16 @@ struct Record {
   double work = 0;
 };
 
-// What XREADGROUP returned: empty when nothing came in time. Throws when a record is not a producer's.
+// The result of XREADGROUP: empty if nothing arrived in time. Throws if a record is not from a producer.
 std::vector<Record> records_of(const redisReply& reply);
 
 struct GroupLag {
-  long long waiting = 0;          // not delivered yet, plus delivered and not acknowledged
-  long long processed = 0;        // acknowledged since the group was made
-  double oldest_age_seconds = 0;  // of the oldest that waits; 0 when none does
+  long long waiting = 0;          // not delivered, or delivered and not acknowledged
+  long long processed = 0;        // acknowledged since the group was created
+  double oldest_age_seconds = 0;  // of the oldest waiting record; 0: none waits
 };
-// From outside the consumers: XINFO GROUPS, and the id (a time) of the oldest record. None: no such group
-// yet.
+// From outside the consumers: XINFO GROUPS, and the id (a time) of the oldest record. None: the group does
+// not exist yet.
 std::optional<GroupLag> group_lag(Redis& redis, const std::string& stream, const std::string& group);
 
 }  // namespace sluice::load

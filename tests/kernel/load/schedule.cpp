@@ -51,7 +51,7 @@ void each_row(std::istream& in, std::size_t width, Row row) {
   }
 }
 
-// "2023-11-16 18:17:03.9799600" as seconds since midnight; traces that cross midnight are not known.
+// "2023-11-16 18:17:03.9799600" as seconds since midnight; traces across midnight are not supported.
 double time_of_day_seconds(std::string_view stamp, std::size_t line) {
   if (stamp.size() < 19 || stamp[10] != ' ' || stamp[13] != ':' || stamp[16] != ':')
     throw std::runtime_error(fmt::format("line {}: '{}' is no 'YYYY-MM-DD HH:MM:SS.s'", line, stamp));
@@ -128,7 +128,7 @@ std::vector<RatePoint> shape(const std::string& name, double seconds) {
 
 std::vector<Arrival> schedule_series(const std::vector<RatePoint>& series, const ScheduleOptions& options) {
   const double end = options.start_seconds + options.duration_seconds * options.speedup;
-  // Each point's part of what is played, in played seconds.
+  // The part of each point that is played, in played seconds.
   struct Part {
     double from, to, rate;
   };
@@ -145,7 +145,7 @@ std::vector<Arrival> schedule_series(const std::vector<RatePoint>& series, const
   }
   if (highest <= 0) throw std::runtime_error("the trace has no load in the part that is played");
   std::vector<Arrival> arrivals;
-  double due = 0.5;  // records since the start; one is sent where this crosses the next whole number
+  double due = 0.5;  // records since the start; one is sent when this reaches the next whole number
   for (const auto& part : parts) {
     const double rate = part.rate / highest * options.peak_rate;
     double at = part.from;
@@ -168,7 +168,7 @@ std::vector<Arrival> schedule_events(const std::vector<Event>& events, const Sch
     if (at >= 0 && at < options.duration_seconds)
       arrivals.push_back({static_cast<std::int64_t>(at * kUsecPerSecond), e.work});
   }
-  // Thinning keeps a share of each second only on average, so it may take more than one round.
+  // Thinning keeps a share of each second only on average, so it may need several rounds.
   for (double busiest = busiest_second(arrivals); busiest > options.peak_rate;
        busiest = busiest_second(arrivals))
     thin(arrivals, std::min(options.peak_rate / busiest, 0.98));

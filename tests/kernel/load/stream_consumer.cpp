@@ -1,6 +1,5 @@
-// Members of a consumer group that burn CPU for each record in proportion to its work. At SIGTERM they stop,
-// and a summary of how long the records took is written; what was not finished counts with the age it has by
-// then.
+// Members of a consumer group that use CPU for each record in proportion to its work. At SIGTERM they stop
+// and write a summary of the records' ages; unfinished records count with their current age.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -28,7 +27,7 @@ struct Options {
 
 struct Worker {
   Ages age;   // from sent to finished
-  Ages wait;  // from sent to begun
+  Ages wait;  // from sent to started
   std::string error;
 };
 
@@ -51,7 +50,7 @@ void consume(const Options& o, const std::string& name, Worker& worker) try {
   stop_requested = 1;
 }
 
-// Records nobody finished: delivered to a member and not acknowledged ("0"), or not delivered at all (">").
+// Unfinished records: delivered to a member and not acknowledged ("0"), or not delivered at all (">").
 Ages unfinished(const Options& o, Redis& redis) {
   Ages ages;
   const std::int64_t now = now_usec();

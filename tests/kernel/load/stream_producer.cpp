@@ -1,4 +1,4 @@
-// Sends the records of a schedule to a Redis stream, in batches, each with its send time and its work.
+// Sends the records of a schedule to a Redis stream in batches, each with its send time and its work.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -32,7 +32,8 @@ int produce(const Options& o) {
   const std::int64_t start = now_usec(), batch_usec = o.batch_ms * 1000;
   std::size_t sent = 0;
   double work = 0;
-  std::int64_t latest_usec = 0;  // how far behind the schedule: a producer that was starved proves nothing
+  // how far behind the schedule: a producer without enough CPU invalidates the test
+  std::int64_t latest_usec = 0;
   for (std::int64_t wake = start + batch_usec; sent < arrivals.size() && !stop_requested;
        wake += batch_usec) {
     sleep_until_usec(wake);

@@ -2,5 +2,5 @@
 # timeout: 60
 . "$PAYLOAD/guest/lib.sh"
 check panic.before pass
-sleep 5 # a beat carries the verdict out
+sleep 5 # a heartbeat sends the verdict
 echo c >/proc/sysrq-trigger

@@ -1,4 +1,4 @@
-// Writes that take too long: signals end what they can end.
+// Writes that take too long: a signal ends those that it can end.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -15,7 +15,7 @@ using testing::SizeIs;
 
 TEST_F(ActuatorTest, ALateSuccessIsASuccess) {
   const auto w = writer([](const Order& o) {
-    (void)test::block_until_signal();  // as memory.high: the limit is set, its reclaim is cut short
+    (void)test::block_until_signal();  // like memory.high: the limit is set, its reclaim ends early
     return test::written(o);
   });
   ActuatorOptions options = kHasty;
@@ -53,7 +53,7 @@ TEST_F(ActuatorTest, ASignalEndsAWriteAtItsDeadline) {
   EXPECT_EQ(actuator.overdue(), 0u);
 }
 
-// A read of a pipe is one of the calls that the kernel would begin again by itself.
+// A read of a pipe is a system call that the kernel would restart by itself.
 TEST_F(ActuatorTest, ASystemCallThatWasInterruptedIsNotBegunAgain) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
@@ -75,7 +75,7 @@ TEST_F(ActuatorTest, ASystemCallThatWasInterruptedIsNotBegunAgain) {
       EXPECT_EQ(receipt.error_number, EINTR);
       EXPECT_FALSE(receipt.may_land) << "it has returned";
     }
-    EXPECT_EQ(::write(ends[1], "x", 1), 1);  // whatever became of it, it ends
+    EXPECT_EQ(::write(ends[1], "x", 1), 1);  // ends the read in any case
   }
   ::close(ends[0]);
   ::close(ends[1]);

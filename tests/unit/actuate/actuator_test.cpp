@@ -55,7 +55,7 @@ TEST_F(ActuatorTest, ABlockedMemoryHighDelaysNoCpuMax) {
     return test::written(o);
   });
   Actuator actuator(w, kPatient);
-  // More of them than there are threads.
+  // More orders than threads.
   actuator.submit({order("/a", memory(4096)), order("/b", memory(4096)), order("/c", memory(4096))});
   wait_for_blocked(actuator, *w, 2);
   actuator.submit({order("/a", quota(10)), order("/b", quota(20))});
@@ -159,7 +159,7 @@ TEST_F(ActuatorTest, AStuckWriteIsAnsweredNowAndAgainWhenItReturns) {
     if (o.write.id == stuck_id && stick) gate.wait();
     return test::written(o);
   });
-  // On a busy host too, the thread that takes its place is not late itself.
+  // Even on a busy host the replacement thread must not be late itself.
   ActuatorOptions options{.memory_deadline = 200ms, .grace = 400ms};
   options.memory_threads = 1;
   Actuator actuator(w, options);

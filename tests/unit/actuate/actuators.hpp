@@ -1,4 +1,4 @@
-// An actuator on plain files, whose writer does what a test wants.
+// An actuator on plain files, with a writer that the test defines.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,8 +21,8 @@ using test::Gate;
 using test::PlainTree;
 using Result = Receipt::Result;
 
-inline constexpr auto kForever = 60s;  // only a test that fails waits so long
-// Long enough never to pass in a test that does not mean it to.
+inline constexpr auto kForever = 60s;  // only a failing test waits that long
+// Deadlines that no test reaches unintentionally.
 inline constexpr ActuatorOptions kPatient{.cpu_deadline = kForever, .memory_deadline = kForever};
 inline constexpr ActuatorOptions kHasty{.cpu_deadline = 20ms, .memory_deadline = 20ms, .grace = 40ms};
 
@@ -53,7 +53,7 @@ class ActuatorTest : public testing::Test {
   static std::shared_ptr<FunctionWriter> writer(std::function<Receipt(const Order&)> f = test::written) {
     return std::make_shared<FunctionWriter>(std::move(f));
   }
-  // Receipts as they come, until there are `n`.
+  // Collects receipts until there are `n`.
   static std::vector<Receipt> collect(Actuator& actuator, std::size_t n) {
     std::vector<Receipt> all;
     while (all.size() < n) {

@@ -25,7 +25,7 @@ class KnobWriters : public testing::Test {
     return {.write = {.id = cgroup->id(), .knob = knob, .value = value, .reason = {}, .caused_at = {}},
             .cgroup = cgroup};
   }
-  // Of the length of what the file holds, which plain files need.
+  // The value has the length of the file's content, as plain files need.
   Order cpu() const { return order(Knob::cpu_max, CpuMax{.quota = 500ms, .period = 1ms * 10}); }
 
   PlainTree tree;
@@ -41,7 +41,7 @@ TEST_F(KnobWriters, WritesAndReadsBack) {
 }
 
 TEST_F(KnobWriters, SeesThatAnotherValueIsHeld) {
-  // A plain file does not round: it keeps the odd byte that a kernel would drop.
+  // A plain file does not round: it keeps bytes that a kernel would drop.
   const auto page = static_cast<Bytes>(::sysconf(_SC_PAGESIZE));
   tree.put("a/memory.high", "1000000000\n");
   const auto receipt =
@@ -66,7 +66,7 @@ TEST_F(KnobWriters, TellsAVanishedCgroupFromAMissingKnob) {
   EXPECT_EQ(writer.apply(cpu()).result, Result::vanished);
 }
 
-// A limit on the size of files makes a plain file refuse a write, as a kernel does.
+// A file size limit makes a plain file refuse a write, as a kernel does.
 TEST_F(KnobWriters, ARefusedWriteIsReportedWithWhatIsHeldInstead) {
   rlimit before = {};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);

@@ -1,5 +1,5 @@
-// The lease when every step fails in turn, and when the process is killed at any: nothing is lost, and
-// nothing is believed that is not whole on file.
+// The lease when every step fails in turn, and when the process is killed at any step: nothing is lost, and
+// nothing counts that is not completely on file.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -21,7 +21,8 @@ Entries on_file(const FakeFiles& files) {
   return parse_lease(files.content("run/lease").value_or(""), kBoot).entries;
 }
 
-// A short life of a lease: it begins with entries of an earlier process, compacts, adds, changes and removes.
+// The steps of a short lease: it begins with entries of an earlier process, compacts, adds, changes and
+// removes.
 const std::vector<std::vector<LeaseChange>>& life() {
   static const std::vector<std::vector<LeaseChange>> kLife{
       {put(cpu(1)), put(memory(1))},
@@ -42,8 +43,8 @@ std::string first_file() {
          format_lease_change(drop(cpu(7)), kBoot) + "lease2 torn";
 }
 
-// Orders go out for what is covered, as the engine does it: what the kernel may hold is in the entry that a
-// process after this one would find.
+// Records the orders that are covered, as the engine sends them. What the kernel may hold must be in the
+// entry that a later process finds.
 using Sent = std::map<LeaseKey, std::vector<KnobValue>>;
 void send_covered(const Lease& lease, const std::vector<LeaseChange>& changes, Sent& sent) {
   for (const auto& change : changes) {
@@ -55,11 +56,11 @@ void send_covered(const Lease& lease, const std::vector<LeaseChange>& changes, S
 }
 void forget_replaced(const std::vector<LeaseChange>& changes, Sent& sent) {
   for (const auto& change : changes) {
-    if (!change.entry) {  // the tick saw the baseline there
+    if (!change.entry) {  // the tick read the baseline there
       sent.erase(change.key);
       continue;
     }
-    std::erase_if(sent[change.key], [&](const KnobValue& value) {  // it saw another value of ours there
+    std::erase_if(sent[change.key], [&](const KnobValue& value) {  // it read another value of ours there
       const auto& ours = change.entry->ours;
       return std::find(ours.begin(), ours.end(), value) == ours.end();
     });
@@ -79,7 +80,7 @@ void forget_replaced(const std::vector<LeaseChange>& changes, Sent& sent) {
   return ::testing::AssertionSuccess();
 }
 
-// The life with one failing step; false: the step came after its end.
+// Runs the steps with one failing; false: that step was never reached.
 bool live_with_failure(std::size_t step, int error, std::size_t taken, bool cannot_cut) {
   SCOPED_TRACE("step " + std::to_string(step) + " fails after " + std::to_string(taken) + " bytes");
   FakeFiles files;
@@ -200,12 +201,12 @@ RC_GTEST_PROP(LeaseFaults, WhatIsCoveredIsOnFileWhateverHappens, ()) {
     } else {
       RC_ASSERT(lease->entries() == before);
     }
-    // Each entry that was on file is there, or the newest change of it is.
+    // Each entry that was on file is still there, or its newest change is.
     for (const auto& entry : before) {
       const auto there =
           std::find_if(found.begin(), found.end(), [&](const auto& e) { return key_of(e) == key_of(entry); });
       if (there != found.end() && *there == entry) continue;
-      if (applied || trouble == 5) continue;  // the dead believe nothing
+      if (applied || trouble == 5) continue;  // the process was killed
       RC_ASSERT(lease->covers(key_of(entry), entry.ours[0]) == false);
       RC_ASSERT(unwritten.contains(key_of(entry)));
     }

@@ -192,7 +192,8 @@ TEST_F(LeaseTest, AnEarlierProcesssLinesAreNoReasonToGrow) {
   EXPECT_LT(longest, 80'000u);
 }
 
-// A reopened file once had the length 0 in the lease's mind: the next failed append cut all of it away.
+// An error of an earlier version: a reopened file counted as empty, so the next failed append cut everything
+// off.
 TEST_F(LeaseTest, NoDescriptorAfterCompactionLosesNothing) {
   auto lease = open(files);
   ASSERT_TRUE(apply(lease, {put(memory(7))}));

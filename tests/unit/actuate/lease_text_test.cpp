@@ -22,10 +22,10 @@ std::vector<LeaseEntry> listed(const Model& model) {
   return list;
 }
 
-// Lines in the order of writing, and what they leave.
+// Lines in the order of writing, and the entries after each.
 struct Written {
   std::vector<std::string> lines;
-  std::vector<Model> after;  // each line; one more at the start
+  std::vector<Model> after;  // after each line; the first is the start
 
   std::string text(std::size_t n) const {
     std::string all = format_lease({}, kBoot);

@@ -1,4 +1,4 @@
-// Knob writers that do what a test wants: record, fail, differ, and block in the two ways a kernel can.
+// Knob writers for tests: they record, fail, differ, and block in the two ways that a kernel can.
 #pragma once
 
 #include <poll.h>
@@ -15,7 +15,7 @@
 
 namespace sluice::test {
 
-// Opens when it is told to, once and for all; waiting ignores signals, as a task in D state does.
+// Opens once and stays open. Waiting ignores signals, like a task in D state.
 class Gate {
  public:
   void open() {

@@ -1,5 +1,5 @@
-// What a task keeps whatever its neighbour needs: one that is idle, one that was not seen, one whose rate or
-// steps hold it.
+// What a task keeps whatever other tasks need: an idle task, one without evidence, one that is bound by its
+// rate or steps.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-// Between `min` and 4 cores, under a limit of ours if it has one, and content with it.
+// A task between `min` and 4 cores, under a limit of ours if it has one, without an intent.
 KnobClaim idle(double current, double use, double min = 0.1) {
   KnobClaim c;
   c.id = CgroupId{1};
@@ -29,7 +29,7 @@ KnobClaim wants(double current, double wanted) {
   return c;
 }
 
-// Of the first once the grants are written; the second wants four cores, and the node has no room for both.
+// The first task's value after the grants. The second wants four cores, and the node is too small for both.
 double kept(const KnobClaim& c, double capacity = 4) {
   const std::vector<KnobClaim> both{c, wants(1, 4)};
   const auto s = arbitrate(both, capacity);
@@ -76,7 +76,7 @@ TEST(ArbitrateIdle, KeepsWhatItHadIfNothingWasSeenOfIt) {
 TEST(ArbitrateIdle, StaysWithoutALimitWhileItsFirstOneHasToWait) {
   for (const double use : {3, 5}) {  // less than the node has, or more
     auto c = idle(kUnlimited, use);
-    c.rate.lowest = kUnlimited;  // no policy lets it down
+    c.rate.lowest = kUnlimited;  // no policy permits a cut
     const std::vector<KnobClaim> both{c, wants(1, 4)};
     for (const auto& g : arbitrate(both, 4).grants) EXPECT_NE(g.claim, 0U) << g.value;
   }

@@ -1,4 +1,4 @@
-// What limits that stand take of the node, and what is left for the rest when it is less than the minima.
+// What limits that stay take of the node, and what is left for the others when it is less than the minima.
 #include <gtest/gtest.h>
 
 #include "tests/unit/arbitrate/claims.hpp"
@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-// Without a limit, and not for us to govern.
+// Without a limit, and not governed.
 KnobClaim stranger(double use, double min = 0.1) {
   auto c = claim(1, 0, min);
   c.current = kUnlimited;

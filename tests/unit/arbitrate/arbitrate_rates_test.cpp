@@ -1,4 +1,4 @@
-// What rate policies hold up, and what goes before them.
+// What rate policies delay, and what takes precedence over them.
 #include <gtest/gtest.h>
 
 #include "daemon/values/knob_value.hpp"

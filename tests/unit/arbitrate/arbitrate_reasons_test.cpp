@@ -1,4 +1,4 @@
-// What a grant says of itself: its rule, what was wanted, and what stood in the way. And what is not written.
+// The reason of a grant: its rule, the value wanted, and what bounded it. And changes that are not written.
 #include <gtest/gtest.h>
 
 #include "tests/unit/arbitrate/claims.hpp"

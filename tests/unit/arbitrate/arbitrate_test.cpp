@@ -134,7 +134,7 @@ TEST(Arbitrate, NobodyIsCutWithoutEvidence) {
 }
 
 TEST(Arbitrate, AWishThatNothingWasSeenForCostsNobodyHisLimit) {
-  const std::vector<KnobClaim> c{unseen(claim(2, 3)), claim(1, 4)};  // a throttle event, between two samples
+  const std::vector<KnobClaim> c{unseen(claim(2, 3)), claim(1, 4)};  // a throttle event between two samples
   const auto s = arbitrate(c, 4);
   EXPECT_GE(after(c, s, 0), 2);
   EXPECT_LE(after(c, s, 0) + after(c, s, 1), 4 + 1e-9);
@@ -292,7 +292,7 @@ TEST(Arbitrate, Properties) {
     for (const auto& g : s.grants) {
       const auto& k = c[g.claim];
       RC_ASSERT(g.value <= k.max + 1e-9);
-      if (s.minima_exceed) continue;  // they are shared: by no rate, and in no steps
+      if (s.minima_exceed) continue;  // they are shared, without rates and steps
       RC_ASSERT(g.value >= k.min - 1e-9);
       RC_ASSERT(g.value <= std::max(k.rate.highest, k.min) + 1e-9);
       if (kept <= capacity) RC_ASSERT(g.value >= std::min(k.rate.lowest, k.max) - 1e-9);

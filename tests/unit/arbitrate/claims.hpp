@@ -1,4 +1,4 @@
-// Claims on a node as tests make them up, and what becomes of them.
+// Claims on a node for tests, and the results.
 #pragma once
 
 #include <cmath>
@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-// Of a task between `min` and 4 cores that uses all that it may, under a limit of ours if it has one; zero:
-// it wants what it has.
+// A task between `min` and 4 cores that uses all of its limit, which is ours if it has one. `wanted` zero: it
+// has no intent.
 inline KnobClaim claim(double current, double wanted = 0, double min = 0.1) {
   KnobClaim c;
   c.current = current;
@@ -41,7 +41,7 @@ inline KnobClaim using_(double use, KnobClaim c) {
   return c;
 }
 
-// The value of a claim once the grants are written.
+// The value of a claim after the grants.
 inline double after(const std::vector<KnobClaim>& c, const Share& s, std::size_t claim) {
   for (const auto& g : s.grants) {
     if (g.claim == claim) return g.value;

@@ -1,5 +1,5 @@
-// A node that has less than is needed: what each cpu.weight is due, when the kernel shares by it, and what
-// quotas do then.
+// A node with less CPU than needed: the cpu.weight that each task is due, when the kernel shares by it, and
+// what happens to quotas then.
 #include "daemon/arbitrate/full_node.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr CpuNode kNode{.capacity_cores = 4, .reserve_cores = 0};
 
-// Uses all of a limit of ours, and is asked about nothing.
+// Uses all of a limit of ours, without an intent.
 KnobClaim claim(double current, int priority = 0, double min = 0.1) {
   KnobClaim c;
   c.current = c.use.emplace(current);
@@ -44,7 +44,7 @@ const KnobGrant* granted(const Share& s, std::size_t claim) {
   }
   return nullptr;
 }
-// What the kernel gives each when all want all they can get.
+// What the kernel gives each task when all want all they can get.
 std::vector<double> when_all_are_hungry(const std::vector<KnobClaim>& c, const CpuNode& node = kNode) {
   auto due = due_weights(c, node);
   const double sum = std::accumulate(due.begin(), due.end(), 0.0);
@@ -199,7 +199,7 @@ TEST(FullNode, WhoIsNotOursToMoveIsNotWritten) {
   EXPECT_EQ(granted(by_weight({held, claim(3)}), 0), nullptr);
 }
 
-// Without quotas nobody is throttled: that work waits shows in the time that threads waited for a CPU.
+// Without quotas nothing is throttled: the shortage shows as the time that threads waited for a CPU.
 TEST(FullNode, WhatIsMissingShowsInTheTimeThatTasksWait) {
   auto waits = claim(2), runs = claim(2);
   waits.current = runs.current = 4;

@@ -1,4 +1,4 @@
-// How a capacity is shared out: guaranteed first, then by priority and weight.
+// Sharing a capacity: guaranteed parts first, then by priority and weight.
 #include "daemon/arbitrate/max_min.hpp"
 
 #include <gtest/gtest.h>

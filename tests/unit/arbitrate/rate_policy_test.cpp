@@ -27,7 +27,7 @@ ScalingPolicy absolute(double value, config::Duration period) {
   return {ChangeType::absolute, value, period};
 }
 
-// A knob that follows what it is told to, as far as its limits let it.
+// A knob that follows the value wanted, as far as its rate limits permit.
 struct KnobUnderRates {
   Scaling scaling;
   double value = 1;
@@ -59,7 +59,7 @@ TEST(RatePolicy, NoneBoundsNothing) {
   EXPECT_EQ(k.limits().highest, kInfinity);
 }
 
-// The HPA's own defaults for scaling up: doubled or 4 more every 15 seconds, whichever is more.
+// The HPA's default for scaling up: the larger of doubling and 4 more every 15 seconds.
 TEST(RatePolicy, DoubledOrFourMoreWhicheverIsMore) {
   KnobUnderRates k{{rules({percent(100, 15s), absolute(4, 15s)}), {}}};
   std::vector<double> seen;
@@ -80,8 +80,7 @@ TEST(RatePolicy, OrWhicheverIsLess) {
   EXPECT_EQ(seen, (std::vector<double>{2, 4, 8, 12, 16}));
 }
 
-// The HPA documentation's example: 4 a minute or 10 % a minute. From 80 on, 10 % is less than 4 only
-// below 40.
+// The example of the HPA documentation: 4 or 10 % per minute. Below 40, 10 % is less than 4.
 TEST(RatePolicy, DownByATenthOrFourAMinute) {
   KnobUnderRates k{{{}, rules({absolute(4, 1min), percent(10, 1min)})}, 80};
   std::vector<double> seen;
@@ -102,7 +101,7 @@ TEST(RatePolicy, ManySmallChangesAddUpToNoMoreThanALargeOne) {
   EXPECT_DOUBLE_EQ(k.value, 2);
 }
 
-// What counts is the value at the period's start: going back where it came from is no raise.
+// The value at the start of the period counts: a return to it is no raise.
 TEST(RatePolicy, BackToWhereThePeriodBegan) {
   KnobUnderRates k{{rules({percent(10, 1min)}), {}}, 4};
   EXPECT_EQ(k.wish(1), 1);
@@ -134,7 +133,7 @@ TEST(RatePolicy, WhatWasBeforeAKnobHadNoLimitIsForgotten) {
   KnobUnderRates k{{{}, rules({percent(10, 1min)})}, 4};
   k.wish(3.8);
   k.now += 1s;
-  note_change(k.scaling, k.now, kInfinity, k.history);  // it was lifted in between
+  note_change(k.scaling, k.now, kInfinity, k.history);  // the limit was lifted meanwhile
   k.value = 8;
   EXPECT_DOUBLE_EQ(k.limits().lowest, 7.2);
 }
@@ -160,7 +159,7 @@ TEST(RatePolicy, WholeStepsAreRoundedAwaySoThatASmallShareMovesThem) {
   EXPECT_EQ(k.limits().lowest, 3);
   EXPECT_EQ(k.wish(5), 5);
   EXPECT_EQ(k.limits().highest, 5) << "no second one in the same period";
-  k.value = 4.5;  // no whole number, and nothing is left of the period
+  k.value = 4.5;  // not a whole number, and the period's change is used up
   EXPECT_EQ(k.limits().highest, 4.5);
   KnobUnderRates still{{rules({absolute(0, 15s)}), rules({absolute(0, 15s)})}, 4.5, 1};
   EXPECT_EQ(still.limits().lowest, 4.5) << "a step is no way around a rate of nothing";
@@ -208,7 +207,7 @@ TEST(Stabilization, ARaiseTakesTheSmallest) {
 TEST(Stabilization, OfWishesCloseTogetherNoneExpiresBeforeItsDue) {
   KnobUnderRates k{{{}, rules({}, SelectPolicy::max, 60s)}, 8};
   k.wish(3);
-  k.now += 61s;  // what was there before is forgotten
+  k.now += 61s;  // earlier values are forgotten
   k.now = std::chrono::ceil<std::chrono::minutes>(k.now);
   k.wish(5);
   k.now += 900ms;
@@ -227,7 +226,7 @@ TEST(Stabilization, NothingIsKnownBeforeTheFirstLook) {
 TEST(Stabilization, ItsMemoryIsBounded) {
   KnobUnderRates k{{rules({}, SelectPolicy::max, 1h), rules({}, SelectPolicy::max, 1h)}, 1};
   for (int i = 0; i < 100'000; ++i, k.now += 100ms) {
-    // Ever smaller wishes are the worst case for the largest, ever larger ones for the smallest.
+    // Falling values are the worst case for the largest, rising ones for the smallest.
     note_wish(k.scaling, k.now, i % 2 == 0 ? 1e6 - i : i, 1, k.history);
     ASSERT_LE(k.history.largest.size(), 62U);
     ASSERT_LE(k.history.smallest.size(), 62U);
@@ -248,9 +247,9 @@ ScalingRules some_rules(double most_percent) {
           *rc::gen::element(SelectPolicy::max, SelectPolicy::max, SelectPolicy::min, SelectPolicy::disabled)};
 }
 
-// The same, from all that ever happened and by the letter.
+// The same policy, computed literally from the whole history.
 struct Everything {
-  std::map<MonotonicTime, double> values, wishes;  // from then on; at that look
+  std::map<MonotonicTime, double> values, wishes;  // from then on; at that sample
 
   double at(MonotonicTime time) const {
     const auto next = values.upper_bound(time);
@@ -289,7 +288,7 @@ TEST(RatePolicy, Properties) {
       if (to != from) RC_ASSERT(all.allows(to > from ? k.scaling.up : k.scaling.down, k.now, from, to));
       all.values[k.now] = to;
     }
-    // Long after the last change and with one wish all the while it gets under way, unless it is forbidden.
+    // Long after the last change, with one constant wish, the value must change, unless that is forbidden.
     const double from = k.value, wanted = from * 2;
     for (int i = 0; i < 90; ++i, k.now += 500ms) k.wish(wanted);
     RC_ASSERT(k.scaling.up.select_policy == SelectPolicy::disabled || k.value > from);

@@ -1,5 +1,5 @@
-// What a task is believed to use of the CPU: sooner more than less, all of its limit while that stops it, and
-// nothing that was seen long ago.
+// The CPU usage that counts for a task: it rises faster than it falls, is the whole limit while that
+// throttles, and expires.
 #include "daemon/arbitrate/recent_use.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
-// Of one task, looked at every tenth of a second.
+// One task, sampled every tenth of a second.
 struct Watched {
   MonotonicTime now{100s};
   RecentUse use;

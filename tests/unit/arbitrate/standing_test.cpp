@@ -1,5 +1,5 @@
-// How a task's limit stands before anything is planned: what of it counts against the node, what its bounds
-// are, and whether it may be moved.
+// The state of a task's limit before planning: what counts against the node, its bounds, and whether it may
+// be moved.
 #include "daemon/arbitrate/standing.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ namespace {
 constexpr CgroupId kTask{1};
 constexpr double kMiB = 1 << 20;
 
-// One task that was seen to use half a core and 256 MiB, of which reclaim cannot free about 66 MiB.
+// One task that used half a core and 256 MiB, of which reclaim cannot free about 66 MiB.
 struct Seen : Bench {
   explicit Seen(CpuMax cpu = {}, MemoryLimit memory = {}) {
     add(1, cpu, memory);

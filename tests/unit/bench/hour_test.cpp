@@ -1,4 +1,4 @@
-// The picture for the README: three runs of one load, and what a reader takes from it.
+// The plot for the README: three runs of one load, and what it must show.
 #include "tests/bench/hour/hour.hpp"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Each memory peer does what is published of it.
+// Each memory peer behaves as published.
 #include <gtest/gtest.h>
 
 #include "tests/bench/memory/fixed.hpp"
@@ -11,7 +11,7 @@ namespace {
 constexpr double kMiB = 1 << 20;
 constexpr double kGiB = 1024 * kMiB;
 
-// What senpai's limit is after `seconds` at this pressure each second, beginning with the next.
+// Senpai's limit after `seconds` with this pressure in each second.
 double senpai_after(Senpai& senpai, int seconds, double some_usec, double limit) {
   for (int i = 0; i < seconds; ++i) {
     const auto action = senpai.decide({.current_bytes = kGiB, .some_usec = some_usec});
@@ -43,7 +43,7 @@ TEST(SenpaiPeer, ProbesLessTheNearerThePressureIsToItsTarget) {
 TEST(SenpaiPeer, BacksOffAtOnceByTheSquareOfTheOverrun) {
   Senpai senpai({});
   const double start = senpai_after(senpai, 1, 0, 0);
-  // I = 100 ms, ten times P: (10 / 20)^2 more.
+  // I = 100 ms, ten times P: (10 / 20)^2 added.
   EXPECT_NEAR(senpai_after(senpai, 1, 100'000, start), 1.25 * start, 1);
   const double raised = 1.25 * start;
   EXPECT_NEAR(senpai_after(senpai, 1, 1'000'000, raised), 2 * raised, 1) << "never more than doubled";

@@ -1,4 +1,4 @@
-// The memory study: known loads give known figures, equal runs are equal.
+// The memory study: known loads give known figures, and equal runs are equal.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ TEST(MemoryStudy, EqualSeedsGiveEqualRuns) {
   }
 }
 
-// 600 MiB of anon under a limit of 500 stands still, and it is seen.
+// 600 MiB of anon under a limit of 500 hang, and the study reports it.
 TEST(MemoryBed, SeesAHang) {
   MemoryTrace trace{.name = "hang", .seconds = 420, .spec = {}, .note = {}};
   trace.spec.anon = 100ULL << 20;

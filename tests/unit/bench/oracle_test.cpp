@@ -1,4 +1,4 @@
-// The oracle is late never, cheap always, and writes no more than it may.
+// The oracle is never late, always cheap, and stays within the number of writes.
 #include "tests/bench/oracle.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kCell = 0.025;
 
-// Steps and spikes of work, never more than the cap in a cell.
+// Steps and spikes of work, at most the cap in a cell.
 ArrivedWork random_work(std::size_t seconds) {
   ArrivedWork out;
   const auto cells = static_cast<std::size_t>(static_cast<double>(seconds) / kCell);
@@ -26,8 +26,8 @@ ArrivedWork random_work(std::size_t seconds) {
   return out;
 }
 
-// Whether all work of a cell is done within the deadline of its first moment, when it can run from its last
-// on.
+// Whether all work of a cell is finished within the deadline, counted from the start of the cell, if it can
+// run from the end of the cell on.
 bool in_time(const ArrivedWork& work, double deadline_s, const std::function<double(double)>& cores_at) {
   double arrived = 0;
   double served = 0;
@@ -68,7 +68,7 @@ RC_GTEST_PROP(Oracle, IsNeverLateAndNeverAboveTheLeastConstantQuota, ()) {
   const double rate = *rc::gen::element(6.0, 20.0, 60.0);
   const Schedule schedule = oracle(work, {.deadline_s = deadline, .writes_per_minute = rate});
   RC_ASSERT(in_time(work, deadline, [&](double t) { return at(schedule, t); }));
-  // Its first deadlines are free, and its cells of 100 ms cost a little where the deadline is long.
+  // Its first deadlines are free. Its cells of 100 ms cost a little more if the deadline is long.
   RC_ASSERT(schedule.mean_cores <= least_constant(work, deadline - 0.2) * 1.001 + 0.01);
   RC_ASSERT(schedule.writes_per_minute <= rate);
 }
@@ -85,7 +85,7 @@ RC_GTEST_PROP(Oracle, MoreWritesAndMorePatienceNeverCostMore, ()) {
 TEST(Oracle, TakesTheMeanOfALoadThatTheDeadlineSmoothes) {
   ArrivedWork work;
   for (int i = 0; i < 60 * 40; ++i)
-    work.cpu_s.push_back(i % 40 < 10 ? 2 * kCell : 0);  // 2 cores, a quarter of each s
+    work.cpu_s.push_back(i % 40 < 10 ? 2 * kCell : 0);  // 2 cores, a quarter of the time
   const Schedule schedule = oracle(work, {.deadline_s = 5, .writes_per_minute = 2});
   EXPECT_NEAR(schedule.mean_cores, 0.5, 0.05);
 }

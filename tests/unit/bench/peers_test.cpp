@@ -1,4 +1,4 @@
-// Each peer does what is published of it.
+// Each peer behaves as published.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,7 +14,7 @@
 namespace sluice::bench {
 namespace {
 
-// Feeds a peer views of 100 ms and does what it says at once.
+// Gives a peer views of 100 ms and applies its result at once.
 class Loop {
  public:
   Loop(Peer& peer, double quota) : peer_(peer), quota_(quota) {}
@@ -42,8 +42,8 @@ class Loop {
 TEST(Captain, NeverGoesBelowTheFiveSecondMaximum) {
   Captain captain(0.3);
   Loop loop(captain, 4);
-  // A peak of 1 core once in four seconds; no throttling, so the margin falls to nothing and only the maximum
-  // is left.
+  // A peak of 1 core once in four seconds. Nothing throttles, so the margin falls to zero and only the
+  // maximum remains.
   for (int second = 0; second < 120; ++second) {
     loop.step(second % 4 == 0 ? 1.0 : 0.2);
     loop.seconds(0.9, 0.2);
@@ -133,7 +133,7 @@ TEST(Vpa, OldSamplesWeighLessAndTheFloorHolds) {
   Loop loop(vpa, 4);
   loop.seconds(600, 2);
   EXPECT_GE(loop.quota(), 2.3);
-  loop.seconds(420, 0.001);  // 2 cores weigh 1/128 of all now
+  loop.seconds(420, 0.001);  // 2 cores now have a weight of 1/128 of the total
   EXPECT_NEAR(loop.quota(), 0.025 * 1.15, 1e-9);
 }
 

@@ -1,4 +1,4 @@
-// The judge itself: equal runs are equal, impossible figures do not come out, known figures do.
+// The study itself: equal runs are equal, impossible figures do not occur, known figures do.
 #include "tests/bench/study.hpp"
 
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ TEST(Study, WhatRanWasOffered) {
   StudyOptions options;
   options.budgets = {60};
   for (const Row& r : run_study(short_traces(), options)) {
-    // What the pool held when the warm-up ended was offered before: at most one period of the cap.
+    // The content of the pool at the end of the warm-up was offered before: at most one period of the cap.
     EXPECT_GE(r.figures.offered_cores, r.figures.usage_cores - kCapCores * 0.1 / 140) << words(r);
     EXPECT_GE(r.figures.q10_cores, r.figures.quota_cores - 1e-6) << words(r);
     EXPECT_LE(r.figures.quota_cores, kCapCores + 1e-9) << words(r);
@@ -125,14 +125,14 @@ TEST(Bed, WritesAreCountedInTheirWorstMinute) {
   int tick = 0;
   bed.run([&] {
     ++tick;
-    // One write a second, during the third minute only.
+    // One write per second, only during the third minute.
     if (tick > 1'200 && tick <= 1'800 && tick % 10 == 0) bed.write_cores(tick % 20 == 0 ? 2 : 3);
   });
   EXPECT_EQ(bed.figures().writes_worst_minute, 60U);
   EXPECT_NEAR(bed.figures().writes_per_minute, 20, 0.5);
 }
 
-// Seconds that Captain needs to follow a step from one core to two.
+// Seconds until Captain follows a step from one core to two.
 double seconds_to_follow(double target, std::uint64_t seed) {
   Trace trace{.name = "step", .cores = std::vector<double>(240, 2.0), .note = {}};
   std::fill_n(trace.cores.begin(), 120, 1.0);
@@ -156,7 +156,7 @@ double seconds_to_follow(double target, std::uint64_t seed) {
 }
 
 TEST(Bed, CaptainFollowsAStepInSecondsTheSlowerTheHigherItsTarget) {
-  // As published for one core to two: from little more than a second to about ten, by target.
+  // As published for one core to two: from little more than one second to about ten, depending on the target.
   const double at_once = seconds_to_follow(0, 1);
   const double slow = seconds_to_follow(0.3, 1);
   EXPECT_GT(at_once, 0);

@@ -33,7 +33,7 @@ class FakeTypes {
     btf__add_field(types_.get(), member, int_, 32, 0);
     return *this;
   }
-  FakeTypes& wrapped(const char* name, const char* member) {  // the member sits in an unnamed struct
+  FakeTypes& wrapped(const char* name, const char* member) {  // the member is in an unnamed struct
     const int inner = btf__add_struct(types_.get(), nullptr, 4);
     btf__add_field(types_.get(), member, int_, 0, 0);
     btf__add_struct(types_.get(), name, 4);

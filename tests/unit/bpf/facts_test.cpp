@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-// The types of a kernel that never was.
+// Synthetic types of a kernel.
 class FakeTypes {
  public:
   FakeTypes() : types_(btf__new_empty(), &btf__free) {

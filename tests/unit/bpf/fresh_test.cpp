@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kTick = 100'000'000;
 constexpr std::uint64_t kId = 7;
 
-// One cgroup with CPU pressure; times are given for each CPU as {stalled, busy}.
+// One cgroup with CPU pressure. Times are per CPU, as {stalled, busy}.
 struct Cgroup {
   struct Times {
     std::uint32_t stalled_ns;
@@ -106,7 +106,7 @@ TEST(FreshPressure, AfterALongGapTheKernelsTotalCarriesOn) {
   cgroup.kernel_total_ns = 7'000'000'000;
   EXPECT_EQ(cgroup.some_ns({{1'000'000, 2'000'000}}, 9'000'000'000), 7'000'000'000u);
   EXPECT_EQ(cgroup.some_ns({{3'000'000, 4'000'000}}), 7'002'000'000u);
-  cgroup.kernel_total_ns = 1;  // it is older than ours: ours stays
+  cgroup.kernel_total_ns = 1;  // older than our total, which stays
   EXPECT_EQ(cgroup.some_ns({{3'000'000, 4'000'000}}, 9'000'000'000), 7'002'000'000u);
 }
 
@@ -114,14 +114,14 @@ TEST(FreshPressure, ACgroupThatVanishedIsForgotten) {
   Cgroup cgroup;
   cgroup.walk({{0, 0}});
   EXPECT_EQ(cgroup.freshener.known(), 1u);
-  cgroup.freshener.end_walk();  // a walk that did not meet it
+  cgroup.freshener.end_walk();  // a walk without it
   EXPECT_EQ(cgroup.freshener.known(), 0u);
 }
 
-// Whatever the order of a walk, and whoever came or went since the last: each cgroup keeps its own totals.
+// Whatever the order of a walk, and whichever cgroups appear or vanish: each cgroup keeps its own totals.
 RC_GTEST_PROP(FreshPressure, CgroupsAreNotMixedUp, ()) {
   Freshener freshener;
-  std::map<std::uint64_t, std::uint64_t> expected_ns;  // of those that the last walk met
+  std::map<std::uint64_t, std::uint64_t> expected_ns;  // of the cgroups in the last walk
   std::uint32_t walked = 0;
   for (int walk = 0; walk < 8; ++walk) {
     std::vector<std::uint64_t> ids;
@@ -139,7 +139,7 @@ RC_GTEST_PROP(FreshPressure, CgroupsAreNotMixedUp, ()) {
       cpu.ns[SLUICE_PSI_CPU_SOME] = walked * 1'000'000 * static_cast<std::uint32_t>(id);
       cpu.ns[SLUICE_PSI_NONIDLE] = walked * kTick;
       cpu.consistent = 1;
-      // Who is new starts at the kernel's total, here zero; who stayed grows by its own millisecond.
+      // A new cgroup starts at the kernel's total, here zero; others grow by their own milliseconds.
       met_ns[id] = expected_ns.contains(id) ? expected_ns[id] + id * 1'000'000 : 0;
       freshener.finish(record, {}, {&cpu, 1});
       RC_ASSERT(record.pressure[SLUICE_CPU].some_ns == met_ns[id]);

@@ -13,7 +13,8 @@ std::uint64_t awake(std::uint64_t epoch, std::uint64_t threads) {
   return epoch << 32 | threads;
 }
 
-// Was idle from 100 to 150 ms (and before that until 20 ms), by a clock that begins when something is known.
+// Idle from 100 to 150 ms, and before that until 20 ms, relative to the time at which idle times become
+// known.
 sluice_idle_slot slot(std::uint64_t threads) {
   sluice_idle_slot slot = {};
   slot.awake = awake(1, threads);

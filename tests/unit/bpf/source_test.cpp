@@ -53,7 +53,7 @@ TEST(Source, AskedForNothingSaysSo) {
   EXPECT_THAT(source.error().sentence, Not(IsEmpty()));
 }
 
-// Whatever this host is: an object that works, or sentences that say why not.
+// On every host: an object that works, or sentences with the reason.
 TEST(Source, OpensOrSaysWhyNot) {
   auto source = Source::open({});
   if (!source) {

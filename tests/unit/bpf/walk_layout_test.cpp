@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kStateSlots = 12, kStateNames = 40, kEventSlots = 10, kEventNames = 60;
 
-// The types of a kernel that never was: the names far apart, the arrays as long as asked.
+// Synthetic types of a kernel: the names are far apart, the arrays have the given lengths.
 class FakeKernel {
  public:
   FakeKernel(int state_slots, int event_slots, bool with_proactive = true, const char* without = "")
@@ -56,22 +56,24 @@ class FakeKernel {
   std::unique_ptr<btf, decltype(&btf__free)> types_;
 };
 
-// Slots in the order of the names given, for the encodings that kernels have used.
+// A table with slots in the order of the given names, in one of the encodings that kernels have used.
 template <typename Value>
 std::vector<std::uint8_t> table(int names, std::initializer_list<int> with_slot, int slots, bool plus_one) {
   std::vector<Value> values(static_cast<std::size_t>(names), static_cast<Value>(plus_one ? 0 : -1));
   int slot = 0;
   for (const int name : with_slot)
     values[static_cast<std::size_t>(name)] = static_cast<Value>(slot++ + plus_one);
-  for (int name = 0; slot < slots; ++name)  // others have the rest
+  for (int name = 0; slot < slots; ++name)  // the other names have the rest
     if (values[static_cast<std::size_t>(name)] == static_cast<Value>(plus_one ? 0 : -1))
       values[static_cast<std::size_t>(name)] = static_cast<Value>(slot++ + plus_one);
-  std::vector<std::uint8_t> bytes(values.size() * sizeof(Value) + 64, 0x5a);  // whatever lies behind it
+  // arbitrary bytes behind the table
+  std::vector<std::uint8_t> bytes(values.size() * sizeof(Value) + 64, 0x5a);
   std::memcpy(bytes.data(), values.data(), values.size() * sizeof(Value));
   return bytes;
 }
 
-const std::initializer_list<int> kStateOrder = {21, 20, 31, 30, 11, 9, 8, 5, 3};  // backwards, to be sure
+// in reverse order, so that the order matters
+const std::initializer_list<int> kStateOrder = {21, 20, 31, 30, 11, 9, 8, 5, 3};
 const std::initializer_list<int> kEventOrder = {40, 41, 42, 43, 44, 45};
 
 TEST(StatLayout, ASlotForEachNameNeedsNoTable) {
@@ -80,7 +82,7 @@ TEST(StatLayout, ASlotForEachNameNeedsNoTable) {
   EXPECT_FALSE(types.state.needs_table());
   const auto layout = lay_out(types, {}, {});
   ASSERT_TRUE(layout);
-  EXPECT_EQ(layout->from_bytes, 3u * 8);  // the first that is wanted
+  EXPECT_EQ(layout->from_bytes, 3u * 8);  // the first wanted slot
   EXPECT_EQ(layout->at[SLUICE_STAT_ANON], 0u);
   EXPECT_EQ(layout->at[SLUICE_STAT_FILE], 2u);
   EXPECT_EQ(layout->at[SLUICE_STAT_SCAN_KSWAPD], 40u + kStateNames - 3);
@@ -132,7 +134,7 @@ TEST(StatLayout, WhatIsNeededMayNot) {
 TEST(StatLayout, ANeededNameWithoutASlotIsNoLayout) {
   const StatTypes types = FakeKernel(kStateSlots, kEventSlots).learn();
   auto state = table<std::uint8_t>(kStateNames, kStateOrder, kStateSlots, false);
-  state[1] = state[3];  // anon's slot goes to a name that nobody asks for
+  state[1] = state[3];  // anon's slot goes to a name that is not needed
   state[3] = UINT8_MAX;
   EXPECT_FALSE(lay_out(types, state, table<std::uint8_t>(kEventNames, kEventOrder, kEventSlots, false)));
 }

@@ -1,5 +1,5 @@
-// What the configuration's parser and the policy make of a calendar expression together, held against
-// systemd's own: `systemd-analyze calendar` says when it elapses next.
+// Compares parser and policy together with systemd: `systemd-analyze calendar` prints when an expression
+// elapses next.
 #include "config/calendar.hpp"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ namespace {
 using std::chrono::seconds;
 using namespace std::chrono_literals;
 
-// Its output, or nothing where it failed.
+// The output, or nothing if the command failed.
 std::string output_of(const std::string& command) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
   std::string text;
@@ -105,7 +105,7 @@ TEST(Calendar, ElapsesWhenSystemdSaysSo) {
     for (const char* base : {"2026-11-23 21:30:00", "2027-12-31 23:59:59", "2028-02-28 10:05:12"}) {
       SCOPED_TRACE(base);
       const auto elapses = elapses_by_systemd(spec, base);
-      if (spec.starts_with("202") && elapses.empty()) continue;  // over by then
+      if (spec.starts_with("202") && elapses.empty()) continue;  // in the past by then
       ASSERT_FALSE(elapses.empty());
       for (std::size_t i = 0; i < elapses.size(); ++i) {
         EXPECT_EQ(last_elapse(*calendar, elapses[i], kYears), elapses[i]);

@@ -38,7 +38,7 @@ TEST(GlobMatch, HostileNamesAreOnlyBytes) {
 }
 
 TEST(GlobMatch, IsNotExponential) {
-  // Some 10^17 steps for a matcher that tries every place for every star.
+  // About 10^17 steps for a matcher that tries every position for every star.
   const std::string name(255, 'a');
   EXPECT_FALSE(glob_match("*a*a*a*a*a*a*a*a*a*b", name));
 }
@@ -64,7 +64,7 @@ rc::Gen<std::string> over(const std::string& alphabet) {
 RC_GTEST_PROP(GlobMatch, AgreesWithFnmatch, ()) {
   const auto pattern = *over("aab*?/\\");
   const auto name = *over("aaab/*\\");
-  RC_PRE(pattern.empty() || pattern.back() != '\\');  // fnmatch never matches those
+  RC_PRE(pattern.empty() || pattern.back() != '\\');  // fnmatch never matches these
   RC_PRE(pattern.find("\\/") == std::string::npos);
   const bool expected = ::fnmatch(pattern.c_str(), name.c_str(), FNM_PATHNAME) == 0;
   RC_CLASSIFY(expected, "matches");

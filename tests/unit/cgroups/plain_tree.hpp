@@ -1,5 +1,5 @@
-// A directory of plain files that stands in for cgroupfs where no errno matters: made empty, removed at the
-// end.
+// A directory of plain files that replaces cgroupfs where errnos do not matter. Empty at first, removed at
+// the end.
 #pragma once
 
 #include <unistd.h>
@@ -33,7 +33,7 @@ class PlainTree {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
 
-  // In place, as the kernel's files change: an open descriptor sees the new text.
+  // Written in place, as the kernel's files change: an open descriptor sees the new text.
   void put(std::string_view name, std::string_view text) const {
     const std::filesystem::path file = *this / name;
     std::filesystem::create_directories(file.parent_path());
@@ -48,7 +48,7 @@ class PlainTree {
   void remove(std::string_view name) const { std::filesystem::remove_all(*this / name); }
   [[nodiscard]] bool exists(std::string_view name) const { return std::filesystem::exists(*this / name); }
 
-  // With the files that every cgroup has, and both knobs.
+  // Creates the files that every cgroup has, and both knobs.
   void make_cgroup(std::string_view name) const {
     const std::string dir(name);
     put(dir + "/cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0\n");

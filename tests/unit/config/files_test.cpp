@@ -1,4 +1,4 @@
-// Which files count, and in which order; on real directories, since masking is about links and names.
+// Which files are used, and in which order. On real directories, because masking uses links and names.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ class Files : public testing::Test {
     fs::create_symlink(target, path);
     return path;
   }
-  // The weight of the one task that every file below may set, or what is wrong.
+  // The weight of the one task that every file may set, or what is wrong.
   static std::string weight(int value) { return "[class.c]\nweight = " + std::to_string(value) + "\n"; }
   double loaded_weight() {
     write("usr/sluice.toml.d/00-task.toml",
@@ -124,7 +124,7 @@ TEST_F(Files, WhatCannotBeReadIsAProblemBesideThoseOfTheRest) {
                           bad.string() + ":2:1: key 'node.tik': unknown; did you mean 'tick'?"));
 }
 
-// Root reads everything, so a test that runs as root takes another's eyes.
+// Root can read everything, so a test that runs as root changes its user.
 class AsNobody {
  public:
   AsNobody() : done_(::geteuid() != 0 || ::seteuid(65534) == 0) {}

@@ -1,4 +1,4 @@
-// What each mistake in a forecast is answered with, word for word.
+// The exact message for each mistake in a forecast.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a good text means: parsed without a problem, and compared key by key.
+// The meaning of a valid text: parsed without a problem, and compared key by key.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -55,6 +55,7 @@ inline void expect_equal(const Node& a, const Node& b) {
   EXPECT_EQ(a.cpu_reserve_cores, b.cpu_reserve_cores);
   EXPECT_EQ(a.memory_reserve_bytes, b.memory_reserve_bytes);
   EXPECT_EQ(a.on_foreign_write, b.on_foreign_write);
+  EXPECT_EQ(a.share_by, b.share_by);
 }
 
 }  // namespace sluice::config::test

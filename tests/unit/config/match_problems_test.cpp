@@ -1,4 +1,4 @@
-// Patterns that can match nothing are refused: it is the moment when a mistake costs nothing.
+// Patterns that can match nothing are refused when the configuration is loaded.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Texts with one mistake each, and what they are answered with, word for word.
+// Texts with one mistake each, and the exact messages.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Short ways to parse a text and to see its problems.
+// Helpers that parse a text and return its problems.
 #pragma once
 
 #include <string>

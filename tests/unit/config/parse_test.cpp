@@ -1,4 +1,4 @@
-// What good files mean: values, defaults, classes, and how files add up.
+// The meaning of valid files: values, defaults, classes, and how files combine.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,6 +39,7 @@ TEST(Parse, EveryKeyArrives) {
     cpu_reserve = "750m"
     memory_reserve = "512MiB"
     on_foreign_write = "override"
+    share_by = "quota"
     [[task]]
     match.cgroup = "/nomad.slice/*/*"
     name = "nomad"
@@ -85,15 +86,15 @@ TEST(Parse, EveryKeyArrives) {
     mode = "forecast-only"
     season = "7d"
   )");
-  expect_equal(config.node,
-               {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20, OnForeignWrite::override_it});
+  expect_equal(config.node, {Mode::observe, 250ms, 2s, Sampling::files, 0.75, 512ULL << 20,
+                             OnForeignWrite::override_it, ShareBy::quota});
   ASSERT_EQ(config.tasks.size(), 1U);
   const auto& task = config.tasks[0];
   EXPECT_EQ(task.match_cgroup, "/nomad.slice/*/*");
   EXPECT_EQ(task.match_unit, std::nullopt);
   EXPECT_EQ(task.name, "nomad");
   EXPECT_EQ(task.class_name, "");
-  EXPECT_EQ(task.origin, "t.toml:10");
+  EXPECT_EQ(task.origin, "t.toml:11");
   const Scaling cpu{{3s, {{ChangeType::percent, 50, 60s}}, SelectPolicy::min},
                     {.select_policy = SelectPolicy::disabled}};
   const Scaling memory{
@@ -234,7 +235,7 @@ TEST(Parse, TheSameMatchInAnotherFileIsTheLaterOnesFault) {
       ElementsAre(
           "2:3:14: key 'task[0].match.unit': found \"x.service\", must differ from the match of the task at "
           "1:5, which would govern them all"));
-  // The replacement stands first, yet it is what came last.
+  // The replacement stands first, but it was written last.
   EXPECT_THAT(
       described(parse(std::vector<Source>{{"1", y + x}, {"2", x + "name = \"y\""}})),
       ElementsAre(
@@ -250,7 +251,7 @@ TEST(Parse, AcrossFilesTheLaterOneIsToBlame) {
 }
 
 rc::Gen<std::string> some_toml() {
-  // Fragments of real files in any order: far likelier to get past the parser than random bytes.
+  // Fragments of real files in any order: they pass the parser more often than random bytes.
   return rc::gen::map(
       rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
           "[node]\n", "[[task]]\n", "[task.cpu]\n", "[task.memory]\n", "[class.a]\n", "[class.a.cpu]\n",

@@ -1,4 +1,4 @@
-// What each mistake is answered with, word for word: these messages are the interface of a bad file.
+// The exact message for each mistake: these messages are the interface of an invalid file.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ TEST_P(One, IsAnsweredExactly) {
   EXPECT_THAT(problems(GetParam().text), ElementsAre(GetParam().answer));
 }
 
-// The words in the middle are toml++'s own and change with its version.
+// The words in the middle are from toml++ and depend on its version.
 TEST(Syntax, IsPlacedAndTheCommonSlipsHaveACure) {
   EXPECT_THAT(problems("[node]\ntick = 100ms\n"),
               ElementsAre(AllOf(StartsWith("t.toml:2:11: not valid TOML: "),
@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"strange", "[node]\n\"a\\n b\" = 1\n",
                 "t.toml:2:1: key 'node.\"a\\u000A b\"': unknown; known are 'mode', 'tick', 'discovery', "
                 "'sampling', "
-                "'cpu_reserve', 'memory_reserve' and 'on_foreign_write'"},
+                "'cpu_reserve', 'memory_reserve', 'on_foreign_write' and 'share_by'"},
         Mistake{"in_match", "[[task]]\nmatch.unit = \"a.service\"\nmatch.units = \"b.service\"\n",
                 "t.toml:3:7: key 'task[0].match.units': unknown; did you mean 'unit'?"}),
     name_of);

@@ -1,4 +1,4 @@
-// What each mistake in a rate policy is answered with.
+// The message for each mistake in a rate policy.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

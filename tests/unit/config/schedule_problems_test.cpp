@@ -1,4 +1,4 @@
-// What each mistake in a schedule is answered with, word for word.
+// The exact message for each mistake in a schedule.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TEST(ScheduleProblems, ItsBoundsAndTheTasksMustFitTogether) {
       problems(kHead + entry + "max = 0.02"),
       ElementsAre("t.toml:4:7: key 'class.a.schedule[0].max': found 0.02 cores, must be at least cpu.min, "
                   "which is 0.05 cores (the default)"));
-  // The class is right in itself; the task that inherits it is to blame.
+  // The class itself is valid; the task that inherits it is reported.
   EXPECT_THAT(
       problems(kHead + entry + "min = 3\n[[task]]\nmatch.unit = \"a.service\"\nclass = \"a\"\ncpu.max = 2"),
       ElementsAre("t.toml:8:11: key 'task[0].cpu.max': found 2 cores, must be at least its schedule's min, "

@@ -1,4 +1,4 @@
-// The file that is shipped: harmless as it is, and right in all that it says of keys and defaults.
+// The shipped file changes nothing, and its keys and defaults are correct.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,8 +27,8 @@ TEST(Shipped, IsValidAndHarmless) {
   EXPECT_THAT(config.tasks, IsEmpty());
 }
 
-// A line that starts with '#' and no space is a key with its default: with all of them in force nothing may
-// change.
+// A line that starts with '#' and no space is a key with its default. Setting all of them must change
+// nothing.
 TEST(Shipped, DocumentsTheDefaults) {
   std::istringstream lines(shipped());
   std::string text;
@@ -41,7 +41,7 @@ TEST(Shipped, DocumentsTheDefaults) {
   node.mode = Mode::dry_run;
   expect_equal(config.node, node);
   ASSERT_EQ(config.tasks.size(), 1U);
-  TaskPolicy policy{};  // but for the keys that have no default
+  TaskPolicy policy{};  // except for keys without a default
   policy.cpu.max_cores = 8;
   policy.cpu.initial_cores = 1;
   policy.cpu.burst_ratio = 1;
@@ -49,7 +49,7 @@ TEST(Shipped, DocumentsTheDefaults) {
   expect_equal(config.tasks[0].policy, policy);
 }
 
-// The keys that the parser lists when it meets a strange one are all explained in the shipped file.
+// The shipped file explains every key that the parser lists for an unknown key.
 TEST(Shipped, DocumentsEveryKey) {
   const auto text = shipped();
   for (const auto* table : {"[node]", "[class.a]", "[class.a.cpu]", "[class.a.memory]",

@@ -1,4 +1,4 @@
-// Numbers that the node cannot give: warnings with the cure.
+// Sizes that the node cannot provide: warnings with a cure.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

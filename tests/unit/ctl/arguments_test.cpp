@@ -62,7 +62,7 @@ TEST(Hold, IsADurationOrInfinity) {
   EXPECT_EQ(parse_hold("1h30m", kYear), 5'400'000'000U);
   EXPECT_EQ(parse_hold("1.5s", kYear), 1'500'000U);
   EXPECT_EQ(parse_hold("infinity", kYear), kInfinity);
-  // 0 would be as long as the connection, and that ends with the command.
+  // 0 would mean as long as the connection, which ends with the command.
   for (const char* bad : {"", "0", "0s", "-1h", "2", "2 fortnights", "0.1us", "soon"}) {
     const auto parsed = parse_hold(bad, kYear);
     ASSERT_FALSE(parsed) << bad;

@@ -51,7 +51,7 @@ TEST(Table, ANarrowTerminalGetsTheColumnsThatMatterAndIsToldOfTheRest) {
 }
 
 RC_GTEST_PROP(Table, RowsFitAnyTerminalThatIsNotAbsurd, ()) {
-  const auto width = *rc::gen::inRange<std::size_t>(19, 200);  // TASK at its shortest, and CORES
+  const auto width = *rc::gen::inRange<std::size_t>(19, 200);  // the shortest TASK, and CORES
   const auto shown = lines(table(kColumns, kRows, width));
   for (std::size_t i = 0; i <= kRows.size(); ++i) RC_ASSERT(characters(shown[i]) <= width);
 }

@@ -1,4 +1,4 @@
-// What the classifier is told of a task's signals, and for how long it believes them.
+// The inputs of the classifier from a task's signals, and how long they stay valid.
 #include <gtest/gtest.h>
 
 #include "daemon/decide/cause.hpp"
@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 constexpr double kMiB = 1 << 20;
 
-// The first look's means are the look itself.
+// The means of the first sample are the sample itself.
 CauseInput inputs(const Signals& signals, const FlowEstimate& flow = {}) {
   Signals g = signals;
   g.interval_seconds = 0.1;
@@ -162,7 +162,7 @@ TEST(CauseInputs, AreMeansOfAboutASecondAndEndWithTheirSignal) {
   EXPECT_EQ(s.now.inputs.throttled_share, 0.3) << "nothing of before";
 }
 
-// One look that is all there is to see: means of a second are of no account.
+// One sample only, so that the means play no role.
 class CauseGuards : public ::testing::Test {
  protected:
   enum class Seen { idle, memory, disk };
@@ -228,7 +228,7 @@ TEST_F(CauseGuards, ALookWithoutAnIntervalIsNone) {
   EXPECT_EQ(fresh.now, Diagnosis{});
 }
 
-// A task that works 0.5 cores and reads all that comes, to which the test adds.
+// A task that uses 0.5 cores and reads everything that comes; tests add to it.
 CauseInput healthy() {
   CauseInput in;
   in.usage_cores = 0.5;
@@ -289,7 +289,7 @@ TEST(CauseThresholds, ThreadsBindWhereAllOfThemRunAndWorkWaits) {
   in.usage_cores = 1.2;
   EXPECT_NE(classify(in), Cause::thread_bound) << "one of them does not run";
   in.usage_cores = 0.9;
-  in.runnable_threads = 0.4;  // seen in two looks of five
+  in.runnable_threads = 0.4;  // in two samples of five
   EXPECT_NE(classify(in), Cause::thread_bound);
   in.runnable_threads = 0.6;
   in.usage_cores = 0.6;

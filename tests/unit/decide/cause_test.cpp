@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A task that is short of nothing, as the kernel programs see it: 0.5 cores, every byte read as it comes.
+// A task that lacks nothing, as kernel programs see it: 0.5 cores, every byte read as it comes.
 CauseInput healthy() {
   CauseInput in;
   in.usage_cores = 0.5;
@@ -140,7 +140,7 @@ TEST(CauseState, ALoadAtTheThresholdDoesNotFlap) {
   std::size_t changes = 0;
   for (int i = 0; i < 600; ++i, now += 100ms) {
     const Cause before = s.now.cause;
-    const Signals g = seen(i % 10 == 0 ? 1.0 : 0.0);  // one period in ten, on average
+    const Signals g = seen(i % 10 == 0 ? 1.0 : 0.0);  // on average one period in ten
     observe_cause(now, &g, {}, s);
     changes += s.now.cause != before ? 1 : 0;
   }

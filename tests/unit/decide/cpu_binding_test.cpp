@@ -1,4 +1,4 @@
-// For how long the limit is said to have been binding, and what is learned of threads and floods meanwhile.
+// How long the limit counts as throttling, and what is learned about threads and surges meanwhile.
 #include "tests/unit/decide/cpu_task.hpp"
 
 namespace sluice::testing {
@@ -7,7 +7,7 @@ namespace {
 class CpuBinding : public ::testing::Test {
  protected:
   double age() const { return longest_wait_seconds(task.in.now, task.state); }
-  // Quotas that sufficed for a flood, one after another.
+  // Learns quotas that sufficed for surges, one after another.
   double sufficed(std::initializer_list<double> quotas) {
     for (const double quota : quotas) {
       task.in.quota_cores = 0.5;
@@ -153,7 +153,7 @@ TEST_F(CpuBinding, WithARestAFloodIsOverAndSufficed) {
   EXPECT_EQ(task.state.surge_cores, 2);
 }
 
-// It rests while its limit has not been free for long: its work waits elsewhere.
+// It has idle time although its limit was not free for long: its backlog is elsewhere.
 TEST_F(CpuBinding, RestThatLiesIsDisbelievedForLongerEachTimeAndForADayAtMost) {
   const auto disbelieved = [&] {
     task.bound_for(10s);
@@ -239,7 +239,7 @@ TEST_F(CpuBinding, AnEventCountsThreadsTheTickDidNotSee) {
   EXPECT_EQ(task.state.threads_now, 2) << "one that tells nothing changes nothing";
 }
 
-// The mean arrival that a cut is made to.
+// The mean arrival that a cut goes to.
 TEST(CpuArrivals, OnKernelSignalsALullOfLessThanMaxDelayIsNotTheLoad) {
   const auto mean_after_lull = [](double max_delay_seconds, Nsec lull) {
     CpuTask task(4);

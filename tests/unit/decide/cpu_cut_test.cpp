@@ -1,10 +1,10 @@
-// When a quota is cut, how far, and what is remembered of it.
+// When a quota is cut, how far, and what is remembered about it.
 #include "tests/unit/decide/cpu_task.hpp"
 
 namespace sluice::testing {
 namespace {
 
-// Seen for a minute with four cores at hand, of which it used as many as the test says.
+// Observed for a minute with four cores available, of which it used as many as the test sets.
 class CpuCut : public ::testing::Test {
  protected:
   void seen_at(double usage) { task.look_for(60s, usage); }
@@ -41,7 +41,7 @@ TEST_F(CpuCut, IsNotMadeOnWhatWasSeenBefore) {
 
 TEST_F(CpuCut, IsNotMadeWhereNoArrivalIsKnown) {
   seen_at(0.5);
-  task.report_backlog(0);  // from now on arrivals are told by reports
+  task.report_backlog(0);  // from now on reports show the arrivals
   task.look(0.5);
   EXPECT_FALSE(task.wants().changes());
 }
@@ -137,7 +137,7 @@ TEST_F(CpuCut, OfAnUnlimitedTaskIsNotMadeWhereItNeedsItsMaximum) {
   EXPECT_EQ(task.wants().reason.rule, Rule::cpu_unlimited);
 }
 
-// Arrivals of one core, and work that waits.
+// Arrivals of one core, and a backlog.
 class CpuCutWithBacklog : public CpuCut {
  protected:
   Intent with(double backlog, double arrivals) {
@@ -173,14 +173,14 @@ TEST_F(CpuCutWithBacklog, LeavesNoMoreThanTheThreadsCanUse) {
   EXPECT_LT(intent.value, 1.5);
 }
 
-// A cut from 1 to 0.6 core, and the limit that binds soon after.
+// A cut from 1 to 0.6 cores, and the limit throttles soon after.
 class CpuUndo : public ::testing::Test {
  protected:
   CpuUndo() {
     task.look(0.5);
     task.write(0.6, Rule::cpu_surplus);
   }
-  // A raise that work asks for, whose size is the test's choice.
+  // A raise for a backlog, with the size that the test sets.
   Intent raise(double need, Nsec after) {
     task.event(after);
     task.waits(need * 0.81 / 1.1);
@@ -243,7 +243,7 @@ TEST(CpuMargin, IsNotForATaskWhoseBacklogIsSeen) {
   EXPECT_EQ(task.state.margin, before);
 }
 
-// One and the same task, which uses a core for long.
+// One task that uses a core for a long time.
 double margin_in_the_end(double max_delay_seconds, std::uint32_t writes_per_minute) {
   CpuTask task(2);
   task.in.max_delay_seconds = max_delay_seconds;

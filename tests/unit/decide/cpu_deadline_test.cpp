@@ -1,4 +1,4 @@
-// What the work that is known to wait asks for.
+// The quota that known backlog requires.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -8,7 +8,7 @@
 namespace sluice::testing {
 namespace {
 
-// A task with a small quota on a large node, of which so much waits.
+// The demand of a task with a small quota on a large node and this backlog.
 double demand_of(double cpu_seconds, double max_delay_seconds, Nsec age = 0ms) {
   CpuTask task(0.01);
   task.in.max_cores = task.in.node_cores = 1000;
@@ -37,7 +37,7 @@ TEST(CpuDeadline, WhatIsLateAlreadyIsServedWithinAPeriod) {
   EXPECT_LT(demand_of(1, 1, 5s), 50);
 }
 
-// In arrival order, with the quota that is asked for, all that waits is done in time, and without waste.
+// In order of arrival and with the quota wanted, all backlog is finished in time and without waste.
 RC_GTEST_PROP(CpuDeadline, EveryCohortIsServedInTime, ()) {
   CpuTask task(0.001);
   task.in.max_cores = task.in.node_cores = 1000;
@@ -57,7 +57,7 @@ RC_GTEST_PROP(CpuDeadline, EveryCohortIsServedInTime, ()) {
   RC_ASSERT(intent.reason.rule == Rule::cpu_deadline);
   RC_ASSERT(intent.reason.demand_cores >= least);
   RC_ASSERT(intent.value >= intent.reason.demand_cores);
-  // At worst 8 % of max_delay are left of 30.
+  // In the worst case 8 % of max_delay are left of 30 %.
   RC_ASSERT(intent.reason.demand_cores <= 1.1 * least * 0.3 / 0.08 + 1e-6);
 }
 
@@ -69,8 +69,8 @@ TEST(CpuDeadline, WhatIsServedTogetherEndsTogetherAndLate) {
   EXPECT_GT(shared.wants().reason.demand_cores, 1.3 * fifo.wants().reason.demand_cores);
 }
 
-// What was read and is worked on, with nothing unread behind it. Its age is not known: it came at some time
-// since the task had nothing to run.
+// Work that was read and is in service, with nothing unread. Its age is unknown: it arrived some time after
+// the task last had nothing to run.
 class LastOnes : public ::testing::Test {
  protected:
   LastOnes() {
@@ -158,7 +158,7 @@ TEST(CpuDeadline, OneThreadIsNotGivenCoresThatItCannotUse) {
   task.state.threads_most = 1;
   EXPECT_GE(task.wants().value, 1);
   EXPECT_LT(task.wants().value, 1.5);
-  task.state.threads_most = 0.3;  // one, long ago
+  task.state.threads_most = 0.3;  // one thread, long ago
   EXPECT_GE(task.wants().value, 1);
   task.state.threads_most = 2;
   EXPECT_GE(task.wants().value, 2);
@@ -169,7 +169,7 @@ TEST(CpuDeadline, OneThreadIsGivenAWholeCoreWhereQuotasAreWhole) {
   CpuTask task;
   task.in.step_cores = 1;
   task.waits(3);
-  task.state.threads_most = 0.5;  // one, long ago
+  task.state.threads_most = 0.5;  // one thread, long ago
   EXPECT_EQ(task.wants().value, 1);
   task.state.threads_most = 3;
   EXPECT_EQ(task.wants().value, 3);

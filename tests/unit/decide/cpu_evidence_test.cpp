@@ -1,5 +1,4 @@
-// What the CPU controller believes of what waits, when nobody reports it: moments with nothing to run,
-// threads at rest, sockets.
+// How the CPU controller judges a backlog that is not reported: idle times, idle threads, sockets.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -7,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// Throttled in every period at 0.2 core; `rests`: it had nothing to run in the middle of each.
+// Throttled in every period at 0.2 cores. `rests`: it had nothing to run in the middle of each.
 Nsec until_raised(bool rests, Nsec limit) {
   Bench b;
   b.add(1, cores(0.2));
@@ -58,7 +57,7 @@ TEST(CpuEvidence, ATaskThatSleptWhileItsWorkWaitedIsNotBelievedAgainForTenMinute
   EXPECT_GT(raised_after(b), 3s);
 }
 
-// While it waits for an answer it rests, and now and then a period goes by without a throttle.
+// While it waits for a reply it is idle, and some periods pass without a throttle.
 TEST(CpuEvidence, AQuotaThatIsUsedToTheLastBitIsTooSmallWhateverRestSays) {
   Bench b;
   b.add(1, cores(0.2));
@@ -76,7 +75,7 @@ TEST(CpuEvidence, AFloodLikeTheLastOnesIsMetByWhatSufficedThen) {
   Bench b;
   b.add(1, cores(0.2));
   b.full();
-  // The quota half a second into a flood that needs 2.5 cores.
+  // The quota half a second into a surge that needs 2.5 cores.
   auto flood = [&] {
     double soon = 0;
     for (int i = 0; i < 30 && (i < 6 || b.quota() < 2.5); ++i) {
@@ -121,7 +120,7 @@ TEST(CpuEvidence, WhileThreadsRestNoMoreCoresAreGivenThanTheOthersCanUse) {
   auto most = [](std::uint32_t busy) {
     Bench b;
     b.add(1, cores(0.2));
-    b.sample().runnable_threads = 4;  // it has that many
+    b.sample().runnable_threads = 4;  // its number of threads
     b.full();
     double quota = 0;
     for (int i = 0; i < 30; ++i) {
@@ -139,7 +138,7 @@ TEST(CpuEvidence, WhileThreadsRestNoMoreCoresAreGivenThanTheOthersCanUse) {
 
 class Sockets : public ::testing::Test {
  protected:
-  // One tick of 100 ms in which the limit is binding or not, with so many bytes unread at its end.
+  // One tick of 100 ms with or without throttling, and with this many bytes unread at its end.
   void look(double unread, bool throttled) {
     in_.now += 100ms;
     signals_.interval_seconds = 0.1;
@@ -192,9 +191,9 @@ TEST_F(Sockets, EmptyOnesTellThatNothingWaitsWhereTheLimitDoesNotBind) {
   EXPECT_EQ(state_.backlog_cpu_seconds, 0);
 }
 
-// The queue is with a broker; each look finds at most an answer that has just come.
+// The backlog is in the broker; each sample finds at most a reply that has just come.
 TEST_F(Sockets, EmptyOnesDoNotKeepATaskLateWhoseThreadsAreAllBusy) {
-  in_.quota_cores = 0.22;  // not used to the last bit
+  in_.quota_cores = 0.22;  // not used up completely
   signals_.runnable_threads = 2;
   for_long(5s, 0, false);
   Nsec t{};

@@ -1,4 +1,4 @@
-// What a forecast makes of the quota that the present asks for.
+// How a forecast changes the quota that current load requires.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -74,7 +74,7 @@ double quota_after(const Intent& intent, double quota) {
   return intent.changes() ? intent.value : quota;
 }
 
-// Whatever is known of the task: a forecast leaves the quota where it was, or higher, and within the bounds.
+// Whatever is known of the task: a forecast keeps or raises the quota, within the bounds.
 RC_GTEST_PROP(CpuFloors, NeverLowerAQuota, ()) {
   const auto cores = [](double most) { return *rc::gen::inRange(0, 1000) * most / 1000; };
   const auto now = MonotonicTime{1000s};

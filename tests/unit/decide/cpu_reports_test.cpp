@@ -1,4 +1,4 @@
-// What the controller makes of a task's own word on its load.
+// How the controller uses a task's own load reports.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -42,7 +42,7 @@ TEST_F(CpuReports, WhatCameFirstIsServedFirst) {
 
 TEST_F(CpuReports, AQueueThatMovesIsAsOldAsItIsLong) {
   for (int i = 0; i < 200; ++i) {
-    task.report_backlog(0.25);  // a core's worth comes, and a core's worth is done
+    task.report_backlog(0.25);  // a core's worth arrives, and a core's worth is done
     task.look(1);
   }
   EXPECT_GE(wait(task), 0.15);
@@ -196,7 +196,7 @@ TEST_F(CpuReports, OnOneThatIsHeardBetweenTwoLooksARaiseFollowsAtOnce) {
   EXPECT_EQ(task.wants().reason.rule, Rule::cpu_deadline);
 }
 
-// The cost of a record: so much CPU time, and so many records finished.
+// Learns the cost of a record from CPU time and finished records.
 class CpuCost : public CpuReports {
  protected:
   void finishes(double records, double cpu_seconds, double lag = 0) {

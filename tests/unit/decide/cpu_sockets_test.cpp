@@ -1,10 +1,10 @@
-// What the controller makes of bytes unread, and of what was read and is still worked on.
+// How the controller uses unread bytes, and bytes that were read and are still being worked on.
 #include "tests/unit/decide/cpu_task.hpp"
 
 namespace sluice::testing {
 namespace {
 
-// A second of work a MiB; a quota of half a core, which binds.
+// One second of work per MiB; a quota of half a core, which throttles.
 class CpuSockets : public ::testing::Test {
  protected:
   CpuSockets() {
@@ -31,7 +31,7 @@ TEST_F(CpuSockets, BytesUnreadAreWorkThatWaits) {
 }
 
 TEST_F(CpuSockets, WhatWasReadAndIsNotWorkedOffWaitsToo) {
-  bound(0, 1.5, 10);  // a core more than is done, for a second
+  bound(0, 1.5, 10);  // arrivals exceed the work done by a core, for a second
   EXPECT_NEAR(backlog(), 1, 0.05);
   EXPECT_NEAR(in_service(), backlog(), 1e-9) << "all of it was read";
   bound(0, 0.1, 10);
@@ -48,7 +48,7 @@ TEST_F(CpuSockets, OfItNoMoreIsBelievedThanAnAnswerOrTwoWhileBytesWait) {
 }
 
 TEST_F(CpuSockets, WhatWaitsUnreadIsTheLeast) {
-  bound(0.8, 0, 10);  // more was done than came, as it seems
+  bound(0.8, 0, 10);  // more seems to be done than arrived
   EXPECT_NEAR(backlog(), 0.8, 0.01);
   bound(0, 0.5);
   EXPECT_NEAR(backlog(), 0.8, 0.05) << "what was read of it is not done yet";
@@ -171,7 +171,7 @@ TEST_F(CpuSockets, WhatWaitedBeforeTheyWereBlindIsForgotten) {
   EXPECT_LT(backlog(), 0.1) << "overrun included";
 }
 
-// The share of looks of late that found bytes unread: whether sockets tell of a queue at all.
+// The share of recent samples with unread bytes: whether sockets show a queue at all.
 TEST_F(CpuSockets, AreRememberedAsReadOrUnreadForAFewSeconds) {
   bound(0.1, 0.5, 60);
   EXPECT_GT(task.state.unread_share, 0.8);
@@ -185,7 +185,7 @@ TEST_F(CpuSockets, AreRememberedAsReadOrUnreadForAFewSeconds) {
   EXPECT_EQ(task.state.unread_share, 1) << "after a gap the new look is all there is";
 }
 
-// Empty, while the limit binds: what waits is where the task fetches it.
+// Sockets are empty while the limit throttles: the backlog is in the broker.
 Nsec until_disbelieved(double max_delay_seconds) {
   CpuTask task(0.5);
   task.in.max_delay_seconds = max_delay_seconds;
@@ -211,7 +211,7 @@ TEST_F(CpuSockets, EmptyOnesAreBelievedForAsLongAgainAfterAFreePeriod) {
   EXPECT_TRUE(task.state.backlog_known);
 }
 
-// Look after look with every thread busy.
+// Consecutive samples with every thread busy.
 class CpuBusy : public CpuSockets {
  protected:
   bool unseen() const { return hidden_backlog_since(task.in, task.state).has_value(); }

@@ -1,4 +1,4 @@
-// Raises on kernel signals alone: how far, by how long the limit has been binding.
+// Raises by kernel signals alone: how far, depending on how long the limit throttled.
 #include <vector>
 
 #include "tests/unit/decide/cpu_task.hpp"
@@ -6,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// What is wanted after the limit has been binding for this share of max_delay; the quota where nothing is.
+// The value wanted after the limit throttled for this share of max_delay; the quota if nothing is wanted.
 double wanted_at(double share, double max_delay_seconds = 1, bool memory_stalled = false) {
   CpuTask task(0.1);
   task.in.max_cores = task.in.node_cores = 100;
@@ -79,7 +79,7 @@ TEST(CpuStages, EachIsTakenOnce) {
   }
 }
 
-// The node gave less than was asked for, so the last raise is asked for again, but not in every tick.
+// The node gave less than asked for, so the last raise is repeated, but not in every tick.
 TEST(CpuStages, TheLastIsAskedForAgainInAShareOfMaxDelay) {
   CpuTask task;
   task.in.max_delay_seconds = 10;
@@ -121,7 +121,7 @@ TEST(CpuStages, WhatSufficedLatelyStaysWithinWhatTheThreadsCanUse) {
   EXPECT_LT(task.wants().value, 1.5);
 }
 
-// Of four threads so many want to run; the deadline is near.
+// The value wanted if this many of four threads are runnable; the deadline is near.
 double wanted_by_busy(double threads, double quota = 0.5) {
   CpuTask task(quota);
   task.in.max_cores = 8;
@@ -163,15 +163,15 @@ TEST(CpuStages, ADecisionTellsWhatTheTaskWouldHaveUsed) {
   EXPECT_EQ(task.wants().reason.demand_cores, 0.5) << "its quota at least, for it is bound by it";
 }
 
-// Used to the last bit since the last write, though nothing tells that anything waits.
+// The quota was used up since the last write, but no signal shows a backlog.
 class UsedUp : public ::testing::Test {
  protected:
   UsedUp() {
     task.look(0.2);
-    task.state.surplus_core_seconds = 50;  // a long time of plenty
+    task.state.surplus_core_seconds = 50;  // a long time with surplus quota
     task.state.saving_core_seconds = 50;
     task.write(0.5, Rule::cpu_surplus);
-    // A free period now and then, as where it waits for an answer.
+    // Some free periods, as in a task that waits for replies.
     for (int i = 0; i < 50; ++i) task.look(0.5, i % 2 == 0);
     task.look(0.5, true);
   }

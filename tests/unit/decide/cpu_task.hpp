@@ -1,5 +1,5 @@
-// A task as the CPU controller is told of it. The test says what was seen at each look; what the controller
-// wants is written only when the test says so.
+// A task as input of the CPU controller. The test sets what each sample shows; the value wanted is written
+// only when the test does so.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,10 +29,10 @@ class CpuTask {
 
   CpuInput in;
   CpuState state;
-  Signals seen;  // of the next look; the test may add to it
+  Signals seen;  // of the next sample; the test may change it
   FlowEstimate flow;
 
-  // A full tick. The task used so many cores since the last one, and its limit held it up or did not.
+  // A full tick: the usage since the last one, and whether the limit throttled.
   void look(double usage_cores, bool throttled = false, Nsec after = 100ms) {
     seen.usage_cores = usage_cores;
     seen.interval_seconds = std::chrono::duration<double>(after).count();
@@ -45,13 +45,13 @@ class CpuTask {
   void look_for(Nsec time, double usage_cores, bool throttled = false) {
     for (Nsec t{}; t < time; t += 100ms) look(usage_cores, throttled);
   }
-  // A tick between two full ones, because something happened.
+  // An event tick between two full ones.
   void event(Nsec after = 1ms) {
     in.now += after;
     in.signals = nullptr;
     observe();
   }
-  // What the task itself says, heard at the next look or event.
+  // A load report of the task, for the next tick.
   void report(const LoadReport& load) {
     load_ = load;
     in.new_load = &load_;
@@ -62,7 +62,7 @@ class CpuTask {
     load.backlog_cpu_seconds = cpu_seconds;
     report(load);
   }
-  // Sockets with so many bytes unread, from the next look on; a byte's work is known.
+  // Unread bytes of sockets, from the next sample on; the cost of a byte is known.
   void sockets(double unread_mib, double arrival_mib_per_second, double cpu_seconds_per_mib = 1) {
     constexpr double kMiB = 1 << 20;
     flow.cpu_seconds_per_mib = cpu_seconds_per_mib;
@@ -70,14 +70,14 @@ class CpuTask {
     seen.backlog_bytes = unread_mib * kMiB;
     seen.arrival_bytes_per_second = arrival_mib_per_second * kMiB;
   }
-  // Work that waits, as if it had been told so long ago.
+  // Adds backlog as if it had been reported at that age.
   void waits(double cpu_seconds, Nsec age = 0ms) {
     state.backlog_known = true;
     state.backlog_at = in.now;
     state.backlog_cpu_seconds += cpu_seconds;
     state.waiting.push_back({in.now - age, cpu_seconds});
   }
-  // The limit has been binding for so long.
+  // The limit has been throttling for this time.
   void bound_for(Nsec time) { state.oldest_wait_since = state.throttled_since = in.now - time; }
 
   Intent wants() const { return decide_cpu(in, state); }
@@ -85,7 +85,7 @@ class CpuTask {
     cpu_written(in, in.quota_cores, quota, rule, state);
     in.quota_cores = quota;
   }
-  // Writes what is wanted, if anything is.
+  // Writes the value wanted, if there is one.
   bool obey() {
     const Intent intent = wants();
     if (intent.changes()) write(std::min(intent.value, in.max_cores), intent.reason.rule);

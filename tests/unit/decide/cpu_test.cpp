@@ -7,7 +7,7 @@
 namespace sluice::testing {
 namespace {
 
-// Ticks until the quota changes; how long that took.
+// Ticks until the quota changes; returns the time that took.
 Nsec until_change(Bench& b, double usage, bool throttled, double throttled_cores, Nsec limit) {
   const double before = b.quota();
   Nsec t{};
@@ -65,7 +65,7 @@ TEST(Cpu, AFloodThroughTwoThreadsIsNotGivenTheWholeNode) {
   EXPECT_LT(most, 3) << "the node has more, which they could not use";
 }
 
-// A backlog that only grows, through one thread as far as samples tell.
+// A growing backlog, served by one thread as far as samples show.
 double quota_for_one_thread(bool binds_all_the_same, double step) {
   auto config = one_task_config();
   config.tasks[0].policy.cpu.step_cores = step;
@@ -95,7 +95,7 @@ TEST(Cpu, OneUnthrottledPeriodStopsTheClock) {
   Bench b;
   b.add(1, cores(0.2));
   b.full();
-  for (int i = 0; i < 40; ++i) {  // never bound for a whole max_delay
+  for (int i = 0; i < 40; ++i) {  // never throttled for a whole max_delay
     const bool bound = i % 3 != 0;
     b.run_cpu(1, 100ms, bound ? 0.2 : 0.15, bound, bound ? 0.2 : 0);
     b.full();
@@ -184,7 +184,7 @@ TEST(Cpu, AReportedBacklogIsSizedToItsDeadline) {
   const Write* w = write_to(out.plan, Knob::cpu_max);
   ASSERT_NE(w, nullptr);
   EXPECT_EQ(w->reason.rule, Rule::cpu_deadline);
-  // 1.1 CPU-seconds within 0.76 s need 1.45 cores; some head-room on top.
+  // 1.1 CPU-seconds within 0.76 s need 1.45 cores, plus some head-room.
   EXPECT_GT(cores_of(std::get<CpuMax>(w->value)), 1.45);
   EXPECT_LT(cores_of(std::get<CpuMax>(w->value)), 2.2);
 }
@@ -233,7 +233,7 @@ TEST(Cpu, TheWriteBudgetIsHard) {
   std::deque<MonotonicTime> writes;
   std::size_t most = 0;
   for (int i = 0; i < 2000; ++i) {
-    // Hostile: throttled while it is low, idle as soon as it is raised.
+    // Hostile load: throttled while the quota is low, idle as soon as it is raised.
     const bool burst = (i / 7) % 2 == 0;
     b.run_cpu(1, 100ms, burst ? b.quota() : 0.0, burst, burst ? 1 : 0);
     if (write_to(b.full().plan, Knob::cpu_max)) writes.push_back(b.now);

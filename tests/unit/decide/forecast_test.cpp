@@ -14,7 +14,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using namespace std::chrono_literals;
 
-// A task that is looked at once a second.
+// A task that is sampled once a second.
 struct Watched {
   explicit Watched(seconds season) : profile(empty_profile(season)) {}
 
@@ -25,7 +25,7 @@ struct Watched {
   double used_seconds = 0;
   bool credible = true;
 
-  // `cores` of the time since the epoch, as UTC shows it.
+  // `cores` of the time since the epoch, in UTC.
   void run(seconds length, const std::function<double(seconds)>& cores) {
     for (seconds s{}; s < length; ++s) {
       used_seconds += cores(wall.since_epoch);
@@ -47,7 +47,7 @@ struct Watched {
   }
 };
 
-// Two cores from 9:00 to 17:00, else a tenth.
+// Two cores from 9:00 to 17:00, otherwise a tenth.
 double office(seconds since_epoch) {
   const auto hour = since_epoch % 24h / 1h;
   return hour >= 9 && hour < 17 ? 2 : 0.1;
@@ -112,14 +112,14 @@ TEST(Forecast, ADayThatIsQuieterOrBusierMovesItWithinReason) {
   EXPECT_GE(w.soon().cores, 0.5) << "nor less than half: it may yet come";
 }
 
-// Whole seconds of one core for a season, and then buckets of something else.
+// A season of constant demand, and then buckets of another demand.
 TEST(Forecast, ItsErrorIsOfTheLargerAndTheLastBucketMovesItAFifth) {
   Watched more(10min), less(10min), idle(10min);
   more.run(10min + 1s, 1);
   more.run(9s, 4);
   more.run(1s, 4);
   EXPECT_NEAR(more.profile.error_ratio, 0.75, 0.03) << "four came, and one was expected";
-  more.run(10s, 2);  // twice what it was, as for the day so far
+  more.run(10s, 2);  // twice the profile, as in the earlier buckets of today
   EXPECT_NEAR(more.profile.error_ratio, 0.6, 0.06);
   less.run(10min + 1s, 1);
   less.run(10s, 0.25);
@@ -147,8 +147,7 @@ TEST(Forecast, RemembersHowUnevenABucketIs) {
   }
 }
 
-// What was learned of a time counts by its mean and by how uneven it is, and by whether work that waits is
-// seen.
+// The profile of a time counts by its mean and its spread, and by whether the backlog is seen.
 TEST(Forecast, AsksForTheMeanLessAPartOfTheSpread) {
   SeasonProfile p = empty_profile(10min);
   p.compared = 3;
@@ -197,7 +196,7 @@ TEST(Forecast, AnIdleTaskIsForeseenToBeIdle) {
 TEST(Forecast, OnlyABucketThatWasSeenWholeIsLearned) {
   Watched w(10min);
   w.wall.since_epoch = 3s;
-  w.run(5s, 1);  // begins within a bucket
+  w.run(5s, 1);  // starts within a bucket
   EXPECT_EQ(w.learned(), 0U);
   w.run(33s, 1);  // to 41 s
   EXPECT_EQ(w.learned(), 3U);
@@ -208,7 +207,7 @@ TEST(Forecast, OnlyABucketThatWasSeenWholeIsLearned) {
   EXPECT_EQ(w.learned(), 3U) << "half of it is not what the task needed";
   w.run(10s, 1);
   EXPECT_EQ(w.learned(), 4U);
-  // A gap in the samples: its use is of an unknown time.
+  // A gap in the samples: the time of its usage is unknown.
   w.at += 4s;
   w.wall.since_epoch += 4s;
   w.used_seconds += 12;
@@ -224,7 +223,7 @@ TEST(Forecast, AClockThatIsSetLearnsNothingWrong) {
     w.run(48h, office);
     const auto before = w.profile;
     w.run(7min, office);
-    w.wall.since_epoch += by;  // the load does not move
+    w.wall.since_epoch += by;  // the load does not move with the clock
     w.look();
     w.run(4min, 0.1);
     std::size_t changed = 0;
@@ -244,7 +243,7 @@ TEST(Forecast, ATimeInWhichTheClockIsSetBackALittleIsNotLearned) {
   EXPECT_EQ(w.profile.buckets, before);
 }
 
-// Looks so far apart, over one season and a little.
+// Samples at this distance, over a little more than one season.
 Watched looked_at_each(seconds apart, seconds season) {
   Watched w(season);
   for (seconds t{}; t < season + season / 30; t += apart) {
@@ -252,7 +251,7 @@ Watched looked_at_each(seconds apart, seconds season) {
     w.wall.since_epoch += apart;
     w.at += apart;
     w.look();
-    w.look();  // twice at one moment
+    w.look();  // twice at the same time
   }
   return w;
 }

@@ -1,4 +1,4 @@
-// What arrives in a task's memory, and what it stalls under its limit.
+// Memory that arrives in a task, and its stalls under the limit.
 #include "tests/unit/decide/memory_task.hpp"
 
 namespace sluice::testing {
@@ -78,7 +78,7 @@ TEST_F(MemoryArrivals, ABurstIsForgottenInMinutes) {
 }
 
 TEST_F(MemoryArrivals, AFallIsNoGrowth) {
-  // It grows by 20 MiB in a second and is evicted in the next.
+  // It grows by 20 MiB in one second and is evicted in the next.
   for (int i = 0; i < 20; ++i) {
     task.grow_for(1s, 20);
     task.grow_for(1s, -20);
@@ -108,7 +108,7 @@ TEST_F(MemoryArrivals, AnonMayShrink) {
   EXPECT_NEAR(task.state.anon_growth_bytes_per_second / kMiB, -7, 0.1);
 }
 
-// Stalls beyond what is allowed under a limit.
+// Stalls beyond the permitted share under a limit.
 class MemoryDebt : public ::testing::Test {
  protected:
   double debt() const { return task.state.debt_seconds; }

@@ -1,10 +1,10 @@
-// For how long nothing is probed after a raise.
+// How long there are no probes after a raise.
 #include "tests/unit/decide/memory_task.hpp"
 
 namespace sluice::testing {
 namespace {
 
-// Quiet, and under a limit that it has just met.
+// Quiet, at a limit that it has just reached.
 class MemoryHold : public ::testing::Test {
  protected:
   MemoryHold() { task.look_for(5s); }
@@ -43,7 +43,7 @@ TEST_F(MemoryHold, AfterReclaimThatFreedNothingLongerEachTimeAndTenMinutesAtMost
 TEST_F(MemoryHold, WhatWasFutileIsPastAfterARunOfCleanProbes) {
   seconds_after(4000, Rule::memory_futile);
   seconds_after(4000, Rule::memory_futile);
-  // One is not a run of them.
+  // One lift is not a series.
   task.write(980, Rule::memory_probe);
   EXPECT_NEAR(seconds_after(4000, Rule::memory_futile), 120, 0.3);
   for (int i = 0; i < 30; ++i) {

@@ -1,10 +1,10 @@
-// What probes teach: what a task needs, what they cost, and how far the next one goes.
+// What probes teach: the memory that a task needs, their cost, and the size of the next step.
 #include "tests/unit/decide/memory_task.hpp"
 
 namespace sluice::testing {
 namespace {
 
-// A probe took 100 of the 790 MiB that can be reclaimed; nothing is known yet of what is needed.
+// A probe took 100 of the 790 MiB that can be reclaimed. How much is needed is not known yet.
 class MemoryPrice : public ::testing::Test {
  protected:
   MemoryPrice() {
@@ -45,7 +45,7 @@ TEST_F(MemoryPrice, AFewPagesSayNothing) {
 
 TEST_F(MemoryPrice, OfAProbeThatTookNothingThereIsNone) {
   task.in.high_bytes = 2000 * kMiB;
-  task.write(950, Rule::memory_probe);  // it was far above what is in use
+  task.write(950, Rule::memory_probe);  // the limit was far above the memory in use
   task.refault_for(5s, 20);
   EXPECT_FALSE(task.state.probe_failed);
   EXPECT_EQ(kept(), 0);
@@ -134,7 +134,7 @@ TEST_F(MemoryPrice, AProbeBelowWhatCannotBeReclaimedTakesNoMoreThanThat) {
   task.write(500, Rule::memory_probe);
   EXPECT_NEAR(task.state.probe_took_bytes / kMiB, 40, 0.1);
   EXPECT_EQ(task.state.probe_left_bytes, 0);
-  task.sample.memory_stat->anon = Bytes{1200} << 20;  // read a moment later than what is in use
+  task.sample.memory_stat->anon = Bytes{1200} << 20;  // read slightly later than the memory in use
   task.write(495, Rule::memory_probe);
   EXPECT_EQ(task.state.probe_took_bytes, 0);
   task.write(490, Rule::memory_probe);
@@ -144,7 +144,7 @@ TEST_F(MemoryPrice, AProbeBelowWhatCannotBeReclaimedTakesNoMoreThanThat) {
   EXPECT_FALSE(task.state.probe_explored);
 }
 
-// What is kept is known: 600 MiB.
+// The needed memory is known: 600 MiB.
 class MemoryKeeps : public MemoryPrice {
  protected:
   MemoryKeeps() {
@@ -224,7 +224,7 @@ TEST_F(MemoryKeeps, AProbeThatTookWhatWasKeptAnywayLowersNothing) {
   EXPECT_NEAR(kept(), 600, 0.1);
 }
 
-// Steps into the unknown, one after another.
+// Steps below the known need, one after another.
 class MemorySteps : public MemoryPrice {
  protected:
   double step_after(double stall_share, Nsec quiet = 3s) {

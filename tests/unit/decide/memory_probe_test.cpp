@@ -4,11 +4,11 @@
 namespace sluice::testing {
 namespace {
 
-// Quiet for as long as it takes, without a limit.
+// Quiet, without a limit.
 class MemoryProbe : public ::testing::Test {
  protected:
   MemoryProbe() { task.look_for(3s); }
-  // In MiB; zero: nothing.
+  // In MiB; zero: no probe.
   double probed() const { return task.rule() == Rule::memory_probe ? task.wanted() : 0; }
   MemoryTask task;
 };
@@ -163,7 +163,7 @@ TEST_F(MemoryProbe, OfATaskThatReclaimsAtItsBoundIsTheCure) {
   EXPECT_EQ(probed(), 0) << "nor now: its limit can be raised";
 }
 
-// What is needed of its reclaimable 790 MiB was learned.
+// The need within its 790 reclaimable MiB is known.
 class MemoryKept : public MemoryProbe {
  protected:
   double probed_with_kept(double mib) {

@@ -1,10 +1,10 @@
-// What lifts memory.high, how far, and what does not.
+// What raises memory.high, how far, and what does not.
 #include "tests/unit/decide/memory_task.hpp"
 
 namespace sluice::testing {
 namespace {
 
-// At its limit of 1000 MiB, and quiet so far.
+// At its limit of 1000 MiB, quiet so far.
 class MemoryRaise : public ::testing::Test {
  protected:
   MemoryRaise() { task.look_for(1s); }
@@ -143,7 +143,7 @@ TEST_F(MemoryRaise, AfterAProbeThatFailedWhatIsNeededIsGivenBack) {
 }
 
 TEST_F(MemoryRaise, NothingIsRaisedAtTheBound) {
-  task.in.max_bytes = 1005 * kMiB;  // the tolerance would swallow it
+  task.in.max_bytes = 1005 * kMiB;  // within the tolerance
   task.stall_for(1s, 0.5);
   task.refault_for(1s, 50);
   EXPECT_FALSE(task.wants().changes());
@@ -225,7 +225,7 @@ TEST_F(MemoryFutile, AtTheBoundNothingCanBeDone) {
 
 TEST_F(MemoryFutile, AWriteThatHungIsAnsweredWithTheBound) {
   task.in.write_blocked = true;
-  task.in.signals = nullptr;  // an event
+  task.in.signals = nullptr;  // an event tick
   task.look(1ms);
   EXPECT_EQ(task.rule(), Rule::memory_futile);
   EXPECT_EQ(task.wanted(), 4000);
@@ -253,13 +253,13 @@ TEST(MemoryDecide, NothingWithoutASample) {
   EXPECT_FALSE(task.wants().changes());
 }
 
-// A task that grows, or takes in page cache, and is near its limit.
+// A task near its limit that grows or reads page cache.
 class MemoryRoom : public ::testing::Test {
  protected:
   void inflow(double mib_per_second) { task.state.inflow_bytes_per_second = mib_per_second * kMiB; }
   void burst(double mib) { task.state.peak_growth_bytes = mib * kMiB; }
   void growth(double mib_per_second) { task.state.growth_bytes_per_second = mib_per_second * kMiB; }
-  // With the limit there; zero: nothing.
+  // The value wanted with this limit; zero: none.
   double raised_from(double high_mib) {
     task.in.high_bytes = high_mib * kMiB;
     const Rule rule = task.rule();

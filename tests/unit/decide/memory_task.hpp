@@ -1,5 +1,5 @@
-// A task as the memory controller is told of it: 1000 MiB in use, of which 790 could be reclaimed, quiet
-// unless the test says otherwise. What the controller wants is written only when the test says so.
+// A task as input of the memory controller: 1000 MiB in use, of which 790 can be reclaimed, quiet unless the
+// test sets otherwise. The value wanted is written only when the test does so.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ class MemoryTask {
 
   MemoryInput in;
   MemoryState state;
-  Signals seen;  // of the next look; the test may change it
+  Signals seen;  // of the next sample; the test may change it
   Sample sample;
 
   void uses(double mib, double anon_mib = 200) {
@@ -50,7 +50,7 @@ class MemoryTask {
   void look_for(Nsec time) {
     for (Nsec t{}; t < time; t += 100ms) look();
   }
-  // Tasks stand still for this share of the time.
+  // Tasks stall for this share of the time.
   void stall_for(Nsec time, double share) {
     seen.memory_pressure_ratio = share;
     look_for(time);
@@ -69,19 +69,19 @@ class MemoryTask {
 
   Intent wants() const { return decide_memory(in, state); }
   Rule rule() const { return wants().reason.rule; }
-  // In MiB; zero: nothing.
+  // In MiB; zero: nothing is wanted.
   double wanted() const { return wants().changes() ? wants().value / kMiB : 0; }
   void write(double high_mib, Rule rule) {
     memory_written(in, in.high_bytes, high_mib * kMiB, rule, state);
     in.high_bytes = high_mib * kMiB;
   }
-  // The limit, which was a little above what is in use, goes below, and evicts that.
+  // The limit, slightly above the memory in use, goes below it and evicts the difference.
   void probe(double high_mib) {
     in.high_bytes = 1.03 * static_cast<double>(*sample.memory_current);
     write(high_mib, Rule::memory_probe);
     uses(high_mib);
   }
-  // How long until it is probed, within a limit.
+  // The time until it is probed, up to `most`.
   Nsec until_probed(Nsec most = 2h) {
     for (Nsec t{}; t < most; t += 100ms) {
       if (rule() == Rule::memory_probe) return t;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr Bytes kMiB = Bench::kMiB;
 
-// The kernel evicts cold cache to get under the limit.
+// The kernel evicts cold cache to reach the limit.
 void obey_limit(Bench& b) {
   Sample& s = b.sample();
   if (!s.memory_high->bytes || *s.memory_current <= *s.memory_high->bytes) return;
@@ -61,7 +61,7 @@ TEST(Memory, AStepThatShrankBelowTheToleranceIsStillTaken) {
     obey_limit(b);
   }
   const double before = b.high();
-  b.state.tasks.at(CgroupId{1}).memory_control.step = 0.002;  // as after dear probes
+  b.state.tasks.at(CgroupId{1}).memory_control.step = 0.002;  // as after costly probes
   for (int i = 0; i < 2000; ++i) {
     b.full();
     obey_limit(b);
@@ -69,11 +69,11 @@ TEST(Memory, AStepThatShrankBelowTheToleranceIsStillTaken) {
   EXPECT_LT(b.high(), 0.9 * before);
 }
 
-// A task that writes a log: page cache comes all the time, and `hot` of it is read again when it was evicted.
+// A task that writes a log: page cache arrives all the time, and `hot` bytes are read back when evicted.
 struct LogWriter {
   Bench& b;
   Bytes hot = 0;
-  double missing = 0;  // bytes of `hot` that are not there
+  double missing = 0;  // evicted bytes of `hot`
 
   void run(Nsec length, Bytes bytes_per_second) {
     for (Nsec t{}; t < length; t += 100ms) {

@@ -1,4 +1,4 @@
-// A ring is a std::deque, whatever is done to either.
+// Compares a ring with a std::deque under arbitrary operations.
 #include "daemon/decide/ring.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ RC_GTEST_PROP(Ring, HoldsWhatADequeHolds, (const std::vector<int>& steps)) {
   Ring<int> ring;
   std::deque<int> deque;
   for (const int step : steps) {
-    // Pushed more often than popped, so that it wraps around and grows with entries before its end.
+    // More pushes than pops, so that it wraps around and grows with entries before its end.
     const int what = ((step % 8) + 8) % 8;
     if (what == 7 && step % 16 == 7) {
       ring.clear();
@@ -41,7 +41,7 @@ RC_GTEST_PROP(Ring, HoldsWhatADequeHolds, (const std::vector<int>& steps)) {
   }
 }
 
-// Its usual life: as many leave as come, far longer than it is large.
+// Typical use: as many entries leave as arrive, for much longer than its size.
 TEST(Ring, AWindowThatMovesKeepsItsOrder) {
   Ring<int> ring;
   for (int i = 0; i < 1000; ++i) {

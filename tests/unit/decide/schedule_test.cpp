@@ -74,7 +74,7 @@ TEST(Schedule, OfOpenWindowsTheLargestMinimumAndTheLargestMaximumCount) {
   EXPECT_EQ(of({high, rush}, at(2026, 1, 1, 9)).min->until, at(2026, 1, 1, 11));
 }
 
-// The calendar, by the letter.
+// The calendar, evaluated literally.
 bool elapses_at(const config::Calendar& c, seconds at) {
   const auto day = std::chrono::floor<days>(at);
   const std::chrono::year_month_day date{std::chrono::sys_days{day}};
@@ -89,9 +89,10 @@ bool elapses_at(const config::Calendar& c, seconds at) {
 
 RC_GTEST_PROP(Calendar, ItsLastElapseIsTheLastSecondThatFits, ()) {
   const auto below = [](int most) {
-    return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, most));  // small ones are not simpler
+    // without shrinking: small values are not simpler
+    return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, most));
   };
-  // Few members: the last one is often in an earlier minute, hour or day.
+  // Small sets, so that the last member is often in an earlier minute, hour or day.
   const auto some = [&](int size) {
     std::uint64_t set = 0;
     for (int members = 1 + below(4); members > 0; --members) set |= std::uint64_t{1} << below(size);
@@ -132,15 +133,15 @@ TEST(Schedule, UtcIsUtcWhateverTheHostsZone) {
 TEST(Schedule, OverAChangeOfTheClockAWindowEndsByTheClockOnTheWall) {
   const std::vector<config::ScheduleEntry> night{{every_day_at(1), 4h, 2, {}}},
       half_past_two{{every_day_at(2, 30), 45min, 2, {}}};
-  // Forth: from 01:00 to 05:00 are three hours.
+  // Forwards: from 01:00 to 05:00 are three hours.
   EXPECT_TRUE(scheduled(night, {at(2026, 3, 29, 0), 1h}).min);
   EXPECT_TRUE(scheduled(night, {at(2026, 3, 29, 2, 59, 59), 2h}).min);
   EXPECT_FALSE(scheduled(night, {at(2026, 3, 29, 3), 2h}).min);
-  // 02:30 does not come; at 03:00 it has passed.
+  // 02:30 does not occur; at 03:00 it has passed.
   EXPECT_FALSE(scheduled(half_past_two, {at(2026, 3, 29, 0, 59, 59), 1h}).min);
   EXPECT_TRUE(scheduled(half_past_two, {at(2026, 3, 29, 1), 2h}).min);
   EXPECT_FALSE(scheduled(half_past_two, {at(2026, 3, 29, 1, 15), 2h}).min);
-  // Back: 02:30 comes twice.
+  // Back: 02:30 occurs twice.
   EXPECT_TRUE(scheduled(half_past_two, {at(2026, 10, 25, 0, 30), 2h}).min);
   EXPECT_FALSE(scheduled(half_past_two, {at(2026, 10, 25, 1), 1h}).min) << "02:00 once more";
   EXPECT_TRUE(scheduled(half_past_two, {at(2026, 10, 25, 1, 30), 1h}).min);

@@ -12,7 +12,7 @@ using Saw = Look::Saw;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// A host that has everything.
+// A host with everything.
 HostFacts good_host() {
   HostFacts f;
   f.kernel_release = "6.12.1 x86_64";
@@ -80,7 +80,7 @@ struct Gap {
   std::function<void(HostFacts&)> make;
   const char* row;
   const char* fact;   // a part of it
-  const char* means;  // of the consequence or the cure
+  const char* means;  // a part of the consequence or the cure
   bool fatal = false;
 };
 

@@ -188,7 +188,7 @@ TEST(ExamineBus, OneThatDoesNotAnswerOrIsNotThereIsAbsent) {
   examine_bus(places, facts);
   EXPECT_EQ(facts.bus.saw, Saw::absent);
 
-  const PlainTree tree;  // listens, and never says a word
+  const PlainTree tree;  // listens, but never replies
   sockaddr_un at{.sun_family = AF_UNIX, .sun_path = {}};
   std::snprintf(at.sun_path, sizeof at.sun_path, "%s", (tree / "mute").c_str());
   const cgroups::Fd mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -199,7 +199,7 @@ TEST(ExamineBus, OneThatDoesNotAnswerOrIsNotThereIsAbsent) {
   EXPECT_EQ(facts.bus.saw, Saw::absent);
   EXPECT_THAT(facts.bus.detail, HasSubstr("ETIMEDOUT"));
 
-  const cgroups::Fd leaver(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));  // hangs up on everybody
+  const cgroups::Fd leaver(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));  // closes every connection
   std::snprintf(at.sun_path, sizeof at.sun_path, "%s", (tree / "leaver").c_str());
   ASSERT_EQ(::bind(leaver.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
   ASSERT_EQ(::listen(leaver.get(), 4), 0);

@@ -1,5 +1,5 @@
-// Explain never lies: its sentences against the state and against the host in memory, over random histories;
-// and each lie that was once told.
+// Explain is always true: its sentences are compared with the state and with the host in memory, over random
+// histories. One test for each wrong sentence of earlier versions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -20,7 +20,7 @@ const Histories histories_to_run("max_success=1500 max_size=60", "max_success=10
 
 constexpr const char* kProbe = "Less may be tried";
 
-// The line of the story that is about this knob.
+// The line of the explanation for this knob.
 std::string line_of(const std::string& text, Knob which) {
   const std::string head = "\n" + std::string(file_name(which)) + " is ";
   const auto at = text.find(head);
@@ -34,7 +34,7 @@ bool says(const std::string& line, std::string_view words) {
   return line.find(words) != std::string::npos;
 }
 
-// A history under watch: what was said of each task at the last full tick, and what came of it.
+// A history with checks: what was reported for each task at the last full tick, and what happened.
 class Witness {
  public:
   std::string apply(Op op, unsigned dice) {
@@ -83,13 +83,15 @@ class Witness {
     return origin_lie(row, which, line);
   }
 
-  // Who set it: the host knows. Where an order is under way or the host cannot be seen, nobody does.
+  // Checks who set the value; the host knows it. Not checked while an order is in flight or the host cannot
+  // be seen.
   std::string origin_lie(const TaskReport& row, Knob which, const std::string& line) {
     auto& host = model.host;
     const auto* knob = host.knob_of(row.id, which);
     const bool seen = knob && !host.samples_fail && host.opened.contains(row.id);
     if (!seen) return {};
-    for (const auto& p : host.pending) {  // sent before this tick: it may have landed, or its file be another
+    // sent before this tick: it may have landed, or its file may have been replaced
+    for (const auto& p : host.pending) {
       if (p.order.id == row.id && p.order.knob == which && !write_to(*plan_, which, row.id.value)) return {};
     }
     if (!knob->exists)
@@ -126,7 +128,8 @@ class Witness {
     return {};
   }
 
-  // Memory in use, pressure and floor are the same in every look of this host: only clocks and orders change.
+  // Memory in use, pressure and floor are the same in every sample of this host; only clocks and orders
+  // change.
   std::string broken_promise(const TaskReport& row, const Said& now, MonotonicTime at) {
     const auto before = said_.find(row.id);
     if (before == said_.end()) return {};
@@ -163,7 +166,7 @@ RC_GTEST_PROP(Explain, NeverLies, ()) {
   for (const auto& [op, dice] : history) RC_ASSERT(witness.apply(op, dice) == std::string());
 }
 
-// ---- the lies that were told
+// ---- wrong sentences of earlier versions
 
 std::string memory_line(const Bench& b) {
   return line_of(b.last.report.tasks.front(), Knob::memory_high, b.now);
@@ -207,7 +210,7 @@ TEST(Explain, WithoutAnyWriteItSaysSo) {
 TEST(Explain, AtItsFloorNoLessIsAnnounced) {
   Bench b;
   auto& sample = b.add(1, {}, mib(100));
-  sample.memory_stat->anon = 250 * Bench::kMiB;  // no swap: nothing of it can be freed
+  sample.memory_stat->anon = 250 * Bench::kMiB;  // without swap none of it can be freed
   sample.memory_stat->file = 2 * Bench::kMiB;
   for (int i = 0; i < 60; ++i) b.full();
   EXPECT_THAT(memory_line(b), HasSubstr("It is not lowered: it is at the least that it may be"));

@@ -1,5 +1,4 @@
-// Every step of what is made of the seam's steps fails in turn, and the process and the machine go down at
-// each.
+// Every step of each operation fails in turn, and process and machine crash at each step.
 #include "daemon/files/directory.hpp"
 
 #include <gmock/gmock.h>
@@ -43,8 +42,7 @@ TEST(Replace, LeavesTheOldOrTheNewWhateverFails) {
           files.fail_step(n, error, taken);
           const auto replaced = d.replace("a", kNew, survives);
           if (files.fault_is_pending()) break;
-          // The first step removes what an earlier one may have left: nothing here. The last syncs the
-          // directory.
+          // The first step removes a left-over file: there is none here. The last step syncs the directory.
           const bool last = survives == Survives::machine && files.steps(FakeFiles::Step::sync) == 2;
           if (!replaced) {
             EXPECT_EQ(errno_of(replaced), error);
@@ -92,7 +90,7 @@ TEST(Replace, LeavesTheOldOrTheNewWhereverTheProcessIsKilled) {
   }
 }
 
-// `fails`: a step before it fails, which must not make anything durable that is not whole.
+// `fails`: an earlier step fails, which must not make partial data durable.
 void expect_whole_after_a_machine_crash(std::size_t fails) {
   for (const auto data : kData) {
     for (std::size_t entries = 0;; ++entries) {
@@ -114,7 +112,7 @@ void expect_whole_after_a_machine_crash(std::size_t fails) {
         }
         if (over) break;
       }
-      if (entries > 4) break;  // more than a replacement changes
+      if (entries > 4) break;  // more steps than one replacement has
     }
   }
 }

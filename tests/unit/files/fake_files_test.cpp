@@ -1,4 +1,4 @@
-// The fake is only as good as its agreement with a real file system, so both are asked the same.
+// The fake must agree with a real file system, so both get the same calls.
 #include "tests/support/fake_files.hpp"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ int errno_of(const Result<T>& result) {
   return result ? 0 : result.error().errno_value;
 }
 
-// The same steps on both; each pair of handles has one number here.
+// The same steps on both; a number stands for each pair of handles.
 class Both {
  public:
   explicit Both(const std::string& path) : path_(path) { step(0, 0, 0); }
@@ -74,7 +74,7 @@ class Both {
 
  private:
   using Pair = std::pair<Handle, Handle>;
-  // Directories aside: pread of one is EISDIR, and nobody reads one here.
+  // Without directories: pread of a directory gives EISDIR, and no code here reads one.
   Pair any(std::uint32_t which) const {
     return files_.empty() ? Pair{-1, -1} : files_[which % files_.size()];
   }

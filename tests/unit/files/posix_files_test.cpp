@@ -105,8 +105,7 @@ TEST_F(PosixFiles, AFileThatIsTooLargeIsNotRead) {
   EXPECT_EQ(d.read("b", 0).error().path, path() + "/b");
 }
 
-// A file size limit is the one full disk that a test can make without root: the write is cut short, then
-// refused.
+// A file size limit simulates a full disk without root: the write is shortened, then refused.
 TEST_F(PosixFiles, ADiskThatIsFullInTheMiddleTakesAPart) {
   auto d = open();
   rlimit before = {};

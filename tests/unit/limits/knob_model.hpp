@@ -1,8 +1,8 @@
-// A knob as the kernel has it, writers that are slow or refused, external writers, and processes that are
-// killed: all that a ManagedLimit has to live with. The model knows the truth; the limit sees readings and
+// A model of a knob in the kernel, with slow and refused writes, external writers, and killed processes:
+// everything that a ManagedLimit must handle. The model knows the true state; the limit sees readings and
 // receipts only.
 //
-// Values of ours have even quotas or byte counts, external ones odd: so every value says whose it is.
+// Our values have even quotas or byte counts, external ones odd, so every value shows who wrote it.
 #pragma once
 
 #include <algorithm>
@@ -102,8 +102,8 @@ class KnobModel {
     }
   }
 
-  // What is wrong; empty: nothing. What the lease would say is what the limit says: it is on file before an
-  // order goes out.
+  // Returns what is wrong; empty: nothing. The lease contains what the limit reports, because it is on file
+  // before an order is sent.
   std::string check() const {
     const bool known = limit.baseline().has_value();
     if (known && is_ours(*limit.baseline())) return "a value of ours became the baseline";
@@ -118,7 +118,7 @@ class KnobModel {
     return {};
   }
 
-  // Whose the value is said to be: every value says it.
+  // Checks the reported origin; the value itself shows who wrote it.
   std::string check_origin() const {
     const bool explained = limit.reason().rule != Rule::none;
     const bool ours = is_ours(limit.value()) || burst_is_ours(limit.value());
@@ -146,7 +146,7 @@ class KnobModel {
     return "";
   }
 
-  // The process ends in peace: what is under way is answered, then everything is released.
+  // A regular stop: orders in flight are answered, then everything is released.
   std::string finish() {
     if (!exists_) controller_on();
     for (int i = 0; i < 12; ++i) {
@@ -264,13 +264,13 @@ class KnobModel {
     if (r.file == KnobReading::File::present) note_seen(r.value);
     limit.observe(r);
   }
-  // Delivered late: if an answer came meanwhile and the value is an old one, it counts for nothing.
+  // A late reading: if a receipt came meanwhile and the value is old, it does not count.
   void observe(const Later& later) {
     const auto before = limit.baseline();
     limit.observe(later.reading);
     if (limit.baseline() != before && limit.baseline()) expected_ = *limit.baseline();
   }
-  // External values grow: an older one is back because we gave it back, and is nobody's new wish.
+  // External values increase. An older one can only be back because we released it, so it is no new value.
   void note_seen(const KnobValue& v) {
     if (!is_ours(v) && number(v) >= number(expected_)) expected_ = v;
   }
@@ -280,7 +280,7 @@ class KnobModel {
     kernel_ = external_value();
     later_.clear();
     write_ = std::nullopt;
-    // What was under way ended with the old file.
+    // The order in flight ended with the old file.
     if (const auto order = limit.order()) {
       Receipt r;
       r.knob = knob_;
@@ -293,18 +293,18 @@ class KnobModel {
       limit.answer(r);
     }
   }
-  // The write may have landed, wholly or in part, or not. The next process has what the lease says.
+  // The write may have landed, completely or in part, or not at all. The next process knows the lease only.
   void kill() {
     if (write_ && !write_->landed && !write_->refused && exists_ && counter_ % 2 == 0)
       kernel_ = write_->order.value;
     write_.reset();
     later_.clear();
     limit = limit.touched() ? ManagedLimit::inherited(*limit.baseline(), limit.ours()) : ManagedLimit{};
-    if (!exists_) limit = {};  // the reading that shows it is the first thing the next process does
+    if (!exists_) limit = {};  // the first reading of the next process would show it
   }
 
   Knob knob_;
-  KnobValue kernel_, expected_;  // expected_: the external value that was seen last
+  KnobValue kernel_, expected_;  // expected_: the last external value that was seen
   bool exists_ = true;
   std::optional<Write> write_;
   std::deque<Later> later_;

@@ -1,4 +1,4 @@
-// The properties that managed_limit.hpp names, on random histories and on the histories that broke earlier
+// The properties listed in managed_limit.hpp, on random histories and on the histories that broke earlier
 // versions.
 #include "daemon/limits/managed_limit.hpp"
 
@@ -18,8 +18,7 @@ const Histories histories_to_run("max_success=400000 max_size=200", "max_success
 rc::Gen<std::vector<Op>> histories() {
   std::vector<Op> all;
   for (int n = 0; n < static_cast<int>(Op::count); ++n) all.push_back(static_cast<Op>(n));
-  return rc::gen::container<std::vector<Op>>(
-      rc::gen::elementOf(all));  // inRange would leave out the last ones
+  return rc::gen::container<std::vector<Op>>(rc::gen::elementOf(all));  // inRange would omit the last ones
 }
 
 RC_GTEST_PROP(ManagedLimit, EveryLimitGoesBackToWhatItWas, ()) {

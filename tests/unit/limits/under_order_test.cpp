@@ -1,4 +1,4 @@
-// What is seen and answered while an order is under way: only its own answer ends it.
+// Readings and receipts while an order is in flight: only its own receipt ends it.
 #include <gtest/gtest.h>
 
 #include "daemon/limits/managed_limit.hpp"
@@ -14,7 +14,7 @@ MemoryLimit mib(Bytes n) {
   return {n << 20};
 }
 
-// Baseline 900 MiB; 500 are ordered.
+// Baseline 900 MiB; an order for 500 MiB is in flight.
 struct Ordered {
   MonotonicTime now{1000s};
   ManagedLimit limit;
@@ -43,7 +43,7 @@ TEST(UnderOrder, AFileThatIsGoneIsNewsOnlyWithTheAnswer) {
   EXPECT_EQ(b.read({}, File::absent).event, Event::none);
   EXPECT_TRUE(b.limit.in_flight());
   EXPECT_TRUE(b.limit.touched()) << "it may have landed before";
-  b.read(mib(950));  // it is back
+  b.read(mib(950));  // the file exists again
   EXPECT_FALSE(b.limit.may_send()) << "two at once could land in any order";
   EXPECT_EQ(b.answer(mib(500), Receipt::Result::vanished, {}).event, Event::vanished);
   EXPECT_FALSE(b.limit.touched());

@@ -13,7 +13,7 @@
 namespace sluice::process {
 namespace {
 
-// A service manager's end; `name` begins with '@' where it is abstract.
+// The service manager's end; `name` begins with '@' if it is abstract.
 class Manager {
  public:
   explicit Manager(std::string name)
@@ -76,7 +76,7 @@ TEST(Notify, OneThatIsNotThereIsAFailure) {
 TEST(Notify, OneThatDoesNotReadIsNotWaitedFor) {
   const Manager manager(unique("@"));
   int taken = 0;
-  while (taken < 100'000 && notify("WATCHDOG=1")) ++taken;  // it would hang here
+  while (taken < 100'000 && notify("WATCHDOG=1")) ++taken;  // a blocking call would hang here
   EXPECT_GT(taken, 0);
   EXPECT_LT(taken, 100'000) << "its queue has no end?";
   while (!manager.read().empty()) {

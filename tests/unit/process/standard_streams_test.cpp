@@ -14,10 +14,10 @@
 namespace sluice::process {
 namespace {
 
-// `work` in a process of its own, with these descriptors closed, and all above 2, which whoever started the
-// test may have left open; its exit status.
+// Runs `work` in its own process with these descriptors closed, and all above 2, which the parent may have
+// left open. Returns the exit status.
 int apart(std::initializer_list<int> closed, const std::function<int()>& work) {
-  std::fflush(nullptr);  // or the child would print what waits in this process too
+  std::fflush(nullptr);  // otherwise the child would print this process's buffered output too
   const pid_t child = ::fork();
   if (child == 0) {
     ::close_range(3, ~0U, 0);

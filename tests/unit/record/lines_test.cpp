@@ -23,7 +23,7 @@ std::string without_newline(std::string line) {
   return line;
 }
 
-// A line whose checksum fits, though nobody wrote it.
+// A line with a valid checksum that was not written by us.
 std::string forged(const std::string& body) {
   std::uint32_t sum = 2166136261U;
   for (const char c : body) sum = (sum ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -50,7 +50,7 @@ TEST(Lines, EveryFieldOfEveryTickComesBack) {
     TickEntry last;
     for (int i = 0; i < 12; ++i) {
       TickEntry tick = random_tick(filler, 4);
-      // Some tasks stay as they were, or nearly: what is left out of a line must come back too.
+      // Some tasks stay the same or nearly so: what a line omits must be restored too.
       for (std::size_t n = 0; n < std::min(tick.input.tasks.size(), last.input.tasks.size()); ++n) {
         if (filler.dice(2) == 0 && tick.input.tasks[n].facts.id == last.input.tasks[n].facts.id)
           tick.input.tasks[n] = last.input.tasks[n];

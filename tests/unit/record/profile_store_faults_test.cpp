@@ -1,5 +1,5 @@
-// Profiles survive the machine: every step of a save fails in turn, and the process and the machine go down
-// at each.
+// Profiles survive a crash of the machine: every step of a save fails in turn, and process and machine crash
+// at each step.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,7 +49,7 @@ TEST_P(EachError, AtAnyStepLeavesTheOldOrTheNewAndIsToldOnce) {
       files.fail_step(n, GetParam(), taken);
       store.save(learned(2));
       std::optional<std::string> told;
-      // Its last step syncs the folder, and with it the name: then it survives the machine.
+      // The last step syncs the folder and so the name; then the file survives the machine.
       const auto is_over = [&] {
         return (told = store.failed()) || (files.content(kPath) == text(2) && files.steps(Step::sync) == 2);
       };

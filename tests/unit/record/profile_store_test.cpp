@@ -168,7 +168,7 @@ TEST_F(Store, ADiskThatRefusesIsToldOnceAndWhatWasThereStays) {
   EXPECT_EQ(text(), "as it was");
 }
 
-// Whatever the end of a torn file: what is whole is read, and nothing else is made of it.
+// Wherever a file is cut: complete lines are read, and nothing else.
 TEST(ProfileText, EveryPartialFileHasItsWholeLines) {
   const auto whole = format_profiles(three());
   for (std::size_t size = 0; size < whole.size(); size += 37) {

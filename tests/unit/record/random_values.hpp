@@ -1,4 +1,4 @@
-// Values whose every field is random: an archive that fills. Seeded; no two fields alike by chance.
+// Values with random fields: an archive that fills them in. Seeded, so that equal fields are unlikely.
 #pragma once
 
 #include <limits>
@@ -77,7 +77,7 @@ class Filler {
   std::uint64_t state_;
 };
 
-// A configuration with at least one rule, for ticks that name it.
+// A configuration with at least one rule, for ticks that refer to it.
 inline record::ConfigEntry random_config(Filler& filler) {
   record::ConfigEntry e;
   filler.fill(e.config);
@@ -85,7 +85,7 @@ inline record::ConfigEntry random_config(Filler& filler) {
   return e;
 }
 
-// A tick as random as what reads it allows. Tasks have the ids 1 to `tasks`, some left out.
+// A tick as random as the reader permits. Tasks have ids 1 to `tasks`; some are left out.
 inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
   const auto make_valid = [](KnobValue& v) {
     if (auto* cpu = std::get_if<CpuMax>(&v)) cpu->period = Usec{100'000};
@@ -123,7 +123,7 @@ inline record::TickEntry random_tick(Filler& filler, std::uint64_t tasks) {
   return e;
 }
 
-// Every field of a value, for comparing.
+// All fields of a value, for comparisons.
 template <class... T>
 std::string bytes_of(const T&... values) {
   std::string bytes;
@@ -132,7 +132,7 @@ std::string bytes_of(const T&... values) {
   return bytes;
 }
 inline std::string bytes_of_tick(const record::TickEntry& e) {
-  // All of an input: a field that is added to it does not compile here.
+  // Lists all fields of an input: a new field does not compile until it is added here.
   const auto& [kind, now, wall, node, tasks, events, receipts, commands, stopping, profiles, inherited,
                holds] = e.input;
   std::string bytes = bytes_of(kind, now, wall, node, events, receipts, commands, stopping, profiles,

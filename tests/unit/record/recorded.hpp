@@ -1,5 +1,4 @@
-// What a recording's bytes are worth to a reader: its whole ticks, its end, and whether anything is wrong
-// with it.
+// What a reader gets from a recording's bytes: complete ticks, the end, and problems.
 #pragma once
 
 #include <unistd.h>
@@ -45,7 +44,8 @@ inline Recorded recorded(std::string_view text) {
   return found;
 }
 
-// For what another thread does: true as soon as it is so, false after a time that only a failure takes.
+// Waits for another thread: true as soon as the condition holds; false after a time that only a failure
+// needs.
 inline bool comes_true(const std::function<bool()>& it) {
   for (int i = 0; i < 30'000; ++i) {
     if (it()) return true;

@@ -1,5 +1,5 @@
-// Every step of a recording fails in turn, the process is killed and the machine goes down at each: what can
-// be read is what was handed over, from the first tick on, and the operator learns what is missing.
+// Every step of a recording fails in turn, and process and machine crash at each step. The readable part is
+// what was handed over, from the first tick on, and the operator is told what is missing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ const std::string kPath = "d/ticks";
 class Faulty : public ::testing::Test {
  protected:
   Faulty() { files.make_directory("d"); }
-  // Waits for each to be taken, so that it is known which step is whose.
+  // Waits until each tick is taken, so that the steps of each are known.
   void add_ticks(int n) {
     for (int i = 0; i < n; ++i) {
       made.push_back(random_tick(filler, 2));
@@ -41,7 +41,7 @@ class Faulty : public ::testing::Test {
       (void)comes_true([&] { return files.steps(Step::write) > writes || recorder->dropped() > 0; });
     }
   }
-  // A configuration and five ticks, with whatever was made to fail.
+  // A configuration and five ticks, with the failures that the test has set.
   std::optional<std::string> record() {
     auto opened = Recorder::open(kPath, {.daemon_version = "1"}, files);
     if (!opened) return opened.error();
@@ -161,7 +161,7 @@ TEST_F(Faulty, AFullDiskAtTheStartCostsNoEarlierRecording) {
   files.put("d/ticks", "the one before");
   files.put("d/ticks.old", "and before that");
   files.limit_space(10);
-  for (int i = 0; i < 3; ++i) {  // as a service manager would try
+  for (int i = 0; i < 3; ++i) {  // as a service manager would restart it
     EXPECT_THAT(record().value_or(""),
                 HasSubstr("--record: cannot create d/ticks: No space left on device."));
   }

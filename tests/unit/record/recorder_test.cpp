@@ -33,7 +33,7 @@ class Recording : public ::testing::Test {
     path = folder / "ticks";
   }
 
-  // A configuration and `ticks` ticks; the ticks.
+  // Records a configuration and `ticks` ticks; returns the ticks.
   std::vector<TickEntry> record(int ticks, RecorderOptions options = {.daemon_version = "1.2"}) {
     std::vector<TickEntry> made;
     auto recorder = Recorder::open(path, options);
@@ -129,7 +129,7 @@ TEST_F(Recording, EndsInOrderWhenTheFileIsFull) {
 }
 
 TEST_F(Recording, EndsWhenTheDiskIsTooSlow) {
-  // A queue without room stands for a disk without speed.
+  // A queue without capacity stands for a slow disk.
   auto recorder = Recorder::open(path, {.max_queued_samples = 0});
   ASSERT_TRUE(recorder);
   (*recorder)->add(random_config(filler));
@@ -189,7 +189,7 @@ TEST_F(Recording, CutOffInALineIsReadableUpToIt) {
   EXPECT_EQ(got.problem->offset, offset);
   EXPECT_EQ(got.problem->line, 5U);
   EXPECT_THAT(describe(*got.problem), HasSubstr("ends in the middle of a line, after 40 bytes"));
-  // The cure works.
+  // The suggested cure works.
   EXPECT_THAT(got.problem->cure, HasSubstr("truncate -s " + std::to_string(offset) + " " + path.string()));
   fs::resize_file(path, offset);
   EXPECT_FALSE(read().problem);

@@ -1,4 +1,4 @@
-// A disk whose sync takes as long as it likes: whoever hands values over does not wait for it.
+// A disk whose sync blocks: callers do not wait for it.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -12,7 +12,7 @@
 namespace sluice::record {
 namespace {
 
-// The files of another, but each sync waits until it is let go.
+// Wraps other files; each sync waits until it is released.
 class SlowFiles final : public files::Files {
  public:
   explicit SlowFiles(files::Files& files) : files_(files) {}
@@ -87,7 +87,7 @@ TEST(SlowDisk, ProfilesAreHandedOverWithoutWaitingAndOnlyTheNewestWaits) {
     ProfileStore store("/state/forecasts", slow);
     store.save(named("first"));
     slow.wait_until_one_waits();
-    // The loop's thread: each of these would hang, and the test with it.
+    // On the loop's thread: if one of these calls blocked, the test would hang.
     for (int i = 0; i < 1000; ++i) store.save(named("number-" + std::to_string(i)));
     EXPECT_FALSE(store.failed());
     slow.let_go();

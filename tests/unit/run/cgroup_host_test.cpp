@@ -1,4 +1,4 @@
-// The host on a tree of plain files, with kernel programs that fail as a test wants it.
+// The host on a tree of plain files, with kernel programs whose failures the test sets.
 #include "daemon/run/cgroup_host.hpp"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ class CgroupHostTest : public ::testing::Test {
     proc_ = std::move(sample::open_proc((tree_ / "proc").c_str()).value());
   }
 
-  // As main does it: a failure that stays is no failure to try again.
+  // As in main: a permanent failure is not tried again.
   void start() {
     CgroupHost::Options options{
         .open_bpf = kernel_.opener(), .proc_fd = proc_.get(), .clock = [this] { return now_; }};
@@ -49,7 +49,7 @@ class CgroupHostTest : public ::testing::Test {
     kernel_.now = now_;
     return host_->sample({&id_, 1}).front();
   }
-  // Where the one task's sample of this moment is from.
+  // The source of the task's sample at this time.
   SampleSource source_after(Nsec wait) {
     const auto one = sample_after(wait);
     EXPECT_TRUE(one) << "a task is governed, whatever the programs do";

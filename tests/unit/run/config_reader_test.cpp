@@ -1,5 +1,5 @@
-// A configuration that takes its time: the loop goes on, and everybody who asked is answered by a read that
-// began after they asked.
+// A configuration that is slow to read: the loop continues, and each request is answered by a read that began
+// after it.
 #include "daemon/run/config_reader.hpp"
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Files on a disk that answers when the test lets it: each read sees what they held when it began.
+// Files on a disk that responds when the test permits it. Each read sees the content at its beginning.
 class SlowFiles {
  public:
   config::Result load() {
@@ -85,7 +85,7 @@ class ConfigReaderTest : public ::testing::Test {
       answers_.push_back(who + (answer ? ": done" : ": " + answer.error().front()));
     });
   }
-  // The loop, until so many were answered.
+  // Runs the loop until this many requests were answered.
   void run_until_answered(std::size_t count) {
     const auto guard = boost::asio::make_work_guard(io_);
     while (answers_.size() < count) io_.run_one();
@@ -179,7 +179,7 @@ TEST_F(ConfigReaderTest, ItsEndWaitsForNoReadAndAnswersNobody) {
   ask("a");
   files_->wait_until_begun(1);
   ask("b");
-  reader_.reset();  // returns, though the read hangs
+  reader_.reset();  // returns although the read hangs
   files_->let_all();
   io_.restart();
   io_.run();

@@ -1,5 +1,5 @@
-// Scopes that come and go, each with a name that never comes again: the engine and its host keep nothing of
-// them. tests/e2e/soak_scopes.py does the same to a whole daemon, and measures its memory.
+// Scopes that appear and vanish, each with a unique name: engine and host keep no memory of them.
+// tests/e2e/soak_scopes.py does the same with a whole daemon and measures its memory.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -21,9 +21,9 @@ class Churn : public ::testing::Test {
     config::Task rule;
     rule.match_unit = "run-*.scope";
     rule.policy.cpu.initial_cores = 1.5;
-    rule.policy.forecast.mode = config::ForecastMode::on;  // what is learned is kept by name
+    rule.policy.forecast.mode = config::ForecastMode::on;  // profiles are kept by name
     config.tasks.push_back(rule);
-    // Real files: those of tests/support keep what was not synced, to lose it.
+    // Real files: those of tests/support keep data that was not synced, in order to lose it.
     auto lease = actuate::Lease::open(files::posix_files(), folder_.string(), ModelHost::kBoot);
     auto holds = record::HoldStore::open(files::posix_files(), folder_.string(), ModelHost::kBoot);
     engine_ = std::make_unique<Engine>(
@@ -37,7 +37,7 @@ class Churn : public ::testing::Test {
     return ::mkdtemp(name.data());
   }
 
-  // Some come, are governed, and go.
+  // Some scopes appear, are governed, and vanish.
   void generation() {
     for (std::uint64_t i = 0; i < kAtOnce; ++i)
       host_.add("/user.slice/run-" + std::to_string(scopes_++) + ".scope");
@@ -76,7 +76,8 @@ class Churn : public ::testing::Test {
 
 TEST_F(Churn, NothingIsKeptOfScopesThatAreGone) {
   constexpr std::uint64_t kScopes = 50'000;
-  constexpr std::uint64_t kBefore = kScopes / 2;  // by then the forecasts' thousand names are full
+  // by then the forecasts have their maximum of a thousand names
+  constexpr std::uint64_t kBefore = kScopes / 2;
   while (scopes_ < kBefore) generation();
   const auto used = [] { return ::mallinfo2().uordblks; };
   const auto before = used();
@@ -90,7 +91,7 @@ TEST_F(Churn, NothingIsKeptOfScopesThatAreGone) {
   EXPECT_TRUE(engine_->report()->tasks.empty());
   EXPECT_TRUE(host_.opened.empty()) << "no descriptor is kept";
   EXPECT_LT(std::filesystem::file_size(folder_ / "lease"), std::size_t{1} << 20);
-  // A number of 8 bytes for each scope would be 200,000. Sanitizers count nothing here.
+  // 8 bytes per scope would be 200,000. Under sanitizers mallinfo2 reports nothing.
   EXPECT_LT(after, before + 100'000) << "bytes in use grow with the scopes that ever were";
 }
 

@@ -1,5 +1,6 @@
-// The engine on the host in memory: one step after the other, each checked, and at the end everything has to
-// go back. Processes are killed and files cannot be written; the next process has what the files say.
+// The engine on the host in memory: random steps, each followed by a check; at the end everything must be
+// restored. Processes are killed and files cannot be written; the next process knows only what the files
+// contain.
 #pragma once
 
 #include <cerrno>
@@ -11,48 +12,14 @@
 #include <vector>
 
 #include "daemon/run/engine.hpp"
+#include "tests/unit/run/engine_op.hpp"
 #include "tests/unit/run/model_host.hpp"
 
 namespace sluice::testing {
 
 class EngineModel {
  public:
-  enum class Op : std::uint8_t {
-    full_tick,
-    full_tick_again,  // the most frequent thing
-    look_then_event,  // an event between the two halves of a tick
-    event_tick,
-    land,
-    land_last,
-    refuse,
-    overdue,
-    answer,
-    answer_last,
-    external_cpu,
-    external_memory,
-    external_weight,
-    node_changes,  // its CPUs: then it has less than is needed, or enough
-    vanish,
-    come_back,
-    knob_off,
-    knob_on,
-    walk_in_part,
-    walk_fails,
-    open_fails,
-    samples_fail,
-    pin,
-    unpin,
-    suspend,
-    resume,
-    suspend_node,
-    resume_node,
-    set_mode,
-    reload,
-    files_fail,
-    kill,
-    stop_and_start,
-    count,
-  };
+  using Op = EngineOp;
 
   EngineModel() {
     host.files = &files;
@@ -152,13 +119,13 @@ class EngineModel {
     return check();
   }
 
-  // Nothing is in the way any more: everything has to go back.
+  // Ends all faults; then everything must be restored.
   std::string finish() {
     if (auto wrong = stop(); !wrong.empty()) return wrong;
     return {};
   }
 
-  // Without faults: a tick, and every order is carried out and answered at once.
+  // A tick without faults: every order is carried out and answered at once.
   void tick_in_peace() {
     host.now += std::chrono::milliseconds(100);
     full_tick();
@@ -252,18 +219,18 @@ class EngineModel {
     const auto* id = group(which);
     if (id == nullptr) return;
     if (which % 2 != 0) return switch_file(*id, Knob::memory_high, on);
-    switch_file(*id, Knob::cpu_max, on);  // they come and go with their controller
+    switch_file(*id, Knob::cpu_max, on);  // both files exist only with their controller
     switch_file(*id, Knob::cpu_weight, on);
   }
   void switch_file(CgroupId id, Knob knob, bool on) {
     auto& k = *host.knob_of(id, knob);
     if (k.exists == on) return;
-    for (auto& p : host.pending) {  // the old file takes nothing any more
+    for (auto& p : host.pending) {  // the old file accepts nothing any more
       if (p.order.id == id && p.order.knob == knob && !p.landed) p.refused = true;
     }
     k.exists = on;
     k.ours = false;
-    if (on) host.write_external(k, knob);  // the kernel's own default, as anybody's
+    if (on) host.write_external(k, knob);  // the kernel's own default counts as an external value
   }
   void remove(CgroupId id) { host.groups.erase(id); }
   void toggle_files(unsigned which) {
@@ -303,7 +270,7 @@ class EngineModel {
         return;
     }
   }
-  // Its threads die with it: what was under way landed before, or never.
+  // Its threads end with it: orders in flight landed before, or never.
   void kill() {
     engine.reset();
     host.pending.clear();
@@ -341,7 +308,8 @@ class EngineModel {
     for (const auto& [id, g] : host.groups) {
       for (const auto& [knob, k] : g.knobs) {
         if (k.exists && k.ours) return g.path + " still holds a value of ours";
-        // What no reading has shown may have been overwritten; what was never ours to write is as it was.
+        // A value that no reading has shown may have been overwritten. A knob that we never wrote must be
+        // unchanged.
         if (k.exists && !(k.value == k.expected) && !(k.value == k.external.back()))
           return g.path + " does not hold what was chosen last";
       }
@@ -351,7 +319,7 @@ class EngineModel {
     host.answers.clear();
     return {};
   }
-  // After every step.
+  // Called after every step.
   std::string check() const {
     const auto leased = on_file();
     std::map<LeaseKey, const LeaseEntry*> entries;
@@ -375,42 +343,5 @@ class EngineModel {
   unsigned pins_ = 0;
   double cpus_ = 8;
 };
-
-inline std::ostream& operator<<(std::ostream& out, EngineModel::Op op) {
-  constexpr std::string_view kNames[] = {"full_tick",
-                                         "full_tick_again",
-                                         "look_then_event",
-                                         "event_tick",
-                                         "land",
-                                         "land_last",
-                                         "refuse",
-                                         "overdue",
-                                         "answer",
-                                         "answer_last",
-                                         "external_cpu",
-                                         "external_memory",
-                                         "external_weight",
-                                         "node_changes",
-                                         "vanish",
-                                         "come_back",
-                                         "knob_off",
-                                         "knob_on",
-                                         "walk_in_part",
-                                         "walk_fails",
-                                         "open_fails",
-                                         "samples_fail",
-                                         "pin",
-                                         "unpin",
-                                         "suspend",
-                                         "resume",
-                                         "suspend_node",
-                                         "resume_node",
-                                         "set_mode",
-                                         "reload",
-                                         "files_fail",
-                                         "kill",
-                                         "stop_and_start"};
-  return out << kNames[static_cast<std::size_t>(op)];
-}
 
 }  // namespace sluice::testing

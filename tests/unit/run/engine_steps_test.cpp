@@ -1,4 +1,4 @@
-// What the engine hands over, keeps and reports from one tick to the next, and to the next process.
+// What the engine passes on, keeps and reports from one tick to the next, and to the next process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ PinCommand pin_of_a() {
   return pin;
 }
 
-// A process that is killed, and the first tick of the next one.
+// Kills the process; the first tick of the next one.
 void restart(EngineModel& model) {
   EXPECT_EQ(model.apply(Op::kill, 0), "");
   model.tick_in_peace();
@@ -126,7 +126,7 @@ TEST(EngineCommands, AreCheckedAndObeyedOnce) {
 TEST(EngineCommands, AreCheckedAgainstAllTasksAfterAnEventTickToo) {
   EngineModel model;
   model.tick_in_peace();
-  for (int i = 0; i < 2; ++i)  // the first has answers, the second is about no task
+  for (int i = 0; i < 2; ++i)  // the first has receipts, the second is about no task
     model.engine->event_tick({model.host.now, {}, {8, Bytes{16} << 30}}, {});
   EXPECT_TRUE(model.engine->submit(pin_of_a()));
 }
@@ -213,7 +213,7 @@ TEST(EngineRestart, ANameStaysWithWhoWasSuspended) {
   const auto path = first->cgroup;
   ASSERT_TRUE(model.engine->submit(SuspendCommand{"b", "test"}));
   model.tick_in_peace();
-  // Started anew: its cgroup is the younger of the two that could have the name.
+  // The task restarted: its cgroup is the newer of the two with that name.
   std::erase_if(model.host.groups, [&](const auto& g) { return g.second.path == path; });
   model.host.add(path);
   for (int i = 0; i < 3; ++i) model.tick_in_peace();
@@ -314,7 +314,7 @@ TEST(EngineLease, AMemoryHighThatIsStillToBeGivenBackIsNotForgotten) {
   for (int i = 0; i < 2; ++i) model.tick_in_peace();
   model.engine->stop();
   tick_after(model, 100ms);
-  for (std::size_t i = model.host.pending.size(); i-- > 0;) {  // those of memory.high are slow
+  for (std::size_t i = model.host.pending.size(); i-- > 0;) {  // writes of memory.high are slow
     if (model.host.pending[i].order.knob != Knob::cpu_max) continue;
     ASSERT_EQ(model.host.land(model.host.pending[i]), "");
     model.host.answer(i);
@@ -331,7 +331,7 @@ TEST(EngineLease, WhatIsGivenBackAtTheEndIsCounted) {
   ASSERT_TRUE(model.engine->submit(SuspendCommand{"b", "given back before the end"}));
   for (int i = 0; i < 3; ++i) model.tick_in_peace();
   ASSERT_TRUE(model.engine->submit(pin_of_a()));
-  tick_after(model, 100ms);  // and its order is under way when the end comes
+  tick_after(model, 100ms);  // its order is in flight when the daemon stops
   ASSERT_FALSE(model.host.pending.empty());
   const auto left = model.engine->left().size();
   ASSERT_GT(left, 0U);
@@ -341,7 +341,7 @@ TEST(EngineLease, WhatIsGivenBackAtTheEndIsCounted) {
   EXPECT_EQ(model.engine->given_back(), left);
 }
 
-// ---- what a tick is given
+// ---- the input of a tick
 
 TEST(EngineTicks, WhatWasLearnedIsHandedOverOnceAndEachTickIsReported) {
   EngineModel model;

@@ -1,4 +1,4 @@
-// The whole loop but its clock, on random histories: registry, tick, lease, holds and a host with faults.
+// The whole loop without its clock, on random histories: registry, tick, lease, holds and a host with faults.
 #include "daemon/run/engine.hpp"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ RC_GTEST_PROP(Engine, EveryLimitGoesBackToWhatItWas, ()) {
   RC_ASSERT(model.finish() == std::string());
 }
 
-// ---- what must happen, where the property above says what must not
+// ---- what must happen (the property above checks what must not)
 
 constexpr const char* kA = "/system.slice/a.service";
 constexpr const char* kB = "/system.slice/b.service";
@@ -114,7 +114,7 @@ TEST(Engine, TheFirstOfANameKeepsItAndWhatWasOrderedForIt) {
   const char* first = first_is_b ? kB : "/other.slice/b.service";
   ASSERT_TRUE(model.engine->submit(SuspendCommand{"b", "test"}));
   model.tick_in_peace();
-  // It is started anew: another cgroup of the same path, while the other one of the name lives.
+  // It restarts as another cgroup of the same path, while the other one of that name exists.
   std::erase_if(model.host.groups, [&](const auto& g) { return g.second.path == first; });
   model.host.add(first);
   for (int i = 0; i < 3; ++i) model.tick_in_peace();

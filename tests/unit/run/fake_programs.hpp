@@ -1,4 +1,4 @@
-// Kernel programs without a kernel: what the loader would say, and records of a tree of plain files.
+// Kernel programs without a kernel: what the loader would return, and records from a tree of plain files.
 #pragma once
 
 #include <cerrno>
@@ -13,7 +13,7 @@ namespace sluice::testing {
 
 // A kernel on which programs may fail. It outlives them.
 struct FakeKernel {
-  int open_error = 0;              // of the next attempts to load anything; 0: it works
+  int open_error = 0;              // of the next attempts to load anything; 0: none
   int walk_error = 0;              // of loading the walk only
   int read_error = 0;              // of walks
   std::vector<std::uint64_t> ids;  // of the cgroups

@@ -1,6 +1,6 @@
-// A host in memory, with faults: cgroups that come and go, knobs that external writers change, writes that
-// are slow, refused or never answered, walks that see a part. It knows the truth: which value was last chosen
-// by whom, and which of them the engine had a chance to see.
+// A host in memory with faults: cgroups that appear and vanish, external writers, writes that are slow,
+// refused or never answered, incomplete walks. It knows the truth: who wrote each value, and which values the
+// engine could have seen.
 #pragma once
 
 #include <cerrno>
@@ -19,8 +19,8 @@ class ModelHost final : public Host {
  public:
   struct Knob_ {
     bool exists = true, ours = false;  // ours: our value is in force
-    KnobValue value, expected;         // expected: the external value that could be seen last
-    std::vector<KnobValue> external;   // every one that it ever had
+    KnobValue value, expected;         // expected: the last external value that could be seen
+    std::vector<KnobValue> external;   // all external values so far
   };
   struct Group {
     std::string path;
@@ -69,7 +69,7 @@ class ModelHost final : public Host {
   }
   std::vector<Receipt> receipts() override { return std::exchange(answers, {}); }
 
-  // ---- what happens to it
+  // ---- events
   KnobValue external_value(Knob knob) {
     ++counter;
     if (knob == Knob::cpu_weight) return CpuWeight{static_cast<std::uint32_t>(1'000 + counter % 9'000)};
@@ -94,7 +94,7 @@ class ModelHost final : public Host {
     k.external.push_back(k.value);
     k.ours = false;
   }
-  // Empty: nothing is wrong.
+  // Returns what is wrong; empty: nothing.
   std::string land(Pending& p) {
     if (p.landed || p.refused) return {};
     auto* k = knob_of(p.order.id, p.order.knob);
@@ -158,7 +158,7 @@ class ModelHost final : public Host {
   std::vector<Pending> pending;
   std::vector<Receipt> answers;
   std::string hidden;
-  std::optional<cgroups::Found> ghost;  // walked, and gone when it is opened
+  std::optional<cgroups::Found> ghost;  // listed by the walk, gone when it is opened
   std::uint64_t stamp = 0;              // of the tree
   std::size_t walks = 0, opens = 0;
   bool walk_fails = false, open_fails = false, samples_fail = false;
@@ -194,7 +194,7 @@ class ModelHost final : public Host {
     auto& cpu = g.knobs.at(Knob::cpu_max);
     auto& memory = g.knobs.at(Knob::memory_high);
     auto& weight = g.knobs.at(Knob::cpu_weight);
-    // About once a second, and then each value counts as seen.
+    // About once a second; each value then counts as seen.
     const bool shows_weight = g.weight_at == MonotonicTime{} || now >= g.weight_at + std::chrono::seconds(1);
     if (shows_weight) {
       g.weight_at = now;

@@ -1,4 +1,4 @@
-// Which cgroups are tasks, what they are called, and what is reported of those that cannot be reached.
+// Which cgroups are tasks, their names, and what is reported about cgroups that cannot be opened.
 #include "daemon/run/registry.hpp"
 
 #include <gmock/gmock.h>

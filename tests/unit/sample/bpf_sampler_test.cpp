@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t kAll = (SLUICE_HAS_CPU_BURST << 1) - 1;
 
-// Every field with a value of its own.
+// Each field has a different value.
 sluice_record full_record() {
   sluice_record r = {};
   r.cgroup_id = 77;
@@ -77,7 +77,7 @@ TEST(FromRecord, EveryGroupBecomesItsFields) {
   EXPECT_EQ(s.runnable_threads, 6u);
 }
 
-// Which fields of a sample are there, a bit for each.
+// Which fields of a sample are present, one bit each.
 std::vector<bool> present(const Sample& s) {
   return {s.cpu.has_value(),
           s.bandwidth.has_value(),
@@ -169,7 +169,7 @@ TEST_F(Complete, WhatTheRecordHasIsNotTakenFromTheFile) {
 }
 
 TEST_F(Complete, AFileThatCannotBeReadLeavesItsFieldsAbsent) {
-  tree.put("t/memory.stat", "anon 40");  // torn
+  tree.put("t/memory.stat", "anon 40");  // truncated
   sluice_record r = full_record();
   r.valid &= ~static_cast<std::uint32_t>(SLUICE_HAS_MEMORY_STAT);
   EXPECT_EQ(completed(r).memory_stat, std::nullopt);
@@ -179,7 +179,7 @@ TEST_F(Complete, SwapIsTheLessOfItsOwnAndTheHosts) {
   EXPECT_EQ(completed(full_record(), 100).swap_free, 100u);
   EXPECT_EQ(completed(full_record(), std::nullopt).swap_free, std::nullopt) << "the host's is not known";
   sluice_record r = full_record();
-  r.swap_current_bytes = 2000;  // the limit was lowered below what it has
+  r.swap_current_bytes = 2000;  // the limit was lowered below its usage
   EXPECT_EQ(completed(r).swap_free, 0u);
 }
 

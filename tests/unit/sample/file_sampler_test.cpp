@@ -38,7 +38,7 @@ class FileSampler : public testing::Test {
     tree.put("t/memory.swap.max", "1000\n");
     tree.put("t/memory.swap.current", "400\n");
   }
-  // A handle of its own each time: none of what was kept open before.
+  // Opens a new handle each time, so that no open file is reused.
   Sample sample(std::optional<Bytes> host_swap_free = 1'000'000) const {
     const auto root = tree.root();
     return sample_files(*cgroups::Cgroup::open(root, "/t").value(), kNow, host_swap_free).value();
@@ -69,7 +69,7 @@ TEST_F(FileSampler, ReadsEverything) {
 }
 
 TEST_F(FileSampler, OneUnreadableFileCostsOnlyItself) {
-  tree.put("t/memory.stat", "anon 40");  // torn
+  tree.put("t/memory.stat", "anon 40");  // truncated
   tree.remove("t/cpu.pressure");
   const auto s = sample();
   EXPECT_EQ(s.unreadable, bit(StatFile::memory_stat)) << "the other is not there";

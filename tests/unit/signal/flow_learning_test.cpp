@@ -1,4 +1,4 @@
-// Which work is taken for which bytes: stretches of load, quiet, background, and what a gap does to them.
+// Which work is assigned to which bytes: stretches of load, quiet times, background work, and gaps.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 
-// An eighth of a second, so that eight are a second and not nearly one.
+// An eighth of a second is exact in binary, so eight of them are exactly one second.
 Signals look(double usage_cores, double read_mib_per_second, double unread_mib = 0) {
   Signals g;
   g.interval_seconds = 0.125;
@@ -25,7 +25,7 @@ class FlowLearning : public ::testing::Test {
   void looks(int n, const Signals& g) {
     for (int i = 0; i < n; ++i) observe_flow(g, m);
   }
-  // A second of load, of which one cost comes.
+  // A second of load, which gives one cost.
   void stretch(double cpu_seconds_per_mib, double mib) { looks(8, look(cpu_seconds_per_mib * mib, mib)); }
   void stretches(int n, double cpu_seconds_per_mib, double mib) {
     for (int i = 0; i < n; ++i) stretch(cpu_seconds_per_mib, mib);
@@ -38,7 +38,7 @@ class FlowLearning : public ::testing::Test {
 
 TEST_F(FlowLearning, AGapInTheMiddleOfAStretchDropsIt) {
   for (int round = 0; round < 10; ++round) {
-    looks(4, look(0, 4));  // read, and its work is done while nobody looks
+    looks(4, look(0, 4));  // read, but the work is done in a gap
     Signals gap;
     gap.interval_seconds = 0.125;
     gap.usage_cores = 1;
@@ -90,7 +90,7 @@ TEST_F(FlowLearning, RatesAreMeansOfAboutASecondAndBeginAnewAfterAGap) {
 TEST_F(FlowLearning, TheMiddleHalfIsOfBytesNotOfStretches) {
   stretches(12, 0.25, 2);
   stretches(12, 1, 1);
-  // Of 36 MiB those from the 9th to the 27th: 15 of the cheap ones and 3 of the others.
+  // Of 36 MiB, the 9th to the 27th: 15 of the cheap ones and 3 of the others.
   EXPECT_NEAR(cost(), (15 * 0.25 + 3 * 1) / 18, 1e-6);
 }
 
@@ -98,7 +98,7 @@ TEST_F(FlowLearning, NoSingleStretchIsTheMiddleHalf) {
   stretches(6, 0.1, 0.5);
   stretch(0.5, 50);
   stretches(5, 1, 0.5);
-  // The heap counts as two of the others.
+  // The large stretch counts like two of the others.
   EXPECT_NEAR(cost(), (2.75 * 0.1 + 2 * 0.5 + 1.75 * 1) / 6.5, 1e-6);
 }
 
@@ -111,7 +111,7 @@ TEST_F(FlowLearning, WhatAgreesIsTrustedByItsNumber) {
 
 TEST_F(FlowLearning, BytesThatNobodyWorksOnHaveNoCost) {
   stretches(10, 0.25, 2);
-  stretches(40, 0, 2);  // a proxy's
+  stretches(40, 0, 2);  // as in a proxy
   EXPECT_EQ(cost(), -1);
   EXPECT_EQ(m.confidence, 0);
   const auto e = estimate_flow(look(0, 2, 1), m);
@@ -126,7 +126,7 @@ TEST_F(FlowLearning, WorkBelowTheBackgroundIsNone) {
   EXPECT_EQ(m.open_cpu_seconds, 0);
 }
 
-// What a task uses while nothing is read and nothing waits.
+// CPU use of a task while nothing is read and nothing waits.
 TEST_F(FlowLearning, BackgroundIsLearnedOnlyWhereAllIsQuiet) {
   Signals g = look(0.1, 0);
   g.service_bytes_per_second = 2000;
@@ -173,7 +173,7 @@ TEST_F(FlowLearning, QuietBeginsAnewAfterEachBurst) {
   looks(8, look(0.1, 0));
   for (int i = 0; i < 10; ++i) {
     stretch(0.25, 2);
-    looks(16, look(0.3, 0));  // two seconds of a tail
+    looks(16, look(0.3, 0));  // two seconds of remaining work
   }
   EXPECT_EQ(background(), 0.1);
 }
@@ -203,7 +203,7 @@ TEST_F(FlowLearning, ATrickleSaysNothingOfLoadAndALittleMoreIsGathered) {
   looks(8 * 200, g);
   EXPECT_EQ(m.count, 0U);
   m = {};
-  g.service_bytes_per_second = 2000;  // a stretch's worth in two seconds
+  g.service_bytes_per_second = 2000;  // enough for a stretch in two seconds
   looks(8 * 60, g);
   EXPECT_GT(m.count, 20U);
 }

@@ -87,7 +87,8 @@ TEST(FlowModel, WorkDoneAfterTheReadBelongsToItsBytes) {
 TEST(FlowModel, AHeapOfBytesWithoutWorkDoesNotMoveIt) {
   FlowModel m;
   run(m, 300, 0.25, 2);
-  for (int i = 0; i < 30; ++i) observe_flow(tick(0.02, 500, 500, 0), m);  // a file passed through
+  // data is passed through without work
+  for (int i = 0; i < 30; ++i) observe_flow(tick(0.02, 500, 500, 0), m);
   EXPECT_NEAR(*estimate_flow(tick(0, 0, 0, 0), m).cpu_seconds_per_mib, 0.25, 0.01);
 }
 

@@ -1,5 +1,4 @@
-// Every rule of what cannot be, as a table: a number that is right, one that is not, and what must be unknown
-// then.
+// Every plausibility rule as a table: a valid number, an implausible one, and what must be unknown then.
 #include "daemon/signal/plausible.hpp"
 
 #include <gtest/gtest.h>
@@ -32,19 +31,19 @@ Sample good() {
   return s;
 }
 
-// A tenth of a second later, with everything in use.
+// A tenth of a second later, with all counters moved.
 Sample next() {
   Sample s = good();
   s.read_at += 100ms;
   s.cpu->usage += 400ms;
   s.bandwidth->nr_periods += 1;
   s.cpu_pressure->some += 100ms;
-  s.memory_pressure->some += 2s;  // the kernel brings it up to date every two seconds
+  s.memory_pressure->some += 2s;  // the kernel updates it every two seconds
   s.memory_stat->pgscan += 100'000;
   return s;
 }
 
-constexpr Bytes kBelowZero = ~Bytes{0} - 4095;  // 2^64 - 4096, as a counter below zero is shown
+constexpr Bytes kBelowZero = ~Bytes{0} - 4095;  // 2^64 - 4096, as a negative counter is shown
 
 struct Row {
   const char* what;

@@ -142,7 +142,7 @@ TEST(Signals, TheKernelsPartOfTheUsage) {
   EXPECT_DOUBLE_EQ(*derive_signals(a, b).system_cores, 0.25);
 }
 
-// What only the kernel programs tell.
+// Values that only kernel programs provide.
 Sample watched_at(Nsec at) {
   Sample s = sample_at(at);
   s.io_pressure = PressureTotals{1s, 0s};
@@ -177,13 +177,13 @@ TEST(Signals, RunQueueWaitAndItsHighQuantile) {
   Sample b = watched_at(12s);
   b.run_queue->total += 1s;
   b.run_queue->log2_usec[3] = 990;  // 8 .. 16 us
-  b.run_queue->log2_usec[10] = 10;  // 1 .. 2 ms: one in a hundred, so not yet the 99th
+  b.run_queue->log2_usec[10] = 10;  // 1 .. 2 ms: one in a hundred, so not yet above the 99th percentile
   Signals s = derive_signals(a, b);
   EXPECT_DOUBLE_EQ(*s.run_queue_wait_per_second, 0.5);
   EXPECT_EQ(*s.run_queue_wait_p99_usec, 16);
   b.run_queue->log2_usec[10] = 11;
   EXPECT_EQ(*derive_signals(a, b).run_queue_wait_p99_usec, 2048);
-  b.run_queue->log2_usec[12] = 5;  // they are among the longest as well
+  b.run_queue->log2_usec[12] = 5;  // they belong to the longest waits too
   b.run_queue->log2_usec[10] = 6;
   EXPECT_EQ(*derive_signals(a, b).run_queue_wait_p99_usec, 2048);
 }
@@ -234,14 +234,14 @@ TEST(Signals, ATaskWithoutSocketsHasNoStreamAndNotAnIdleOne) {
   EXPECT_FALSE(s.backlog_bytes);
   EXPECT_FALSE(s.arrival_bytes_per_second);
   EXPECT_FALSE(s.zero_window_ratio);
-  // Short-lived ones between two samples: bytes moved, so there was a stream.
+  // Short-lived sockets between two samples: bytes were transferred, so there was a stream.
   b.flow->received = 10;
   s = derive_signals(a, b);
   EXPECT_EQ(*s.arrival_bytes_per_second, 10);
   EXPECT_EQ(*s.backlog_bytes, 0);
 }
 
-// All that is read, and more of all of it two seconds later.
+// All values, and larger ones two seconds later.
 std::pair<Sample, Sample> full_samples() {
   Sample a = watched_at(10s), b = watched_at(12s);
   a.memory_current = 1000;

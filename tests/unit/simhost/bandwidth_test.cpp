@@ -37,7 +37,7 @@ TEST(Bandwidth, ARunQueueThatStopsLaterCountsFromThen) {
   b.consume(20 * kMs);
   b.throttle(20 * kMs, 1);
   b.throttle_also(50 * kMs, 2);
-  b.throttle_also(70 * kMs, 1);  // one whose thread has moved is still stopped
+  b.throttle_also(70 * kMs, 1);  // the run queue stays throttled after its thread has moved
   b.catch_up(100 * kMs);
   EXPECT_EQ(b.stat().throttled, Usec(130'000)) << "80 ms and 50 ms";
   b.throttle_also(110 * kMs, 2);

@@ -1,4 +1,4 @@
-// What only kernel programs can tell of a task, as the model fills it in, and what a quota offers.
+// Data that only kernel programs provide, as filled in by the model, and what a quota offers.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// `rate` records a second of 10 ms each, evenly spaced, on up to four threads.
+// `rate` records per second of 10 ms each, evenly spaced, on up to four threads.
 TaskSpec task(double rate, Bytes bytes_per_record) {
   TaskSpec spec;
   spec.cgroup = "/a.service";
@@ -61,7 +61,7 @@ TEST(KernelPrograms, RecordsWithoutASocketHaveNoFlow) {
 }
 
 TEST(KernelPrograms, ThrottleTotalsAreOnsetsAndWallTime) {
-  // 200 ms of work a period want to run at four cores, 40 ms may: 10 ms of running, 90 ms of standing still.
+  // 200 ms of work per period at four cores, 40 ms allowed: 10 ms running, 90 ms throttled.
   Host host({.cpus = 4, .step = milliseconds(100)});
   const CgroupId id = start(host, task(2'000, 0), 40'000);
   host.advance(seconds(1));
@@ -109,7 +109,7 @@ TEST(Offered, AQuotaOffersEachPeriodAndAWriteOffersAgain) {
   EXPECT_NEAR(host.stats(idle).offered_usec, 5e6, 1);
   EXPECT_NEAR(host.stats(idle).allocated_cores, 0.5, 1e-9);
 
-  // Throttled and written at once, at every onset: the limit is gone, and the measure says so.
+  // Each throttle is followed by a write at once: the limit has no effect, and the figure must show that.
   Host busy({.cpus = 4, .step = milliseconds(100)});
   const CgroupId id = start(busy, task(2'000, 0), 40'000);
   busy.on_throttle(
@@ -122,7 +122,7 @@ TEST(Offered, AQuotaOffersEachPeriodAndAWriteOffersAgain) {
 }
 
 TEST(Offered, AWriteInTheMiddleOfAStepCountsFromThere) {
-  // Four cores empty one core's pool after 25 ms of the period; the observer then writes two.
+  // Four cores use up one core's pool after 25 ms of the period; the observer then writes two.
   Host host({.cpus = 4, .step = milliseconds(100)});
   const CgroupId id = start(host, task(2'000, 0), 100'000);
   host.advance(seconds(1));

@@ -77,8 +77,7 @@ TEST(RunQueues, OneThreadStaysWhereItIs) {
       << "it presses exactly while it is stopped";
 }
 
-// A long record spends the quota; short ones that come on another CPU are stopped too, but are there for a
-// short time.
+// A long record uses up the quota. Short records on another CPU are throttled too, but exist only briefly.
 TEST(RunQueues, LongAndShortRecordsPressLessThanTheTimeTheyAreStopped) {
   std::vector<ListedRecord> records;
   for (int i = 0; i < 200; ++i) {

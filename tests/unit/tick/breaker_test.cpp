@@ -1,4 +1,4 @@
-// The breaker's second reason: governing that makes a task worse. Failing writes are in tick_test.cpp.
+// The breaker's second cause: governing makes a task worse. tick_test.cpp tests failing writes.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,7 +15,8 @@ void repeat(MonotonicTime at, std::size_t times, Ring<MonotonicTime>& moments) {
   for (moments.clear(); moments.size() < times;) moments.push_back(at);
 }
 
-// Baseline 3 cores, bound 4, we hold 0.5, and the write budget is spent: the controller cannot mend it.
+// Baseline 3 cores, bound 4, we hold 0.5, and the write budget is used up, so the controller cannot correct
+// it.
 Bench squeezed(double held_cores = 0.5, double baseline_cores = 3) {
   Bench b;
   b.add(1, cores(baseline_cores));
@@ -25,7 +26,7 @@ Bench squeezed(double held_cores = 0.5, double baseline_cores = 3) {
   return b;
 }
 
-// The task is throttled in every period or in none; no write of cpu.max is ever left.
+// The task is throttled in every period or in none. No write of cpu.max is ever left in the budget.
 void run(Bench& b, Nsec length, bool throttled, double usage_cores = 0.5) {
   for (const auto until = b.now + length; b.now < until;) {
     repeat(b.now, 60, b.state.tasks.at(kTask).cpu.writes);
@@ -219,7 +220,7 @@ TEST(Breaker, AStallFarBelowMemoryHighIsNotOurs) {
   EXPECT_EQ(state_of(b), BreakerState::closed);
 }
 
-// The governor's side of the cause.
+// The cause of each decision in the tick.
 TEST(Cause, EveryDecisionAndTheReportCarryIt) {
   Bench b;
   b.add(1, cores(0.2));

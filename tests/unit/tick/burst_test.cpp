@@ -1,4 +1,4 @@
-// cpu.max.burst: it follows its quota, and what the task had comes back.
+// cpu.max.burst follows its quota, and the task's own burst is restored.
 #include <gtest/gtest.h>
 
 #include "tests/unit/tick/governed.hpp"
@@ -20,7 +20,7 @@ const CpuMax& holds(const Bench& b) {
   return std::get<CpuMax>(b.task().cpu.limit.value());
 }
 
-// Uses half a core of its baseline of 3; ends with a quota below one.
+// Uses half a core of its baseline of 3, so that it ends with a quota below one.
 Bench governed(std::optional<double> ratio, std::optional<Usec> burst) {
   Bench b(with_ratio(ratio));
   b.add(1, bursting(3, burst));
@@ -35,7 +35,7 @@ Bench governed(std::optional<double> ratio, std::optional<Usec> burst) {
   return b;
 }
 
-// Quiet: what the task does calls for no other quota.
+// Quiet: the task's load requires no other quota.
 void settle(Bench& b, int ticks = 120) {
   for (int i = 0; i < ticks; ++i) {
     b.run_cpu(1, 100ms, 0.5, false);

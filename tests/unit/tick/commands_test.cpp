@@ -1,4 +1,4 @@
-// What administrators may order, and what an order does to the others that hold.
+// Which commands are accepted, and how a command affects other holds.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,7 +33,7 @@ TaskMode mode_of(const Bench& b) {
   return b.last.report.tasks.at(0).mode;
 }
 
-// ---- what is refused
+// ---- refused commands
 
 TEST(CommandChecks, APinIsWithinTheBoundsOfItsTask) {
   Bench b = one_task();
@@ -97,7 +97,7 @@ TEST(CommandChecks, AReportedLoadIsFiniteAndZeroOrMore) {
                            &LoadReport::backlog_cpu_seconds}) {
     ReportLoadCommand command;
     command.task = "t1";
-    command.load.lag = 0;  // what the others are of
+    command.load.lag = 0;  // the unit of the other fields
     command.load.*field = 0;
     EXPECT_TRUE(check_command(command, b.last.report));
     for (const double wrong : {-1.0, kNaN, kInfinity}) {

@@ -1,4 +1,4 @@
-// Forecasts in the tick: who is watched, what outlives a task, and what an administrator is told.
+// Forecasts in the tick: which tasks are observed, what outlives a task, and what is reported.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -17,7 +17,7 @@ config::Config with(config::ForecastMode mode, std::chrono::seconds season = 10m
   return c;
 }
 
-// Ticks of a second, of which each uses so much.
+// Ticks of one second with constant usage.
 void run(Bench& b, std::chrono::seconds length, double usage) {
   for (std::chrono::seconds s{}; s < length; ++s) {
     ++b.wall.since_epoch;
@@ -26,7 +26,7 @@ void run(Bench& b, std::chrono::seconds length, double usage) {
   }
 }
 
-// A profile that says two cores always, and is trusted.
+// A trusted profile with a constant two cores.
 SeasonProfile two_cores(std::chrono::seconds season = 10min) {
   SeasonProfile p = empty_profile(season);
   for (auto& bucket : p.buckets) bucket = {2, 0.1, 3};
@@ -35,9 +35,9 @@ SeasonProfile two_cores(std::chrono::seconds season = 10min) {
   return p;
 }
 
-constexpr double kFloor = 1.1 * (2 - 0.35 * 0.1);  // with kernel signals alone
+constexpr double kFloor = 1.1 * (2 - 0.35 * 0.1);  // with kernel signals only
 
-// The first tick has what an earlier run of the daemon knew.
+// The first tick contains the profiles of an earlier process.
 struct Recalled : Bench {
   explicit Recalled(const config::Config& c, const SeasonProfile& p = two_cores()) : Bench(c) {
     wall.since_epoch = std::chrono::hours{1'000};
@@ -101,7 +101,7 @@ TEST(ForecastGovernor, ATaskThatComesBackIsKnownByItsName) {
   b.tasks.at(CgroupId{7}).facts.name = "t1";
   run(b, 3s, 0.2);
   EXPECT_NEAR(b.quota(7), kFloor, 0.01);
-  // In one tick: the old cgroup goes, the new one is there.
+  // In one tick: the old cgroup vanishes, the new one appears.
   b.tasks.clear();
   b.add(9, cores(0.5));
   b.tasks.at(CgroupId{9}).facts.name = "t1";

@@ -1,4 +1,4 @@
-// A paused (frozen) task is not idle: its limits and what was learned stay until it runs again.
+// A paused (frozen) task is not idle: its limits and what was learned stay until it thaws.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -6,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// Both knobs are ours, and the task works at a steady rate.
+// We hold both knobs, and the task works at a steady rate.
 Bench at_work() {
   Bench b;
   b.add(1, cores(2), mib(300));

@@ -1,4 +1,4 @@
-// A task that is governed already, and what a tick reports of it.
+// A task that is already governed, and what a tick reports of it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ inline bool noticed(const Outcome& o, Notice::Kind kind) {
   return notice(o, kind) != nullptr;
 }
 
-// Baseline 3 cores, holds less, idle but for half a core.
+// Baseline 3 cores, holds less, uses half a core.
 inline Bench governed(config::Config config = one_task_config()) {
   Bench b(std::move(config));
   b.add(1, cores(3));

@@ -1,5 +1,5 @@
-// Ancestors' limits are facts of a task: what a slice forbids is neither its own quota's doing nor the
-// node's.
+// Ancestors' limits are facts of a task: what a slice denies is caused neither by the task's own quota nor by
+// the node.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -36,14 +36,14 @@ TEST(Hierarchy, ATaskThatItsSliceStopsIsHeldByTheSliceAndTheNodeIsNotSaturated) 
 TEST(Hierarchy, SiblingsShareTheirSliceAndTakeNothingFromTheRestOfTheNode) {
   Bench b;
   b.config.tasks[0].policy.max_delay = 300ms;
-  b.node.cpu_capacity_cores = 5.5;  // else it is full, and no quota of ours holds anybody up
+  b.node.cpu_capacity_cores = 5.5;  // otherwise the node is full, and our quotas do not bind
   for (const std::uint64_t id : {1U, 2U, 3U}) b.add(id, cores(0.5));
   b.full();
   for (int i = 0; i < 80; ++i) {
     for (const std::uint64_t id : {1U, 2U, 3U}) {
       const double quota = cores_of(*b.sample(id).cpu_max);
       if (id != 3) b.sample(id).ancestor_cpu = slice(2, true);
-      const double most = id == 3 ? 2 : 1;  // what it can get
+      const double most = id == 3 ? 2 : 1;  // upper bound of its usage
       b.run_cpu(id, 100ms, std::min(quota, most), quota < 2, quota < 2 ? 2 : 0);
     }
     b.full();

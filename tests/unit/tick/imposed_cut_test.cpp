@@ -1,5 +1,4 @@
-// What bounds, the node's capacity or a pin took was no error of ours: no margin widens by it, and no breaker
-// opens.
+// Cuts by bounds, node capacity or a pin are no errors of ours: they widen no margin and open no breaker.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -7,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// Settled at about a core; then somebody cuts, and it is throttled from there on.
+// Settled at about one core. Then it is cut from outside and throttled from there on.
 Bench settled() {
   Bench b;
   b.config.tasks[0].policy.max_delay = 300ms;

@@ -1,4 +1,4 @@
-// What is ordered over the bus and cannot be meant is refused, and what is taken is used.
+// Implausible commands over the bus are refused, and accepted ones take effect.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -78,7 +78,7 @@ TEST(ReportLoad, WhatNothingGoesByIsRefused) {
   EXPECT_NE(refusal(b, load(1)).find("cpu.enabled = false"), std::string::npos);
 }
 
-// ---- what cannot be measured
+// ---- pressure that cannot be measured
 
 TEST(Pressure, ThatCannotBeReadIsToldOnceAndWhenItIsBack) {
   Bench b = bounded();

@@ -1,4 +1,4 @@
-// A write that failed because the daemon lacked something is no fault of the task that it was for.
+// A write that failed because the daemon lacked something does not count against its task.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -19,7 +19,7 @@ Bench short_of_cpu() {
   return b;
 }
 
-// So many ticks in which every order is answered so; the write_failed notices of them.
+// Ticks in which every order gets this result; returns the number of write_failed notices.
 int answer_with(Bench& b, Receipt::Result result, int error, int ticks) {
   int notices = 0;
   for (int i = 0; i < ticks; ++i) {

@@ -31,14 +31,14 @@ TEST(Period, Properties) {
         RC_ASSERT(*v.quota >= kCpuQuotaMin);
         RC_ASSERT(v.period >= own && v.period <= std::max<Usec>(own, 100ms));
         RC_ASSERT(v.period % own == 0us);
-        // A period that has no multiple of just 100 ms leaves a little more than a hundredth.
+        // A period without a multiple of exactly 100 ms permits slightly more than a hundredth.
         const double least =
             cores_of({kCpuQuotaMin, std::max<Usec>(own, Usec{100'000 / own.count() * own.count()})});
         RC_ASSERT(std::abs(cores_of(v) - std::max(cores, least)) < 0.001);
       }));
 }
 
-// Baseline: two cores of a period of 5 ms.
+// Baseline: two cores with a period of 5 ms.
 Bench idle_for(Nsec length, double min) {
   Bench b;
   b.config.tasks[0].policy.cpu.min_cores = min;

@@ -1,5 +1,5 @@
-// Rate policies in the whole tick: what they hold up, what goes before them, and that every plan is held to
-// them.
+// Rate policies in the whole tick: what they delay, what takes precedence, and that every plan is checked
+// against them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ bool violated(const Outcome& o) {
                      [](const auto& n) { return n.kind == Notice::Kind::plan_violation; });
 }
 
-// A task that is starved for as long as it takes; the quota after each tick.
+// A starved task; returns the quota after each tick.
 std::vector<double> starve(Bench& b, int ticks) {
   std::vector<double> quotas;
   for (int i = 0; i < ticks; ++i) {
@@ -130,7 +130,7 @@ TEST(RateGovernor, ARescueOfMemoryDoesNotWait) {
   EXPECT_GT(b.high(), 2 * rescued);
 }
 
-// Cold cache that would be probed away, by a tenth in half an hour.
+// Cold cache that would be reclaimed, limited to a tenth per half an hour.
 TEST(RateGovernor, OfMemoryItIsMemorysPolicy) {
   Bench b(with({}, {{}, percent(10, 30min)}));
   b.add(1, cores(4), mib(256));
@@ -151,13 +151,13 @@ TEST(RateGovernor, OfMemoryItIsMemorysPolicy) {
 TEST(RateGovernor, WhatTheNodeLacksIsTakenAllTheSame) {
   auto config = with({{}, percent(1, 30min)});
   config.tasks.push_back(config.tasks[0]);
-  config.tasks[1].policy.priority = 1;  // and no cpu.weight to express it: quotas share the node
+  config.tasks[1].policy.priority = 1;  // cpu.weight cannot express it, so quotas share the node
   Bench b(config);
   b.add(1, cores(3));
   b.add(2, cores(3), {}, 1);
   b.full();
   starve(b, 3);
-  b.node.cpu_capacity_cores = 4;  // half of it is taken away
+  b.node.cpu_capacity_cores = 4;  // the node loses half of its CPUs
   for (int i = 0; i < 5; ++i) {
     for (const std::uint64_t id : {1U, 2U}) b.run_cpu(id, 100ms, b.quota(id), true, 1);
     EXPECT_FALSE(violated(b.full()));
@@ -174,7 +174,7 @@ TEST(RateGovernor, AnotherHandsValueIsWhereItBeginsAnew) {
   b.sample().cpu_max = cores(2);
   b.full();
   EXPECT_TRUE(b.task().cpu.rates.changes.empty());
-  b.now += 61s;  // it is yielded to for a minute
+  b.now += 61s;  // we yield for a minute
   for (int i = 0; i < 50; ++i, b.run_cpu(1, 100ms, 0.2, false)) b.full();
   EXPECT_DOUBLE_EQ(b.quota(), 1.5);
 }

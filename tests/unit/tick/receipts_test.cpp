@@ -1,5 +1,5 @@
-// What the answers to orders, and what other writers do, mean for a task: whom it yields to, what counts as a
-// failure, and what is reported.
+// The effect of receipts and of external writers on a task: when we yield, what counts as a failure, and what
+// is reported.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -12,7 +12,7 @@ namespace {
 using Result = Receipt::Result;
 constexpr CgroupId kTask{1};
 
-// The budget is another matter.
+// With a budget that does not matter here.
 Bench with_budget(config::Config config = one_task_config()) {
   config.tasks[0].policy.cpu.writes_per_minute = 60;
   return governed(std::move(config));
@@ -25,7 +25,7 @@ void run(Bench& b, Nsec length, Nsec step = 100ms) {
   }
 }
 
-// Somebody brings the baseline back; whether ours was written again.
+// An external writer restores the baseline; returns whether our value was written again.
 bool put_right(Bench& b) {
   b.sample().cpu_max = cores(3);
   b.run_cpu(1, 100ms, 0.5, false);
@@ -35,7 +35,7 @@ bool put_right(Bench& b) {
   return again;
 }
 
-// ---- other writers
+// ---- external writers
 
 TEST(OtherWriters, FiveResetsAMinuteArePutRightAndTheSixthIsYieldedTo) {
   Bench b = with_budget();
@@ -60,7 +60,7 @@ TEST(OtherWriters, OverrideFightsForEver) {
   EXPECT_EQ(b.last.report.tasks[0].mode, TaskMode::governed);
 }
 
-// What the controller wants does not change: it is the value itself that is written again.
+// The controller's intent does not change: the value itself is written again.
 TEST(OtherWriters, OverrideWritesTheValueThatWasThere) {
   Bench b;
   b.config.node.on_foreign_write = config::OnForeignWrite::override_it;
@@ -76,7 +76,7 @@ TEST(OtherWriters, OverrideWritesTheValueThatWasThere) {
   EXPECT_EQ(again->reason.rule, Rule::reasserted);
 }
 
-// A quota may double in ten seconds. That it was pinned meanwhile, or put right, is no step of ours.
+// A quota may double in ten seconds. A pin meanwhile, or a value written again, is no change of ours.
 TEST(OtherWriters, WhatOthersDidIsNotCountedByTheRates) {
   auto config = one_task_config();
   config.tasks[0].policy.max_delay = 100ms;
@@ -106,7 +106,7 @@ TEST(OtherWriters, WhatOthersDidIsNotCountedByTheRates) {
   reset.full();
   reset.full();
   reset.hold(reset.state.tasks.at(CgroupId{1}).cpu, Knob::cpu_max, cores(0.5));
-  reset.full();  // the baseline is found: somebody reset it
+  reset.full();  // an external writer restored the baseline
   reset.full();
   ASSERT_EQ(reset.quota(), 0.5) << "put right";
   starve(reset);
@@ -146,9 +146,9 @@ TEST(OtherWriters, WhatIsNotOursMayMoveUnreportedWhileObserving) {
   }
 }
 
-// ---- answers
+// ---- receipts
 
-// The task wants more than its baseline; the first order for it, to be answered by the test.
+// The task wants more than its baseline; the test answers the first order for it.
 struct Ordered : Bench {
   static config::Config quick() {
     auto config = one_task_config();
@@ -175,7 +175,7 @@ struct Ordered : Bench {
     if (receipts[0].holds) sample().cpu_max = std::get<CpuMax>(*receipts[0].holds);
     return full(1ms);
   }
-  // Whatever is under way goes well.
+  // Answers all orders in flight with success.
   void settle() {
     while (const Write* w = write_to(last.plan, Knob::cpu_max)) {
       write = *w;
@@ -259,7 +259,7 @@ TEST(Answers, EachWriteIsCountedAndIsAnAdjustment) {
   EXPECT_FALSE(a.dry_run);
 }
 
-// In whatever order they are handed over.
+// In whatever order they arrive.
 TEST(Answers, OfTwoEventsOfATaskTheFirstIsTheCause) {
   for (const bool first_first : {false, true}) {
     auto config = Ordered::quick();

@@ -1,4 +1,4 @@
-// What is given back, and when: each knob for itself, to the value that it had last of others.
+// What is released and when: each knob separately, to the last value that was not ours.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -32,7 +32,7 @@ struct Held : Bench {
   }
   TaskState& mine() { return state.tasks.at(kTask); }
   void suspend() { commands = {SuspendCommand{"t1", "test"}}; }
-  // The change of the lease in this tick, if there is one; without an entry nothing is left to give back.
+  // The lease change of this tick, if there is one; without an entry there is nothing to restore any more.
   const LeaseChange* told(Knob knob) const {
     for (const auto& change : last.lease) {
       if (change.key.knob == knob) return &change;
@@ -70,7 +70,7 @@ TEST(Releases, AKnobThatIsNoLongerEnabledIsGivenBackAndTheOtherOneKept) {
   }
 }
 
-// Ten times a second the kernel would refuse it ten times a second.
+// Without a growing wait the kernel would refuse it ten times a second.
 TEST(Releases, ARefusedOneIsTriedAgainMoreAndMoreSeldomAndNeverForgotten) {
   Held b(Knob::cpu_max);
   b.suspend();
@@ -126,8 +126,8 @@ TEST(Releases, GiveBackWhatOthersChoseWhileItWasOurs) {
   EXPECT_EQ(back->value, KnobValue{cores(1.7)});
 }
 
-// Written by others before our order went through, and seen only with its answer: what we hold stays, what is
-// to be given back does not, and a process after this one has to know it.
+// An external writer wrote before our order landed, and only the receipt showed it. Our value stays, but the
+// baseline changes, and a later process must know it.
 TEST(Releases, OfAWishThatOurOrderOverwroteTheLeaseIsTold) {
   Held b;
   PinCommand pin;

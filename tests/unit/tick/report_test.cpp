@@ -1,4 +1,4 @@
-// What a tick tells: of the tasks and of the node.
+// What a tick reports about tasks and node.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The node in the whole tick: bounds hold from the first moment, shares go by use, minima that exceed it are
-// shared.
+// The node in the whole tick: bounds hold from the start, shares follow usage, and minima that exceed the
+// node are shared.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ config::Config two_rules(double first_max, double second_max) {
   return c;
 }
 
-// Each uses so much, as far as its quota lets it; one that wants more than its quota is throttled.
+// Each task uses this much, up to its quota. A task that wants more than its quota is throttled.
 struct Load {
   std::uint64_t id;
   double wants;
@@ -124,7 +124,7 @@ TEST(Sharing, TheFirstLookCutsNobody) {
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(write_to(b.full(1s).plan, Knob::cpu_max, 1), nullptr) << i;
     EXPECT_FALSE(b.last.report.node.saturated);
-    for (auto& [id, task] : b.tasks) task.sample->cpu.reset();  // nothing is ever seen of them
+    for (auto& [id, task] : b.tasks) task.sample->cpu.reset();  // no usage data exists
   }
 }
 
@@ -136,7 +136,7 @@ TEST(Sharing, ATaskThatIsNotSeenAnyMoreIsNotCut) {
   b.full();
   run(b, 1s, {{1, 1.9}, {2, 0.4}});
   const double before = b.quota(1);
-  for (int i = 0; i < 40; ++i) {  // one blind, the other starved
+  for (int i = 0; i < 40; ++i) {  // one without usage data, the other starved
     b.tasks.at(CgroupId{1}).sample.reset();
     b.run_cpu(2, 100ms, std::min(4.0, b.quota(2)), true, 3);
     b.full();
@@ -149,7 +149,7 @@ TEST(Sharing, AnIdleTaskWithALargeLimitStarvesNoNeighbour) {
   Bench b(two_rules(8, 8));
   b.add(1, cores(8), {}, 0);
   b.add(2, cores(1), {}, 1);
-  b.config.tasks[0].policy.cpu.writes_per_minute = 1;  // dear writes: it is left alone for long
+  b.config.tasks[0].policy.cpu.writes_per_minute = 1;  // few writes: it is left alone for long
   b.full();
   run(b, 2s, {{1, 0.1}, {2, 5}});
   run(b, 3s, {{1, 0.1}, {2, 5}});
@@ -157,7 +157,7 @@ TEST(Sharing, AnIdleTaskWithALargeLimitStarvesNoNeighbour) {
   EXPECT_FALSE(b.last.report.node.saturated);
 }
 
-// Where cpu.weight cannot say who goes first, quotas do.
+// Where cpu.weight cannot express priorities, quotas share the node.
 TEST(Sharing, QuotasThatShareStayWithinTheNode) {
   auto config = two_rules(8, 8);
   config.tasks[1].policy.priority = 1;
@@ -165,7 +165,7 @@ TEST(Sharing, QuotasThatShareStayWithinTheNode) {
   b.add(1, cores(1), {}, 0);
   b.add(2, cores(1), {}, 1);
   b.full();
-  for (int round = 0; round < 4; ++round) {  // in turn, each all of the node
+  for (int round = 0; round < 4; ++round) {  // alternating, each uses the whole node
     run(b, 6s, {{1, round % 2 == 0 ? 7.0 : 0.1}, {2, round % 2 == 0 ? 0.1 : 7.0}});
     EXPECT_LE(b.quota(1) + b.quota(2), 8.01);
     EXPECT_GE(b.quota(round % 2 == 0 ? 1 : 2), 6.5) << round;

@@ -1,4 +1,4 @@
-// What the orders of administrators do to the limits: suspensions, pins, bounds and modes.
+// The effect of administrators' commands on the limits: suspensions, pins, bounds and modes.
 #include <gtest/gtest.h>
 
 #include "tests/unit/tick/governed.hpp"

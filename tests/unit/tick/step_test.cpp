@@ -1,4 +1,4 @@
-// cpu.step: whole multiples only, and no wavering between two of them.
+// cpu.step: whole multiples only, without alternating between two of them.
 #include <gtest/gtest.h>
 
 #include "daemon/arbitrate/validate.hpp"

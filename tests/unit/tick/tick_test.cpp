@@ -218,7 +218,7 @@ TEST(Governor, AnAnswerFromTheKernelIsNoCauseForAnotherWrite) {
   for (int i = 0; i < 30; ++i) {
     for (const std::uint64_t id : {1U, 2U, 3U}) b.run_cpu(id, 100ms, b.quota(id), true, 3);
     planned += b.full().plan.writes.size();
-    // One by one, as threads bring them: the others are still under way.
+    // One by one, as threads deliver them: the other writes are still in flight.
     for (const auto& receipt : std::exchange(b.receipts, {})) {
       b.receipts = {receipt};
       more += b.event().plan.writes.size();

@@ -1,4 +1,4 @@
-// One impossible number harms nobody else: the reading is unknown, reported once, and lowers no limit.
+// An implausible number affects no other task: the reading is unknown, reported once, and lowers no limit.
 #include <gtest/gtest.h>
 
 #include <algorithm>

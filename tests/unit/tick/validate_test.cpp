@@ -1,4 +1,4 @@
-// Plans that a governor with a bug might make, each held against what the node has and what each task may.
+// Invalid plans, checked against the node's capacity and each task's permissions.
 #include "daemon/arbitrate/validate.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,8 @@ namespace {
 
 using Invariants = std::vector<Invariant>;
 
-// A node of four cores. The first task holds three by us, the second one core by us, the third has no limit.
+// A node of four cores. The first task holds three from us, the second one core from us, the third has no
+// limit.
 struct Node : Bench {
   Node() {
     node.cpu_capacity_cores = 4;

@@ -1,4 +1,4 @@
-// cpu.weight, the third knob: when it is written, what is given back, and that quotas wait for it.
+// cpu.weight, the third knob: when it is written and restored, and that quotas wait for it.
 #include <gtest/gtest.h>
 
 #include "tests/unit/policy_inputs.hpp"
@@ -6,7 +6,7 @@
 namespace sluice::testing {
 namespace {
 
-// Two tasks that want all of a node of four cores; the second goes first.
+// Two tasks that want all of a node of four cores; the second has the higher priority.
 config::Config two_classes() {
   auto config = one_task_config();
   config.node.cpu_reserve_cores = 0;
@@ -110,6 +110,26 @@ TEST(Weight, FollowsTheConfiguration) {
   p.contend(3);
   EXPECT_EQ(p.weight(1), 100U) << "they are equals now";
   EXPECT_FALSE(p.b.task(1).weight.limit.touched()) << "and nothing is left to give back";
+}
+
+TEST(Weight, IsNeverWrittenAndGoesBackWhereQuotasShare) {
+  Pair p;
+  p.b.config.node.share_by = config::ShareBy::quota;
+  p.contend(30);
+  EXPECT_EQ(p.b.task(1).weight.writes.size(), 0U);
+  EXPECT_LE(p.b.quota(1) + p.b.quota(2), 4.01) << "quotas share";
+
+  p.b.config.node.share_by = config::ShareBy::weight;
+  config_reloaded(p.b.state);
+  p.contend(30);
+  ASSERT_LT(p.weight(1), 100U);
+
+  p.b.config.node.share_by = config::ShareBy::quota;
+  config_reloaded(p.b.state);
+  p.contend(30);
+  EXPECT_EQ(p.weight(1), 100U) << "the baseline";
+  EXPECT_FALSE(p.b.task(1).weight.limit.touched());
+  EXPECT_LE(p.b.quota(1) + p.b.quota(2), 4.01) << "and quotas share again";
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ LogRecord lost(std::uint64_t lines) {
   return {"lost " + std::to_string(lines)};
 }
 
-// The records that arrived; its own lock, as a thread fills it.
+// The records that arrived. It has a lock, because a thread fills it.
 class Received {
  public:
   bool take(const LogRecord& record) {
@@ -65,7 +65,7 @@ TEST(LogWriter, AReaderThatHangsCostsLinesAndThatIsSaid) {
         lost);
     for (std::size_t i = 0; i < LogWriter::kMaxRecords + 100; ++i) writer.push({std::to_string(i)});
     lines_lost = writer.lost();
-    EXPECT_GE(lines_lost, 99U);  // one may be in the writer's hands
+    EXPECT_GE(lines_lost, 99U);  // one may be in the writer
     go.set_value();
     for (int i = 0; i < 60 && received.records().size() < LogWriter::kMaxRecords; ++i) writer.drain();
   }
@@ -102,7 +102,7 @@ TEST(LogWriter, WhatDoesNotArriveIsCountedAndSaidWhenSomethingDoes) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-// Threads get a stack that no address space has room for.
+// Threads get a stack size that no address space can provide.
 TEST(LogWriter, WithoutAThreadLinesWaitAndArriveAtTheEnd) {
   pthread_attr_t before, huge;
   ASSERT_EQ(pthread_getattr_default_np(&before), 0);

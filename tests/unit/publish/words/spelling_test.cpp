@@ -35,7 +35,7 @@ TEST(Printable, ALineHasNoLineFeed) {
   EXPECT_EQ(printable_line("gr\xc3\xbc\xc3\x9f\x65 \\ and\nmore"), "gr\xc3\xbc\xc3\x9f\x65 \\ and\\x0amore");
 }
 
-// What sd-bus refuses as a string: an answer that holds it is never sent.
+// Strings that sd-bus refuses: a reply that contains one is never sent.
 TEST(Printable, GivesNothingThatDBusRefuses) {
   for (const std::string refused : {"\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
                                     "\xef\xbf\xbf", "\xef\xb7\x90"}) {
