@@ -135,13 +135,26 @@ Engine::Moment Loop::moment() {
   return {monotonic_now(), sample::wall_clock(), node_};
 }
 
+// CPUs and huge pages come and go.
+void Loop::look_at_node() {
+  std::string fault;
+  const auto node = sample::node_facts(options_.proc_fd, &fault);
+  if (!node) return;
+  node_ = *node;
+  if (!fault.empty() && node_fault_.empty()) {
+    spdlog::warn("{}.", fault);
+    facts_.last_error = fault;
+  }
+  node_fault_ = std::move(fault);
+}
+
 void Loop::full_tick() {
   const auto at = monotonic_now();
   ticked_at_ = at;
   oom_killed_ = false;
   std::erase_if(writes_seen_, [&](const WriteSeen& w) { return w.at + kWriterMemory < at; });
   if (at >= node_at_) {
-    if (const auto node = sample::node_facts(options_.proc_fd); node) node_ = *node;
+    look_at_node();
     node_at_ = at + kNodeInterval;
   }
   engine_.look(at);

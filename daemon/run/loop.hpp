@@ -47,6 +47,7 @@ class Loop {
   void arm_tick();
   void on_tick();
   void full_tick();
+  void look_at_node();
   void event_tick(std::vector<ThrottleEvent> events);
   void react();
   void on_receipts();
@@ -80,6 +81,7 @@ class Loop {
   std::unique_ptr<publish::BusService> bus_;
   publish::DaemonFacts facts_;
   NodeFacts node_;
+  std::string node_fault_;  // what procfs says of it and cannot be; said once
 
   struct WriteSeen {
     CgroupId id;

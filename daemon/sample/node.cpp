@@ -63,6 +63,19 @@ Result<Bytes> parse_meminfo(std::string_view text, std::string_view key) {
   return tl::unexpected(Error{EBADMSG, "meminfo", "there is no " + std::string(key) + " in procfs's"});
 }
 
+// A kernel without huge pages has no such line.
+Result<Bytes> memory_to_share(std::string_view meminfo, std::string& fault) {
+  fault.clear();
+  auto total = parse_meminfo(meminfo, "MemTotal");
+  if (!total || !(meminfo.starts_with("Hugetlb:") || meminfo.find("\nHugetlb:") != std::string_view::npos))
+    return total;
+  const auto huge = parse_meminfo(meminfo, "Hugetlb");
+  if (huge && *huge < *total) return *total - *huge;
+  fault = huge ? "/proc/meminfo: Hugetlb is not less than MemTotal" : describe(huge.error());
+  fault += "; huge pages are not taken off the memory that tasks share";
+  return total;
+}
+
 Result<unsigned> parse_online_cpus(std::string_view stat) {
   unsigned cpus = 0;
   while (!stat.empty()) {
@@ -80,11 +93,15 @@ Result<Fd> open_proc(const char* path) {
   return fd;
 }
 
-Result<NodeFacts> node_facts(int proc_fd) {
+Result<NodeFacts> node_facts(int proc_fd, std::string* fault) {
   auto cpus =
       read_all(proc_fd, "stat").and_then([](const std::string& text) { return parse_online_cpus(text); });
   if (!cpus) return tl::unexpected(std::move(cpus.error()));
-  auto memory = meminfo(proc_fd, "MemTotal");
+  std::string wrong;
+  auto memory = read_all(proc_fd, "meminfo").and_then([&](const std::string& text) {
+    return memory_to_share(text, wrong);
+  });
+  if (fault != nullptr) *fault = std::move(wrong);
   if (!memory) return tl::unexpected(std::move(memory.error()));
   return NodeFacts{.cpu_capacity_cores = static_cast<double>(*cpus),
                    .memory_capacity = *memory,

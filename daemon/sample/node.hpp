@@ -13,7 +13,9 @@ namespace sluice::sample {
 
 cgroups::Result<cgroups::Fd> open_proc(const char* path = "/proc");
 
-cgroups::Result<NodeFacts> node_facts(int proc_fd);      // online CPUs, MemTotal
+// Online CPUs, and the memory that tasks can share: MemTotal less the huge pages that were set aside, of all
+// sizes, used or not. What cannot be is left out, and `fault` then says so with its file; else it is emptied.
+cgroups::Result<NodeFacts> node_facts(int proc_fd, std::string* fault = nullptr);
 cgroups::Result<Bytes> host_swap_free(int proc_fd);      // SwapFree
 cgroups::Result<std::string> read_boot_id(int proc_fd);  // sys/kernel/random/boot_id, 36 characters
 
@@ -21,7 +23,8 @@ WallClock wall_clock();  // follows a change of the host's time zone
 
 // Pure halves of the above.
 cgroups::Result<Bytes> parse_meminfo(std::string_view text,
-                                     std::string_view key);          // "MemTotal:       1234 kB"
+                                     std::string_view key);  // "MemTotal:       1234 kB"
+cgroups::Result<Bytes> memory_to_share(std::string_view meminfo, std::string& fault);
 cgroups::Result<unsigned> parse_online_cpus(std::string_view stat);  // /proc/stat's cpuN lines
 
 }  // namespace sluice::sample

@@ -13,6 +13,7 @@ import resource
 import select
 import socket
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,7 @@ NAME = "org.sluice.Governor1"
 ROOT = "/org/sluice/Governor1"
 MIB = 2**20
 HUGE, LARGE, MANY = 15 * MIB, 3 * MIB, 100_000
+HOARDING_S = 90  # at 2 MiB a second, and 16 MiB at once: more than the 127 MiB that the bus holds of ours
 PATIENCE_S = 20  # of one connection: the bus may hold an attacker up, or throw it out, which is as good
 
 Member = tuple[str, str, str, str]  # path, interface, name, signature of a call, or of what a signal carries
@@ -244,7 +246,21 @@ def patiently(victim: Victim, calls: list[tuple[Any, ...]]) -> list[Connection]:
     return kept
 
 
-ATTACKS = {attack.__name__: attack for attack in (names, sizes, signals, rates, unread, half_open, clients)}
+def patience(victim: Victim) -> list[Connection]:
+    """As much as a stranger may be answered, for so long that it is more than the bus holds of one sender; nothing is read."""
+    kept = [Connection(victim.socket, patience_s=PATIENCE_S)]
+    until = time.monotonic() + HOARDING_S
+    while time.monotonic() < until:
+        # Each may wait for 128 answers, and is thrown out when it has too many.
+        if not attempt(kept[-1], NAME, ROOT, f"{BUS}.ObjectManager", "GetManagedObjects"):
+            kept.append(Connection(victim.socket, patience_s=PATIENCE_S))
+        elif kept[-1].serial > 100:
+            kept.append(Connection(victim.socket, patience_s=PATIENCE_S))
+        time.sleep(0.15)
+    return kept
+
+
+ATTACKS = {attack.__name__: attack for attack in (names, sizes, signals, rates, unread, half_open, clients, patience)}
 
 
 def main() -> int:

@@ -168,7 +168,11 @@ TEST_F(Tree, FreezeIsABitAndShowsInEvents) {
   EXPECT_EQ(read("cgroup.type"), "domain\n");
   EXPECT_HOLDS("cgroup.freeze", "1", "1\n");
   EXPECT_EQ(field(file("cgroup.events"), "frozen"), 1U);
+  ASSERT_EQ(make(file("child")), 0);
+  EXPECT_EQ(field(file("child/cgroup.events"), "frozen"), 1U) << "with its parent";
+  EXPECT_EQ(read("child/cgroup.freeze"), "0\n") << "its own bit";
   EXPECT_HOLDS("cgroup.freeze", "0", "0\n");
+  EXPECT_EQ(field(file("child/cgroup.events"), "frozen"), 0U);
   EXPECT_REFUSED("cgroup.freeze", "2", ERANGE);
   EXPECT_REFUSED("cgroup.freeze", "x", EINVAL);
 }

@@ -198,7 +198,7 @@ tl::expected<std::string, int> read_file(Host& host, Cgroup& cgroup, File file) 
       return controllers_text(cgroup.subtree_control);
     case File::cgroup_events:
       return std::string("populated ") + (cgroup.populated() ? "1" : "0") + "\nfrozen " +
-             (cgroup.frozen ? "1" : "0") + "\n";
+             (cgroup.frozen_here_or_above() ? "1" : "0") + "\n";
     case File::cgroup_freeze:
       return std::string(cgroup.frozen ? "1\n" : "0\n");
     case File::cgroup_max_depth:

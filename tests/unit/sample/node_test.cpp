@@ -28,6 +28,37 @@ TEST(Node, IsReadFromTheProcfsItIsGiven) {
   EXPECT_EQ(read_boot_id(proc->get()), "0f3a1c52-0000-4000-8000-00000000beef");
 }
 
+TEST(Node, HugePagesAreNotMemoryToShare) {
+  struct Row {
+    const char* hugetlb;
+    Bytes kib;
+    const char* fault;
+  };
+  const Row rows[] = {
+      {"", 8192, ""},  // a kernel without them
+      {"Hugetlb:               0 kB\n", 8192, ""},
+      {"Hugetlb:            6144 kB\n", 2048, ""},
+      {"HugePages_Total:       1\nHugepagesize:       2048 kB\nHugetlb:            4096 kB\n", 4096,
+       ""},  // all sizes
+      {"Hugetlb:            8192 kB\n", 8192, "Hugetlb is not less than MemTotal"},
+      {"Hugetlb:            9000 kB\n", 8192, "Hugetlb is not less than MemTotal"},
+      {"Hugetlb:            many kB\n", 8192, "Hugetlb is not a number of kB"},
+      {"HugetlbX:           4096 kB\n", 8192, ""},
+  };
+  const PlainTree tree;
+  tree.put("stat", "cpu  1 2 3\ncpu0 1 2 3\n");
+  const auto proc = open_proc(tree.path().c_str());
+  for (const auto& row : rows) {
+    tree.put("meminfo", std::string("MemTotal:        8192 kB\nSwapFree: 0 kB\n") + row.hugetlb);
+    std::string fault = "old";
+    const auto facts = node_facts(proc->get(), &fault);
+    ASSERT_TRUE(facts.has_value()) << row.hugetlb;
+    EXPECT_EQ(facts->memory_capacity, row.kib * 1024) << row.hugetlb;
+    EXPECT_THAT(fault, testing::HasSubstr(row.fault)) << row.hugetlb;
+    EXPECT_EQ(fault.empty(), *row.fault == 0) << fault;
+  }
+}
+
 TEST(Node, WorksOnThisHost) {
   const auto proc = open_proc();
   ASSERT_TRUE(proc.has_value());
