@@ -6,14 +6,18 @@
 namespace sluice::publish {
 
 Unread::Limit Unread::passed(const std::string& connection, const Asker& who, std::size_t bytes) const {
-  const std::size_t own = of(connection) + bytes;
-  if (!is_on_ || own <= kAlways) return Limit::none;
+  const std::size_t own = of(connection);
+  if (!is_on_ || own + bytes <= kAlways) return Limit::none;
   if (who.is_privileged) {
-    if (own > kOfRootsConnection) return Limit::connection;
+    if (own + std::min(bytes, kOfRootsConnection / 2) > kOfRootsConnection) return Limit::connection;
     return privileged_ + bytes > kOfPrivileged ? Limit::privileged : Limit::none;
   }
-  if (!who.uid) return strangers_ + unknown_ + bytes > kOfUnknown ? Limit::unknown : Limit::none;
-  if (of_uid(who) + bytes > kOfUid) return Limit::uid;
+  if (!who.uid) {
+    const bool has_room = own < kOfNewcomer && strangers_ + unknown_ + bytes <= kOfUnknown &&
+                          total() + bytes <= kOfUnknown + kOfPrivileged;
+    return has_room ? Limit::none : Limit::unknown;
+  }
+  if (of_uid(who) + std::min(bytes, kOfUid / 2) > kOfUid) return Limit::uid;
   return strangers_ + bytes > kOfStrangers ? Limit::strangers : Limit::none;
 }
 

@@ -34,6 +34,9 @@ class Unread {
   // Strangers and connections whose uid is not known yet. More than strangers have: these do not shut out
   // root.
   static constexpr std::size_t kOfUnknown = 56 * kMiB;
+  // What one such connection has before it is told to wait: calls that were sent at once arrive before its
+  // uid.
+  static constexpr std::size_t kOfNewcomer = 2 * kMiB;
   // What each connection may have in any case, of small answers and of refusals: whoever else does not read,
   // one word is had. The bus lets in 256 connections of a uid, so this is 4 MiB more.
   static constexpr std::size_t kAlways = 16 * 1024;
@@ -50,7 +53,8 @@ class Unread {
   void bus_tells() { is_on_ = true; }
   [[nodiscard]] bool is_on() const { return is_on_; }
 
-  // The limit that an answer of so many bytes would pass.
+  // The limit that an answer of so many bytes would pass. A listing that is larger than half a limit is had
+  // when the other half is free.
   [[nodiscard]] Limit passed(const std::string& connection, const Asker& who, std::size_t bytes) const;
   // Whether to refuse, or to drop: a refusal piles up as well. One, and then only to who has read nearly all.
   bool may_refuse(const std::string& connection);

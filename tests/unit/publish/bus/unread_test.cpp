@@ -52,8 +52,8 @@ TEST_F(UnreadTest, EachHasItsLimitAndLeavesTheOthersTheirs) {
   } table[] = {
       {":1.1", user(1000), 16, Limit::uid},      {":1.2", user(1000), 0, Limit::uid},
       {":1.3", user(1001), 16, Limit::uid},      {":1.4", user(1002), 15, Limit::none},
-      {":1.5", user(1003), 1, Limit::strangers}, {":1.6", kNew, 8, Limit::unknown},
-      {":1.7", kNew, 0, Limit::unknown},         {":1.8", kRoot, 16, Limit::connection},
+      {":1.5", user(1003), 1, Limit::strangers}, {":1.6", kNew, 2, Limit::unknown},
+      {":1.7", kNew, 2, Limit::unknown},         {":1.8", kRoot, 16, Limit::connection},
       {":1.9", kRoot, 16, Limit::connection},    {":1.10", kRoot, 15, Limit::none},
       {":1.11", kRoot, 1, Limit::privileged},    {":1.12", kRoot, 0, Limit::privileged},
   };
@@ -162,6 +162,7 @@ TEST_F(UnreadTest, NewConnectionsAreNoWayRoundAndASmallWordIsAlwaysHad) {
   for (int i = 0; i < 100; ++i) {
     const auto name = ":1." + std::to_string(i);
     fill(name, kNew);
+    EXPECT_LE(unread_.of(name), Unread::kOfNewcomer) << "until it is known whose it is";
     unread_.known(name, user(1000));
   }
   EXPECT_LE(unread_.total(), Unread::kOfUnknown);
@@ -169,6 +170,18 @@ TEST_F(UnreadTest, NewConnectionsAreNoWayRoundAndASmallWordIsAlwaysHad) {
   EXPECT_EQ(unread_.passed(":2.1", kNew, 1024), Limit::none);
   EXPECT_EQ(fill(":2.1", kNew, 1024), Limit::unknown) << "but not for ever";
   EXPECT_EQ(unread_.passed(":2.2", kRoot, 2 * kMiB), Limit::none);
+  for (int i = 0; i < 100; ++i) {
+    fill(":3." + std::to_string(i), kNew);
+    unread_.known(":3." + std::to_string(i), kRoot);
+  }
+  EXPECT_LT(unread_.total(), 112 * kMiB);
+}
+
+TEST_F(UnreadTest, AListingLargerThanALimitIsHadByWhoHasRead) {
+  for (const auto& who : {user(1000), kRoot, kNew})
+    EXPECT_EQ(unread_.passed(":1.1", who, 20 * kMiB), Limit::none);
+  unread_.answered(":1.1", user(1000), 20 * kMiB);
+  EXPECT_EQ(unread_.passed(":1.1", user(1000), 20 * kMiB), Limit::uid);
 }
 
 TEST_F(UnreadTest, WhoDoesNotReadIsToldOnceAndWhoDoesEachTime) {
