@@ -149,7 +149,8 @@ TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
   const auto text = explanation(t, MonotonicTime{20s});
   EXPECT_THAT(text,
               HasSubstr("It waits for its consumers: they have not read 3 MiB of its output, for 3 s."));
-  EXPECT_THAT(text, HasSubstr("The next decision is due within 100 ms, or as soon as its quota throttles it."));
+  EXPECT_THAT(text,
+              HasSubstr("The next decision is due within 100 ms, or as soon as its quota throttles it."));
   EXPECT_THAT(text, HasSubstr("A lower limit may be tried within 2 s. More is given as soon as it stalls."));
   t.cpu_story.bar = t.memory_story.bar = Bar::suspended;
   EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It is left alone until it is resumed"));
@@ -211,7 +212,8 @@ TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
   EXPECT_THAT(explanation(t, MonotonicTime{20s}),
               HasSubstr("(1 season seen, recent error 8 %), which is too far off to go by."));
   t.forecast.trust = ForecastTrust::learning;
-  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("recent error 8 %), which is too little to go by yet."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
+              HasSubstr("recent error 8 %), which is too little to go by yet."));
   const Reason up{.rule = Rule::forecast, .demand_cores = 1.2};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "it will need 1.20 cores, as at this time of earlier seasons");
   const Reason held{.rule = Rule::cpu_surplus, .wanted = 0.4, .clamped_forecast = true};
