@@ -136,6 +136,7 @@ class GovernedHost {
       const auto& limit = t.cpu.limit;
       minima += cpu.least_cores(cpu.min_cores, host.spec().cpus);
       const bool held = state.holds.node || state.holds.tasks.contains(t.facts.name);
+      if (t.sample && t.sample->frozen) continue;  // it can use none
       if (held || t.breaker.state == BreakerState::open || now() < t.yield_until) continue;
       if (limit.in_flight() && limit.order()->reason.rule != Rule::released) {
         sum += number_of(limit.order()->value);

@@ -72,8 +72,8 @@ void Host::share_cpu(double from, double to) {
   for (const auto& task : tasks_) {
     Cgroup& cgroup = *task->cgroup;
     cgroup.bandwidth.catch_up(from);
-    const bool stopped =
-        task->dead_since >= 0 || (cgroup.bandwidth.throttled() && cgroup.bandwidth.next_boundary() > to);
+    const bool stopped = task->dead_since >= 0 || cgroup.frozen_here_or_above() ||
+                         (cgroup.bandwidth.throttled() && cgroup.bandwidth.next_boundary() > to);
     const double demand = stopped ? 0 : std::min(spec_.cpus, task->work.demand_cores());
     wanted += demand;
     task->share_cores = demand;

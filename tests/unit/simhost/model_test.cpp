@@ -240,6 +240,22 @@ TEST(Model, AFullNodeIsSharedByWeight) {
   EXPECT_GT(host.sample(ids[1]).cpu_pressure->full.count(), 60'000'000) << "b gets half a core of two";
 }
 
+TEST(Model, AFrozenTaskLeavesTheCpusToOthers) {
+  Host host({.cpus = 1});
+  std::vector<CgroupId> ids;
+  for (const char* name : {"/a.slice/frozen.service", "/busy.service"}) {
+    TaskSpec spec = task(name, 0, 1'000, 1);
+    spec.work.spin_threads = 1;
+    ids.push_back(host.add_task(spec).value());
+  }
+  host.advance(seconds(1));
+  host.find("/a.slice")->frozen = true;
+  host.reset_stats();
+  host.advance(seconds(10));
+  EXPECT_EQ(host.stats(ids[0]).usage_usec, 0);
+  EXPECT_NEAR(host.stats(ids[1]).usage_usec, 10e6, 1e4);
+}
+
 TEST(Model, AnAncestorsQuotaBindsAllBelow) {
   Host host({.cpus = 4});
   std::vector<CgroupId> ids;
