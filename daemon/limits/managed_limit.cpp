@@ -195,9 +195,11 @@ ManagedLimit::Change ManagedLimit::observe(const KnobReading& reading) {
 }
 
 // A reading from before the last receipt says nothing about now. But if none of our orders can have made its
-// value, it was an external writer's, and the answered order has overwritten it.
+// value, it was an external writer's, and the answered order has overwritten it. An external value that is
+// newer than the reading stays the baseline.
 ManagedLimit::Change ManagedLimit::observe_stale(const KnobValue& found, MonotonicTime read_at) {
   if (order_ || !certain_ || !touched() || read_at <= settled_before_) return {};
+  if (external_since_ && read_at <= *external_since_) return {};
   if (mixes_limit(found, replaced_) || mixes_limit(found, {held_, *baseline_})) return {};
   set_baseline(external_part(found));
   external_since_ = read_at;

@@ -176,7 +176,7 @@ const Gap kGaps[] = {
      [](HostFacts& f) {
        f.bus = {Saw::absent, "no such file"};
      },
-     "bus", "no such file", "Governing goes on"},
+     "bus", "no such file", "Sluice still governs"},
     {"state_unusable",
      [](HostFacts& f) {
        f.state.unusable = true;

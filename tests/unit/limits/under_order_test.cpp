@@ -107,5 +107,25 @@ TEST(UnderOrder, ABaselineThatWasGivenBackTooLateIsAValueOfOurs) {
   }
 }
 
+// The receipt shows an external quota, and the burst of the order beside it. A reading from before shows an
+// older external quota, and comes late.
+TEST(UnderOrder, AnOlderWishThatIsReadLateIsNotTheLastOne) {
+  const auto cpu = [](Usec quota, Usec burst) { return CpuMax{quota, 100ms, burst}; };
+  MonotonicTime now{1000s};
+  ManagedLimit limit;
+  limit.observe({File::present, cpu(300ms, 30ms), now += 1ms});
+  limit.send(cpu(400ms, 40ms), {.rule = Rule::cpu_surplus}, now += 1ms);
+  const KnobReading late{File::present, cpu(700ms, 70ms), now += 1ms};
+  Receipt r;
+  r.knob = Knob::cpu_max;
+  r.asked = cpu(400ms, 40ms);
+  r.result = Receipt::Result::differs;
+  r.holds = cpu(900ms, 40ms);
+  r.finished_at = now += 1ms;
+  EXPECT_EQ(limit.answer(r).event, Event::external);
+  EXPECT_EQ(limit.observe(late).event, Event::none);
+  EXPECT_EQ(limit.baseline(), KnobValue(cpu(900ms, 30ms)));
+}
+
 }  // namespace
 }  // namespace sluice::testing

@@ -67,8 +67,13 @@ std::string mode(const std::string& value) {
 }
 
 class ConfigReaderTest : public ::testing::Test {
- protected:
+ public:
+  ConfigReaderTest() = default;
+  ConfigReaderTest(const ConfigReaderTest&) = delete;
+  ConfigReaderTest& operator=(const ConfigReaderTest&) = delete;
   ~ConfigReaderTest() override { files_->let_all(); }
+
+ protected:
   void make(std::chrono::steady_clock::duration patience = 1h) {
     reader_.emplace(io_,
                     ConfigReader::Hooks{.load = [files = files_] { return files->load(); },
