@@ -139,10 +139,9 @@ void bus(const HostFacts& facts, Rows& rows) {
     return rows.unknown(name_row, "not checked (--bus none)");
   }
   if (!facts.bus.there()) {
-    rows.missing(
-        "bus", facts.bus.detail,
-        "Governing goes on, but nobody can see or steer it until the bus is there; start dbus, or say "
-        "--bus.");
+    rows.missing("bus", facts.bus.detail,
+                 "Sluice still governs, but nobody can see or steer it without the bus; start dbus, or say "
+                 "--bus.");
     return rows.unknown(name_row, "there is no bus to ask");
   }
   rows.ok("bus", facts.bus.detail);

@@ -106,7 +106,7 @@ int Loop::run() {
     arm_tick();
     io_.run();
   } catch (const std::exception& e) {
-    spdlog::error("sluiced cannot go on: {}. Every limit is given back.", e.what());
+    spdlog::error("sluiced must stop: {}. Every limit goes back to its baseline.", e.what());
     bus_.reset();
     (void)release_everything(host_, engine_, node_);
     return 1;

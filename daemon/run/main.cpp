@@ -213,8 +213,10 @@ int govern(const Options& o) {
     return release_everything(host, engine, {}) ? kOk : kFailed;
   }
   if (!lease->empty())
-    spdlog::warn("An earlier run left {} limit(s) in force; they are governed on, or given back.",
-                 lease->entries().size());
+    spdlog::warn(
+        "An earlier run left {} limit(s) in force; a task that still matches keeps its limit, others get "
+        "their baselines back.",
+        lease->entries().size());
 
   LoopOptions options;
   options.load_config = [o] { return load(o); };
@@ -247,7 +249,8 @@ int guarded(const Options& o) {
     return govern(o);
   } catch (const std::exception& e) {
     // No descriptor, no thread, no memory. What was in force is in the lease.
-    spdlog::error("sluiced cannot go on: {}. 'sluiced --restore' gives back what is in force.", e.what());
+    spdlog::error("sluiced must stop: {}. 'sluiced --restore' gives back the limits that are in force.",
+                  e.what());
     return kFailed;
   }
 }
@@ -319,6 +322,6 @@ int main(int argc, char** argv) {
     if (status != Loop::kReexecute) return status;
     const int error = process::replace_by(program, argv);
     publish::set_up_log(log);
-    spdlog::error("'{}' cannot be run: {}. This program goes on.", program, std::strerror(error));
+    spdlog::error("'{}' cannot be run: {}. The running program stays.", program, std::strerror(error));
   }
 }

@@ -20,13 +20,13 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from raw_bus import BUS, NO_REPLY_EXPECTED, PROPERTIES, Connection, Raw, call, marshalled, types  # noqa: E402
+from raw_bus import BUS, NO_REPLY_EXPECTED, PROPERTIES, BusError, Connection, Raw, call, marshalled, types  # noqa: E402
 
 NAME = "org.sluice.Governor1"
 ROOT = "/org/sluice/Governor1"
 MIB = 2**20
 HUGE, LARGE, MANY = 15 * MIB, 3 * MIB, 100_000
-HOARDING_S = 90  # at 2 MiB a second, and 16 MiB at once: more than the 127 MiB that the bus holds of ours
+HOARDING_S = 20  # at 2 MiB a second, and 16 MiB at once: 40 MiB more than a uid may leave unread
 PATIENCE_S = 20  # of one connection: the bus may hold an attacker up, or throw it out, which is as good
 
 Member = tuple[str, str, str, str]  # path, interface, name, signature of a call, or of what a signal carries
@@ -37,6 +37,7 @@ class Victim:
 
     def __init__(self, path: str) -> None:
         self.socket = path
+        self.said = ""  # by the daemon, at last
         self.methods: list[Member] = []
         self.properties: list[Member] = []
         self.signals: list[Member] = []
@@ -247,7 +248,7 @@ def patiently(victim: Victim, calls: list[tuple[Any, ...]]) -> list[Connection]:
 
 
 def patience(victim: Victim) -> list[Connection]:
-    """As much as a stranger may be answered, for so long that it is more than the bus holds of one sender; nothing is read."""
+    """As much as a stranger is answered in a second, again and again; nothing is read."""
     kept = [Connection(victim.socket, patience_s=PATIENCE_S)]
     until = time.monotonic() + HOARDING_S
     while time.monotonic() < until:
@@ -257,7 +258,14 @@ def patience(victim: Victim) -> list[Connection]:
         elif kept[-1].serial > 100:
             kept.append(Connection(victim.socket, patience_s=PATIENCE_S))
         time.sleep(0.15)
-    return kept
+    # Another connection of the same user's has a small answer, and learns why there is no large one.
+    polite = Connection(victim.socket)
+    polite.ask(NAME, ROOT, PROPERTIES, "Get", "ss", f"{NAME}.Manager", "Version")
+    try:
+        polite.ask(NAME, ROOT, f"{BUS}.ObjectManager", "GetManagedObjects")
+    except BusError as refused:
+        victim.said = f", and {refused}"
+    return [*kept, polite]
 
 
 ATTACKS = {attack.__name__: attack for attack in (names, sizes, signals, rates, unread, half_open, clients, patience)}
@@ -268,7 +276,7 @@ def main() -> int:
     victim = Victim(sys.argv[1])
     print(f"{len(victim.methods)} methods, {len(victim.properties)} properties, {len(victim.signals)} signals", flush=True)
     kept = ATTACKS[sys.argv[2]](victim)
-    print(f"done with {len(kept)} connections", flush=True)
+    print(f"done with {len(kept)} connections{victim.said}", flush=True)
     sys.stdin.read()
     return 0
 

@@ -192,7 +192,7 @@ class Calls(BusCase):
                       told["LastChanges"]["data"][0])
         self.assertIn("alpha is governed", told["Text"]["data"])
         self.assertIn("cpu.max is 1.20 cores", told["Text"]["data"])
-        self.assertIn("It is stopped by its quota 80 % of the time", told["Text"]["data"])
+        self.assertIn("It is throttled by its quota 80 % of the time", told["Text"]["data"])
         self.assertEqual("starved-by-quota", told["Cause"]["data"])
         self.assertEqual(0.8, told["CauseInputs"]["data"]["ThrottledRatio"]["data"])
         self.assertEqual("starved-by-quota", told["CPUCause"]["data"])

@@ -103,7 +103,7 @@ class Looking(Ctl):
     def test_explain(self) -> None:
         text = self.ctl("explain", "alpha")
         self.assertTrue(text.startswith("alpha is governed.\ncpu.max is 0.50 cores"), text)
-        self.assertIn("It is stopped by its quota 80 % of the time", text)
+        self.assertIn("It is throttled by its quota 80 % of the time", text)
         self.assertNotIn("CPUClampedBy", text)
         verbose = self.ctl("explain", "alpha", "--verbose")
         for line in (r"CPUClampedBy +max,capacity", r"CPUDemandPerSecUSec +0\.90 cores", r"CauseInputs +ThrottledRatio 80 %"):

@@ -167,17 +167,22 @@ class Connection:
 
     def read(self) -> tuple[int, dict[int, Any], list[Any]]:
         """The next message: kind, header fields, values."""
+        kind, fields, body = self.read_unparsed()
+        values, at = [], 0
+        for part in types(fields.get(8, "")):
+            value, at = take(body, at, part)
+            values.append(value)
+        return kind, fields, values
+
+    def read_unparsed(self) -> tuple[int, dict[int, Any], bytes]:
+        """The next message: kind, header fields, the values as they came."""
         self._have(16)
         body_size, _, fields_size = struct.unpack_from("<III", self.buffer, 4)
         start = 16 + fields_size + -fields_size % 8
         self._have(start + body_size)
         data, self.buffer = self.buffer[:start + body_size], self.buffer[start + body_size:]
         fields = dict(take(data, 12, "a(yv)")[0])
-        body, values, at = data[start:], [], 0
-        for part in types(fields.get(8, "")):
-            value, at = take(body, at, part)
-            values.append(value)
-        return data[1], fields, values
+        return data[1], fields, data[start:]
 
     def _have(self, size: int) -> None:
         parts, got = [self.buffer], len(self.buffer)

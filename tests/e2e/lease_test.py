@@ -78,7 +78,7 @@ class Lease(Stage):
         left = self.host.read(A, "cpu.max").split()[0]
         self.host.load(A, 50)
         again = self.start()
-        again.said(r"An earlier run left 4 limit\(s\) in force; they are governed on, or given back\.")
+        again.said(r"An earlier run left 4 limit\(s\) in force; a task that still matches keeps its limit")
         self.governed_on_bus("a", "b")
         eventually(lambda: self.host.cores(A) < 0.6, "it follows the load again", PATIENCE_S)
         # From what the killed one left: the baseline was not in force in between, and is no baseline made anew.

@@ -37,7 +37,7 @@ class Record(Stage):
         self.daemon.reload()
         self.daemon.said("Configuration reloaded")
         self.follows(A, 750, 1.2, 4)
-        self.host.write(B, "cpu.max", "77000 100000")  # another hand
+        self.host.write(B, "cpu.max", "77000 100000")  # an external writer
         self.daemon.said("wrote cpu.max")
         self.daemon.stop()
         self.assertEqual(0o600, stat.S_IMODE(self.recording.stat().st_mode))

@@ -83,7 +83,7 @@ class Reexec(Stage):
     def test_a_program_that_cannot_be_run_changes_nothing(self) -> None:
         self.program.unlink()
         self.bus.call(ROOT, MANAGER, "Reexecute")
-        self.daemon.said("cannot be run: No such file or directory. This program goes on")
+        self.daemon.said("cannot be run: No such file or directory. The running program stays")
         self.governed_on_bus("a", "b")
         self.stays_governed(A)
         self.daemon.stop()

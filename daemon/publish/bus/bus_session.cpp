@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr const char* kBusPath = "/org/freedesktop/DBus";
+constexpr const char* kBusStatistics = "org.freedesktop.DBus.Debug.Stats";  // by default only root may ask
 // org.freedesktop.DBus.RequestName, from the D-Bus specification.
 constexpr std::uint32_t kDoNotQueue = 4;
 constexpr std::uint32_t kPrimaryOwner = 1, kExists = 3, kAlreadyOwner = 4;
@@ -25,6 +26,13 @@ constexpr auto kBusPatience = 30s;
 constexpr auto kOwnerPatience = 1s;
 constexpr auto kNamePause = 200ms;
 constexpr int kNameAttempts = 10;
+
+// What the bus holds for a connection, of all senders.
+std::optional<std::uint32_t> bytes_held(const compat::Dictionary& statistics) {
+  const auto found = statistics.find("OutgoingBytes");
+  if (found == statistics.end() || !found->second.containsValueOfType<std::uint32_t>()) return std::nullopt;
+  return found->second.get<std::uint32_t>();
+}
 }  // namespace
 
 BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks& hooks,
@@ -41,15 +49,13 @@ BusSession::BusSession(boost::asio::io_context& io, BusLink link, const BusHooks
       gate_(callers_, statistics.calls),
       context_{hooks, facts, model, statistics, gate_},
       name_again_(io) {
-  *link_.vanished = [this](const std::string& name) {
-    callers_.vanished(name);
-    events_.vanished(name);
-  };
+  *link_.vanished = [this](const std::string& name) { vanished(name); };
   compat::add_object_manager(*link_.bus, kRootPath);
   manager_ = std::make_unique<ManagerObject>(*link_.bus, context_);
   for (const auto& [name, view] : model.tasks()) add_task(name, view);
   pump_ =
       std::make_shared<BusPump>(io, *link_.bus, [this](const std::string& cause) { events_.lost(cause); });
+  ask_whether_the_bus_tells();
   request_name();  // last: whom the name's appearance wakes finds a whole tree
   pump_->start();
 }
@@ -67,9 +73,17 @@ Verdict BusSession::check(const Question& question) {
   };
   const std::string sender(question.sender);
   const auto uid = callers_.uid(sender);
-  if (!uid) callers_.get_to_know(sender);
-  auto verdict = door_.check(question, {uid, uid && is_privileged(*uid)}, is_task, model_.tasks().size(),
-                             std::chrono::steady_clock::now());
+  if (!uid) {
+    callers_.get_to_know(sender, [this, sender](std::optional<uid_t> said, const std::string&) {
+      if (said) door_.unread().known(sender, {said, is_privileged(*said)});
+    });
+  }
+  const Asker asker{uid, uid && is_privileged(*uid)};
+  const auto now = std::chrono::steady_clock::now();
+  // Before the answer: what the bus says then is about what was sent until now.
+  for (const auto& name : door_.unread().to_ask(sender, asker, now)) ask_what_is_held_for(name);
+  auto verdict = door_.check(question, asker, is_task, model_.tasks().size(), now);
+  if (door_.unread().is_on()) statistics_.unread_bytes = door_.unread().total();
   if (verdict.error != nullptr || verdict.is_dropped) ++statistics_.calls.rate_limited;
   return verdict;
 }
@@ -111,9 +125,37 @@ void BusSession::ask_for_owner(const std::string& bus_name) {
   compat::call_async<bool>(
       *bus_proxy_, "NameHasOwner", kBusName, kBusPatience,
       [this, bus_name](const std::optional<std::string>& error, bool is_there) {
-        if (!error && !is_there) events_.vanished(bus_name);
+        if (!error && !is_there) vanished(bus_name);
       },
       bus_name);
+}
+
+void BusSession::ask_whether_the_bus_tells() {
+  statistics_.unread_bytes.reset();
+  compat::call_async<compat::Dictionary>(
+      *bus_proxy_, "GetConnectionStats", kBusStatistics, kBusPatience,
+      [this](const std::optional<std::string>& error, const compat::Dictionary& told) {
+        if (!error && bytes_held(told)) door_.unread().bus_tells();
+      },
+      std::string(link_.bus->getUniqueName()));
+}
+
+void BusSession::ask_what_is_held_for(const std::string& bus_name) {
+  compat::call_async<compat::Dictionary>(
+      *bus_proxy_, "GetConnectionStats", kBusStatistics, kBusPatience,
+      [this, bus_name](const std::optional<std::string>& error, const compat::Dictionary& told) {
+        if (const auto bytes = bytes_held(told); !error && bytes)
+          return door_.unread().held(bus_name, *bytes);
+        door_.unread().no_answer(bus_name);
+        ask_for_owner(bus_name);
+      },
+      bus_name);
+}
+
+void BusSession::vanished(const std::string& bus_name) {
+  callers_.vanished(bus_name);
+  door_.unread().gone(bus_name);
+  events_.vanished(bus_name);
 }
 
 // Not from inside a bus handler: `lost` destroys this session.

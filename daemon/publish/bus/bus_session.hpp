@@ -41,6 +41,9 @@ class BusSession {
   void request_name();
   void ask_whether_it_lives();
   void ask_for_bus_id();
+  void ask_whether_the_bus_tells();
+  void ask_what_is_held_for(const std::string& bus_name);
+  void vanished(const std::string& bus_name);
   Verdict check(const Question& question);
   void fail(std::string cause);
   void add_task(const std::string& name, const TaskView& view);

@@ -35,9 +35,8 @@ void Callers::resolve(const std::string& bus_name, Then then) {
   if (is_new) ask(bus_name);
 }
 
-void Callers::get_to_know(const std::string& bus_name) {
-  if (waiting_.size() >= kMaxAsked || uids_.contains(bus_name)) return;
-  if (waiting_.try_emplace(bus_name).second) ask(bus_name);
+void Callers::get_to_know(const std::string& bus_name, Then then) {
+  if (waiting_.size() < kMaxAsked && !waiting_.contains(bus_name)) resolve(bus_name, std::move(then));
 }
 
 void Callers::ask(const std::string& bus_name) {

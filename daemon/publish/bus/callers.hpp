@@ -34,8 +34,8 @@ class Callers {
   // object's end.
   using Then = std::function<void(std::optional<uid_t> uid, const std::string& error)>;
   void resolve(const std::string& bus_name, Then then);
-  // Asks for later, unless many are asked for already.
-  void get_to_know(const std::string& bus_name);
+  // The same, unless it is asked for already, or many are.
+  void get_to_know(const std::string& bus_name, Then then);
   void vanished(const std::string& bus_name) { uids_.erase(bus_name); }
   [[nodiscard]] std::size_t known() const { return uids_.size(); }
 

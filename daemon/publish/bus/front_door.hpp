@@ -1,17 +1,14 @@
 // What every call passes before anything answers it, the library's own answers included (Get, Introspect,
-// unknown names): the library echoes what was sent, and answers as often as it is asked. An answer that
-// nobody reads stays in the bus and is counted against us, so large ones, and many of them, would cost us the
-// connection. Pure.
+// unknown names): the library echoes what was sent, and answers as often as it is asked. So names are
+// bounded, and answers: by what they cost, and by what of them has not been read. Pure.
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "daemon/publish/bus/rate_limit.hpp"
+#include "daemon/publish/bus/unread.hpp"
 
 namespace sluice::publish {
 
@@ -28,12 +25,6 @@ struct Verdict {
   bool is_dropped = false;  // it is not even refused
 };
 
-// Who asks: `uid` is nothing where the bus has not said yet.
-struct Asker {
-  std::optional<uid_t> uid;
-  bool is_privileged = false;
-};
-
 class FrontDoor {
  public:
   // `is_task`: whether a task has this path. `tasks`: how many there are, which makes some answers large.
@@ -41,12 +32,19 @@ class FrontDoor {
                 const std::function<bool(std::string_view path)>& is_task, std::size_t tasks,
                 RateLimit::TimePoint now);
 
+  Unread& unread() { return unread_; }
+
  private:
+  Verdict judge(const Question& question, const Asker& asker, std::string too_large, std::size_t bytes,
+                RateLimit::TimePoint now);
+
   static constexpr double kMiB = 1 << 20;
-  // How much each may be answered: a stranger 16 MiB at once and 2 MiB a second, root eight times that. In
-  // bytes, as one answer has a hundred, another a million. All connections of a uid share, and so do all
-  // whose uid the bus has not said yet. What strangers may have at once is well below the 127 MiB at which
-  // dbus-daemon stops reading us.
+  Unread unread_;
+  // How much each may be answered, read or not: a stranger 16 MiB at once and 2 MiB a second, which is a
+  // twentieth of a core, as a listing of 1.5 MiB takes 30 ms; root eight times that. The pump gives all
+  // callers together half a core: without this a stranger takes it all, and root waits. In bytes, as one
+  // answer has a hundred, another a million. All connections of a uid share, and so do all whose uid the bus
+  // has not said yet, but for their first small answers.
   RateLimit strangers_{2 * kMiB, 16 * kMiB}, privileged_{16 * kMiB, 128 * kMiB},
       newcomers_{8 * kMiB, 32 * kMiB};
   RateLimit refusals_{200};  // more than that go unanswered: refusals can flood as well

@@ -123,7 +123,7 @@ std::vector<ManagerObject::PlanRow> ManagerObject::plan() const {
 compat::Dictionary ManagerObject::statistics() const {
   const auto& node = context_.model.report().node;
   const auto& calls = context_.statistics.calls;
-  return {
+  compat::Dictionary all{
       compat::entry("TicksTotal", node.ticks),
       compat::entry("EventsTotal", node.events_total),
       compat::entry("EventsLost", context_.facts.events_lost),
@@ -137,6 +137,8 @@ compat::Dictionary ManagerObject::statistics() const {
       compat::entry("CallsRateLimited", calls.rate_limited),
       compat::entry("LogLinesLost", log_lines_lost()),
   };
+  if (const auto unread = context_.statistics.unread_bytes) all.insert(compat::entry("UnreadBytes", *unread));
+  return all;
 }
 
 void ManagerObject::emit_task_added(const string& name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "daemon/publish/bus/bus_model.hpp"
@@ -13,6 +14,8 @@ namespace sluice::publish {
 struct BusStatistics {
   CallCounters calls;
   std::uint64_t connections = 0;  // made since the start
+  std::optional<std::uint64_t>
+      unread_bytes;  // answered, not known to be read; nothing: the bus does not tell
 };
 
 struct ObjectContext {

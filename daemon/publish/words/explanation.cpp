@@ -13,7 +13,7 @@ namespace {
 
 using std::string;
 
-// "It is looked at again within 66 ms, or as soon as its quota stops it."
+// "The next decision is due within 66 ms, or as soon as its quota throttles it."
 string within(const char* what, const std::optional<MonotonicTime>& at, MonotonicTime now) {
   return !at || *at <= now ? fmt::format("{} at once", what)
                            : fmt::format("{} within {}", what, duration_words(*at - now));
@@ -38,7 +38,7 @@ string bar_words(Knob knob, const TaskReport& t, const KnobStory& story, Monoton
     case Bar::observing:
       return " Sluice only observes: it sets nothing, and gives back what it has set.";
     case Bar::stopping:
-      return " sluiced ends: what it has set is given back.";
+      return " sluiced stops: every limit that it has set goes back to its baseline.";
     case Bar::suspended:
       return " It is left alone until it is resumed; what Sluice has set is given back.";
     case Bar::breaker:
@@ -70,21 +70,21 @@ string order_words(const KnobStory& story, MonotonicTime now) {
 string probe_words(const TaskReport& t, MonotonicTime now) {
   switch (t.memory_probe.bar) {
     case ProbeBar::none:
-      return fmt::format(" {}.", within("Less may be tried", t.memory_probes_again_at, now));
+      return fmt::format(" {}.", within("A lower limit may be tried", t.memory_probes_again_at, now));
     case ProbeBar::unknown_pressure:
       return " It is not lowered: its memory pressure (PSI) is not known.";
     case ProbeBar::unknown_memory:
       return " It is not lowered: what the task has in use is not known.";
     case ProbeBar::floor:
-      return " It is not lowered: it is at the least that it may be, which is its minimum or what reclaim "
-             "cannot "
-             "free.";
+      return " It is not lowered: it is at its lower bound, which is its minimum or the memory that reclaim "
+             "cannot free.";
     case ProbeBar::nothing_to_take:
-      return " It is not lowered: what could be taken is needed, or too little for a write.";
+      return " It is not lowered: the memory that could be reclaimed is needed, or too little to justify a "
+             "write.";
     case ProbeBar::stalls:
       return " It is not lowered: the task stalls on memory, or has done so too much.";
     case ProbeBar::refaults:
-      return " It is not lowered: the task reads back what was taken.";
+      return " It is not lowered: the task reads evicted pages back.";
     case ProbeBar::budget:
       return " It is not lowered for now: the writes that are left of this minute are kept for raises.";
     case ProbeBar::rate_policy:
@@ -116,17 +116,16 @@ string schedule_words(const Scheduled& s) {
   return bound(s.min, "minimum") + bound(s.max, "maximum");
 }
 
-// " It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): the quota stays at 1.05 or more."
+// " Forecast: it will need 1.20 cores (4 seasons seen, recent error 8 %): its quota stays at 1.05 at least."
 string forecast_words(const Forecast& f) {
   if (f.mode == config::ForecastMode::off) return {};
   if (f.seasons == 0) return " This time of its season was not seen yet: no forecast.";
-  string text =
-      fmt::format(" It is expected to need {} ({} {} seen, off by {} of late)", cores_words(f.cores),
-                  f.seasons, f.seasons == 1 ? "season" : "seasons", percent_words(f.error_ratio));
+  string text = fmt::format(" Forecast: it will need {} ({} {} seen, recent error {})", cores_words(f.cores),
+                            f.seasons, f.seasons == 1 ? "season" : "seasons", percent_words(f.error_ratio));
   if (f.acts()) return text + fmt::format(": its quota stays at {} at least.", cores_words(f.floor_cores));
   if (f.trust == ForecastTrust::learning) return text + ", which is too little to go by yet.";
   if (f.trust == ForecastTrust::inaccurate) return text + ", which is too far off to go by.";
-  return text + ", which is only told: forecast.mode is \"forecast-only\".";
+  return text + ", which is only reported: forecast.mode is \"forecast-only\".";
 }
 
 string share(const std::optional<double>& value) {
@@ -150,13 +149,13 @@ string cause_words(const Diagnosis& d) {
     case Cause::frozen:
       return "is frozen: its limits stay until it runs again";
     case Cause::starved_by_quota:
-      return "is stopped by its quota " + share(in.throttled_share);
+      return "is throttled by its quota " + share(in.throttled_share);
     case Cause::starved_by_ancestor:
-      return "is stopped by the cpu.max of a cgroup above it " + share(in.ancestor_throttled_share);
+      return "is throttled by the cpu.max of a cgroup above it " + share(in.ancestor_throttled_share);
     case Cause::starved_by_node:
-      return "waits for a CPU " + share(in.wait_share) + " while its quota leaves it room: the node is busy";
+      return "waits for a CPU " + share(in.wait_share) + " and not for its quota: the node is busy";
     case Cause::stalled_on_memory:
-      return "stands still for memory " + share(in.memory_stall_share);
+      return "stalls on memory " + share(in.memory_stall_share);
     case Cause::reclaiming:
       if (in.served_share && in.system_share.value_or(0) < 0.2)
         return fmt::format(
@@ -167,10 +166,10 @@ string cause_words(const Diagnosis& d) {
     case Cause::stalled_on_io:
       return "waits for the disk " + share(in.io_stall_share);
     case Cause::downstream_bound:
-      return fmt::format("waits for those downstream: {} that it wrote are not taken",
+      return fmt::format("waits for its consumers: they have not read {} of its output",
                          bytes_words(in.unsent_bytes.value_or(0)));
     case Cause::thread_bound:
-      return "is behind, and every thread that wants to run does: more CPU would not help";
+      return "has a backlog, but all its runnable threads are running: more CPU would not help";
   }
   return {};
 }
@@ -196,8 +195,8 @@ string explanation(const TaskReport& t, MonotonicTime now) {
                             : ", and what a record costs is not known yet: report processed, too");
   text += order_words(t.cpu_story, now) + bar_words(Knob::cpu_max, t, t.cpu_story, now);
   if (t.cpu_story.bar == Bar::none)
-    text += fmt::format(" {}{}.", within("It is looked at again", t.cpu_looks_again_at, now),
-                        t.cpu_max.quota ? ", or as soon as its quota stops it" : "");
+    text += fmt::format(" {}{}.", within("The next decision is due", t.cpu_looks_again_at, now),
+                        t.cpu_max.quota ? ", or as soon as its quota throttles it" : "");
   // Until someone other than the owner sets cpu.weight, it is not mentioned.
   if (t.weight_story.origin != Origin::absent && t.weight_story.origin != Origin::unread &&
       t.weight_story.origin != Origin::found)

@@ -43,7 +43,7 @@ string throttled_words(const Reason& r) {
   constexpr double kNone = 0.005;
   const string lasting =
       r.binding_seconds > 0 ? fmt::format("for {} without a break", seconds_words(r.binding_seconds)) : "";
-  if (r.throttled_ratio < kNone) return "its quota has stopped it" + (lasting.empty() ? "" : " " + lasting);
+  if (r.throttled_ratio < kNone) return "its quota has throttled it" + (lasting.empty() ? "" : " " + lasting);
   return fmt::format("throttled in {} of its periods{}{}", percent_words(r.throttled_ratio),
                      lasting.empty() ? "" : ", ", lasting);
 }
@@ -60,7 +60,7 @@ string why_cpu(const Reason& r) {
     case Rule::cpu_unlimited:
       return "it had no quota yet" + demand;
     case Rule::cpu_surplus:
-      return fmt::format("it uses {} and leaves the rest", cores_words(r.usage_cores)) +
+      return fmt::format("it uses {} of its quota, and the rest is surplus", cores_words(r.usage_cores)) +
              (r.demand_cores > 0 ? fmt::format("; it needs {}", cores_words(r.demand_cores)) : "");
     case Rule::cpu_idle:
       return "nothing has run";
@@ -82,16 +82,16 @@ string why_memory(const Reason& r) {
     case Rule::memory_pressure:
       return fmt::format("memory pressure {} is over target", percent_words(r.pressure_ratio));
     case Rule::memory_refault:
-      return fmt::format("its working set came back: {:.0f} refaults/s", r.refaults_per_second);
+      return fmt::format("evicted pages are read back: {:.0f} refaults/s", r.refaults_per_second);
     case Rule::memory_growth:
       return "it is growing and needs head-room";
     case Rule::memory_room:
-      return "what it has in use comes and goes, and the last cut left it no room for that";
+      return "its memory use varies, and the last cut left too little head-room";
     case Rule::memory_futile:
       return fmt::format("reclaim frees nothing ({} of the pages it scans)",
                          percent_words(r.steal_scan_ratio));
     case Rule::memory_floor:
-      return "the limit was below what reclaim could free";
+      return "the limit was below the memory that reclaim cannot free";
     default:
       return {};
   }
@@ -125,9 +125,9 @@ string cause_clause(const Reason& r) {
   if (said) return {};
   switch (r.cause) {
     case Cause::starved_by_quota:
-      return "; its quota stops it";
+      return "; its quota throttles it";
     case Cause::starved_by_ancestor:
-      return "; the cpu.max of a cgroup above stops it";
+      return "; the cpu.max of a cgroup above throttles it";
     case Cause::starved_by_node:
       return "; the node's CPUs are busy";
     case Cause::stalled_on_memory:
@@ -137,7 +137,7 @@ string cause_clause(const Reason& r) {
     case Cause::stalled_on_io:
       return "; it waits for the disk";
     case Cause::downstream_bound:
-      return "; those downstream do not take what it writes";
+      return "; its consumers do not read its output";
     case Cause::thread_bound:
       return "; all its threads run already";
     default:
@@ -206,16 +206,16 @@ string reason_words(Knob knob, const Reason& reason) {
     case Rule::burst:
       return "the quota stays, its burst follows the configuration";
     case Rule::capacity:
-      return "the node has no more to give" + clamps(reason, memory);
+      return "the node's capacity is used up" + clamps(reason, memory);
     case Rule::by_weight:
-      return "the node is full, and the kernel shares it by cpu.weight: no quota holds anybody up" +
+      return "the node is full: quotas are at their maxima, and the kernel shares it by cpu.weight" +
              clamps(reason, memory);
     case Rule::weight:
       return "of a full node it gets its minimum first, then its share by priority and weight";
     case Rule::reasserted:
-      return "another hand had undone it" + clamps(reason, memory);
+      return "an external writer had changed it" + clamps(reason, memory);
     case Rule::pinned:
-      return "an administrator holds it" + clamps(reason, memory);
+      return "pinned by an administrator" + clamps(reason, memory);
     case Rule::released:
       return "released: the baseline is restored";
     default:
@@ -230,7 +230,6 @@ string reason_words(Knob knob, const Reason& reason) {
 string origin_words(Knob knob, const KnobStory& story, const Reason& reason,
                     std::optional<MonotonicTime> changed_at, MonotonicTime now) {
   const string ago = changed_at ? fmt::format(" {} ago", duration_words(now - *changed_at)) : string();
-  const string since = changed_at ? fmt::format(" for {}", duration_words(now - *changed_at)) : string();
   switch (story.origin) {
     case Origin::absent:
       return "not there: the controller is off for it";
@@ -241,8 +240,8 @@ string origin_words(Knob knob, const KnobStory& story, const Reason& reason,
     case Origin::ours:
       return fmt::format("set{}; the reason then: {}", ago, reason_words(knob, reason));
     case Origin::inherited:
-      return "set by Sluice; why is not known any more: an earlier process did it, or a write whose answer "
-             "was lost";
+      return "set by Sluice; the reason is not known: an earlier process set it, or the kernel's answer was "
+             "lost";
     case Origin::external:
       return fmt::format("as an external writer set it, which was seen{}", changed_at ? ago : " just now");
     case Origin::reset:
@@ -250,7 +249,7 @@ string origin_words(Knob knob, const KnobStory& story, const Reason& reason,
     case Origin::released:
       return fmt::format("its baseline, which Sluice gave back{}", ago);
     case Origin::pretended:
-      return fmt::format("what it would be{} if this were no dry run; the reason: {}", since,
+      return fmt::format("what Sluice would have set{}, were this not a dry run; the reason: {}", ago,
                          reason_words(knob, reason));
   }
   return {};

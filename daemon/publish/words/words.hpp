@@ -27,7 +27,7 @@ std::string pressure_words(std::size_t tasks);
 // What opened a breaker; `cause` is used for a failed write.
 std::string trip_words(BreakerTrip trip, const std::string& cause);
 
-// What holds a task up: "is stopped by its quota 80 % of the time".
+// What holds a task up: "is throttled by its quota 80 % of the time".
 std::string cause_words(const Diagnosis& diagnosis);
 
 // "cpu.max 0.40 cores -> 1.20 cores: throttled in ...". Without the task's name, which is a field of the

@@ -18,7 +18,7 @@ using Op = EngineModel::Op;
 
 const Histories histories_to_run("max_success=1500 max_size=60", "max_success=100 max_size=60");
 
-constexpr const char* kProbe = "Less may be tried";
+constexpr const char* kProbe = "A lower limit may be tried";
 
 // The line of the explanation for this knob.
 std::string line_of(const std::string& text, Knob which) {
@@ -115,7 +115,7 @@ class Witness {
         (cpu ? held->second.pin->cpu_cores.has_value() : held->second.pin->memory_high.has_value());
     const bool enabled = cpu ? policy.cpu.enabled : policy.memory.enabled;
     const bool watched =
-        says(line, "It is looked at again") || says(line, kProbe) || says(line, "It is not lowered");
+        says(line, "The next decision is due") || says(line, kProbe) || says(line, "It is not lowered");
     const bool free = limit.baseline() && task.facts.config_index && enabled && !suspended && !pinned &&
                       state.mode_before != config::Mode::observe &&
                       task.breaker.state != BreakerState::open && task.yield_until <= model.host.now;
@@ -136,7 +136,7 @@ class Witness {
     const auto* write = write_to(*plan_, Knob::memory_high, row.id.value);
     const bool probed = write && write->reason.rule == Rule::memory_probe;
     if (probed && says(before->second.line, "It is not lowered: it is at the least"))
-      return "it was lowered below the least that it may be";
+      return "it was lowered below its lower bound";
     const bool due =
         before->second.probe_at && at >= *before->second.probe_at && says(before->second.line, kProbe);
     const auto next = at + model.engine->config().node.tick;
@@ -184,7 +184,8 @@ TEST(Explain, OurOwnWriteIsOurs) {
   b.sample().cpu_max = cores(2);
   b.full();
   EXPECT_THAT(cpu_line(b), HasSubstr("cpu.max is 2.00 cores, set "));
-  EXPECT_THAT(cpu_line(b), HasSubstr("the reason then: it uses 1.00 cores and leaves the rest"));
+  EXPECT_THAT(cpu_line(b),
+              HasSubstr("the reason then: it uses 1.00 cores of its quota, and the rest is surplus"));
 }
 
 TEST(Explain, AnExternalValueHasNoReasonOfOurs) {
@@ -213,7 +214,7 @@ TEST(Explain, AtItsFloorNoLessIsAnnounced) {
   sample.memory_stat->anon = 250 * Bench::kMiB;  // without swap none of it can be freed
   sample.memory_stat->file = 2 * Bench::kMiB;
   for (int i = 0; i < 60; ++i) b.full();
-  EXPECT_THAT(memory_line(b), HasSubstr("It is not lowered: it is at the least that it may be"));
+  EXPECT_THAT(memory_line(b), HasSubstr("It is not lowered: it is at its lower bound"));
   EXPECT_FALSE(b.last.report.tasks.front().memory_probes_again_at);
 }
 
@@ -239,7 +240,7 @@ TEST(Explain, ADryRunSaysWhatWouldBe) {
   b.add(1, cores(2));
   b.full();
   b.full();
-  EXPECT_THAT(cpu_line(b), HasSubstr("cpu.max is 1.50 cores, what it would be"));
+  EXPECT_THAT(cpu_line(b), HasSubstr("cpu.max is 1.50 cores, what Sluice would have set"));
   EXPECT_THAT(cpu_line(b), HasSubstr("baseline 2.00 cores"));
 }
 

@@ -96,11 +96,11 @@ TEST(Words, OldAndNewNeverPrintAlike) {
 TEST(Words, AnEventYoungerThanTheLastLookSpeaksOfNoPercentage) {
   Reason r{.rule = Rule::cpu_throttled, .demand_cores = 1.2, .binding_seconds = 0.4, .throttled_ratio = 0};
   EXPECT_EQ(reason_words(Knob::cpu_max, r),
-            "its quota has stopped it for 400 ms without a break; it would use 1.20 cores");
+            "its quota has throttled it for 400 ms without a break; it would use 1.20 cores");
   r.rule = Rule::cpu_undo;
   r.binding_seconds = 0;
   EXPECT_EQ(reason_words(Knob::cpu_max, r),
-            "the last cut was wrong: since then its quota has stopped it; it would use 1.20 cores");
+            "the last cut was wrong: since then its quota has throttled it; it would use 1.20 cores");
 }
 
 TEST(Words, ACauseThatTheRuleDoesNotSayIsAdded) {
@@ -124,7 +124,7 @@ TEST(Words, EveryCauseHasWords) {
   Diagnosis d;
   d.cause = Cause::starved_by_quota;
   d.inputs.throttled_share = 0.8;
-  EXPECT_EQ(cause_words(d), "is stopped by its quota 80 % of the time");
+  EXPECT_EQ(cause_words(d), "is throttled by its quota 80 % of the time");
 }
 
 TEST(Words, ABreakerThatHarmOpenedSaysSo) {
@@ -147,9 +147,11 @@ TEST(Words, AnExplanationTellsTheCauseAndWhenItLooksAgain) {
   t.memory_probe.bar = ProbeBar::none;
   t.memory_probes_again_at = MonotonicTime{22s};
   const auto text = explanation(t, MonotonicTime{20s});
-  EXPECT_THAT(text, HasSubstr("It waits for those downstream: 3 MiB that it wrote are not taken, for 3 s."));
-  EXPECT_THAT(text, HasSubstr("looked at again within 100 ms, or as soon as its quota stops it."));
-  EXPECT_THAT(text, HasSubstr("Less may be tried within 2 s. More is given as soon as it stalls."));
+  EXPECT_THAT(text,
+              HasSubstr("It waits for its consumers: they have not read 3 MiB of its output, for 3 s."));
+  EXPECT_THAT(text,
+              HasSubstr("The next decision is due within 100 ms, or as soon as its quota throttles it."));
+  EXPECT_THAT(text, HasSubstr("A lower limit may be tried within 2 s. More is given as soon as it stalls."));
   t.cpu_story.bar = t.memory_story.bar = Bar::suspended;
   EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("It is left alone until it is resumed"));
   EXPECT_THAT(explanation(t, MonotonicTime{20s}), Not(HasSubstr("tried")));
@@ -200,17 +202,18 @@ TEST(Words, AForecastSaysWhatItIsOfAndWhetherItActs) {
               HasSubstr(" This time of its season was not seen yet: no forecast."));
   t.forecast = {config::ForecastMode::on, ForecastTrust::trusted, 1.2, 1.05, 0.08, 4};
   EXPECT_THAT(explanation(t, MonotonicTime{20s}),
-              HasSubstr(" It is expected to need 1.20 cores (4 seasons seen, off by 8 % of late): its quota "
+              HasSubstr(" Forecast: it will need 1.20 cores (4 seasons seen, recent error 8 %): its quota "
                         "stays at 1.05 cores at least."));
   t.forecast.mode = config::ForecastMode::forecast_only;
   EXPECT_THAT(explanation(t, MonotonicTime{20s}),
-              HasSubstr("of late), which is only told: forecast.mode is \"forecast-only\"."));
+              HasSubstr("recent error 8 %), which is only reported: forecast.mode is \"forecast-only\"."));
   t.forecast.trust = ForecastTrust::inaccurate;
   t.forecast.seasons = 1;
   EXPECT_THAT(explanation(t, MonotonicTime{20s}),
-              HasSubstr("(1 season seen, off by 8 % of late), which is too far off to go by."));
+              HasSubstr("(1 season seen, recent error 8 %), which is too far off to go by."));
   t.forecast.trust = ForecastTrust::learning;
-  EXPECT_THAT(explanation(t, MonotonicTime{20s}), HasSubstr("of late), which is too little to go by yet."));
+  EXPECT_THAT(explanation(t, MonotonicTime{20s}),
+              HasSubstr("recent error 8 %), which is too little to go by yet."));
   const Reason up{.rule = Rule::forecast, .demand_cores = 1.2};
   EXPECT_EQ(reason_words(Knob::cpu_max, up), "it will need 1.20 cores, as at this time of earlier seasons");
   const Reason held{.rule = Rule::cpu_surplus, .wanted = 0.4, .clamped_forecast = true};
