@@ -48,13 +48,15 @@ TEST_F(Frozen, TenMinutesChangeNothingForItOrForOthers) {
 
   g.host.find(paused)->frozen = true;
   g.run(1s);
-  std::size_t moved = 0, unsaid = 0;
+  std::size_t moved = 0, unsaid = 0, full = 0;
   g.run(10min, [&] {
     moved += g.quota(paused) != quota || g.high(paused) != high ? 1 : 0;
     unsaid += report_of(paused).diagnosis.cause != Cause::frozen ? 1 : 0;
+    full += g.state.cpu_full || g.report.node.saturated ? 1 : 0;
   });
   EXPECT_EQ(moved, 0U) << "of 6000 looks";
   EXPECT_EQ(unsaid, 0U) << "of 6000 looks";
+  EXPECT_EQ(full, 0U) << "looks at which its limit was missing to the other";
   const auto stats = g.host.stats(neighbour);
   EXPECT_LT(stats.late_share, 0.01);
   EXPECT_NEAR(stats.usage_usec / stats.observed_usec, 1.7, 0.1);
