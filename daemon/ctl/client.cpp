@@ -234,7 +234,7 @@ Reply<string> Client::reexecute() const {
   constexpr auto kPause = std::chrono::milliseconds(100);
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   const auto before = owner();
-  if (!before) return before;
+  if (!before) return tl::unexpected(before.error());
   if (const auto asked = call(kRootPath, kManagerInterface, "Reexecute", std::tuple()); !asked)
     return tl::unexpected(asked.error());
   do {

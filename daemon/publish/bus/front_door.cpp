@@ -84,10 +84,10 @@ Verdict FrontDoor::check(const Question& question, const Asker& asker,
 Verdict FrontDoor::judge(const Question& question, const Asker& asker, std::string too_large,
                          std::size_t bytes, RateLimit::TimePoint now) {
   const std::string sender(question.sender);
-  const Verdict passes{.error = too_large.empty() ? nullptr : error_name::invalid_args,
-                       .text = std::move(too_large),
-                       .is_dropped = false};
-  const Verdict dropped{.error = nullptr, .text = {}, .is_dropped = true};
+  Verdict passes{.error = too_large.empty() ? nullptr : error_name::invalid_args,
+                 .text = std::move(too_large),
+                 .is_dropped = false};
+  Verdict dropped{.error = nullptr, .text = {}, .is_dropped = true};
   if (const auto limit = unread_.passed(sender, asker, bytes); limit != Unread::Limit::none) {
     if (!unread_.may_refuse(sender)) return dropped;
     return {.error = limit == Unread::Limit::unknown ? error_name::rate_limited : error_name::limits_exceeded,

@@ -39,7 +39,7 @@ class Unread {
   static constexpr std::size_t kOfNewcomer = 2 * kMiB;
   // What each connection may have in any case, of small answers and of refusals: whoever else does not read,
   // one word is had. The bus lets in 256 connections of a uid, so this is 4 MiB more.
-  static constexpr std::size_t kAlways = 16 * 1024;
+  static constexpr std::size_t kAlways = kMiB / 64;
   // A connection is asked about when it has so much; any that has a byte, when the limit is half reached.
   static constexpr std::size_t kAskAt = kMiB;
   // Not more often than this about one connection, and not about more at a time, but for the one that calls.
