@@ -104,7 +104,11 @@ class GovernedHost {
     state = std::move(out.state);
     report = std::move(out.report);
     if (on_tick) on_tick(in, out.plan);
-    for (const auto& n : report.notices) violations += n.kind == Notice::Kind::plan_violation ? 1 : 0;
+    for (const auto& n : report.notices) {
+      if (n.kind != Notice::Kind::plan_violation) continue;
+      ++violations;
+      std::cerr << "violated: " << n.invariant << "\n";
+    }
     check_capacity();
     if (out.plan.dry_run) return;
     for (const auto& w : out.plan.writes) carry_out(w);
