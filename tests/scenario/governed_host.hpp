@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <functional>
+#include <iostream>
 #include <utility>
 
 #include "daemon/tick/tick.hpp"
