@@ -48,7 +48,7 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
     if (write != plan.writes.end() && write->id == claim.id) {
       const double to = number_of(write->value);
       if (write->reason.rule == Rule::released) {
-        claim.movable = claim.ours = false;
+        claim.movable = false;
         then = fair.taken(claim);
       } else if (!std::isinf(to) && knob_of(write->value) == knob) {
         const bool raise = to > claim.current;
