@@ -371,7 +371,9 @@ void FairShare::add(const KnobClaim& c) {
 Taken FairShare::taken(const KnobClaim& c) const {
   if (c.by_weight) return {0, std::min({c.current, c.use.value_or(0), capacity_})};
   if (c.ordered) return {*c.ordered, std::max(*c.ordered, std::min(c.current, c.use.value_or(c.current)))};
-  const double unseen = c.ours ? c.current : c.governed ? c.min : 0;
+  // "No limit" says nothing of what its task uses.
+  const bool is_limited = c.ours && !std::isinf(c.current);
+  const double unseen = is_limited ? c.current : c.governed ? c.min : 0;
   double use = std::min({c.current, c.use.value_or(unseen), capacity_});
   if (c.movable) return {c.ours ? std::min(c.current, capacity_) : 0, use};
   if (!c.ours && limited_ && weights_ > 0)

@@ -20,6 +20,14 @@ TEST(ArbitrateOthers, WhoUsesNothingMakesNobodysFairShareSmaller) {
   EXPECT_DOUBLE_EQ(after(c, arbitrate(c, 4), 3), 2) << "half of the node for each of two";
 }
 
+TEST(ArbitrateOthers, NobodyIsCutForATaskWithoutALimitOfWhichNothingIsSeen) {
+  auto released = stranger(0);
+  released.ours = true;  // an earlier order may still be in force
+  released.use.reset();
+  const std::vector<KnobClaim> c{released, claim(1.5)};
+  EXPECT_TRUE(arbitrate(c, 2).grants.empty());
+}
+
 TEST(ArbitrateOthers, AFairShareIsNoLessThanAMinimum) {
   auto hog = stranger(5, 3);
   hog.governed = true;

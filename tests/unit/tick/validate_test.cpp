@@ -158,5 +158,19 @@ TEST(ValidatePlan, NoCutGoesBelowWhatReclaimCannotFreeAndEveryRaiseMay) {
   EXPECT_EQ(pin_to_40(20), Invariants{});
 }
 
+// A release may be refused: its limit counts as it does for arbitration, which had to cut for it.
+TEST(ValidatePlan, ACutBeyondItsRateIsRightBesideALimitThatIsBeingReleased) {
+  Node n;
+  n.config.node.cpu_reserve_cores = 0;
+  n.config.tasks[0].policy.cpu.scaling.down.policies = {{config::ChangeType::absolute, 0.1, 15s}};
+  auto& leaves = n.state.tasks.at(CgroupId{3});
+  n.hold(leaves.cpu, Knob::cpu_max, cores(2));
+  leaves.use = {};
+  auto cut = cpu(1, cores(2), Rule::capacity);
+  cut.reason.clamped_capacity = true;
+  EXPECT_EQ(n.judge({cut, cpu(3, *std::get_if<CpuMax>(&*leaves.cpu.limit.baseline()), Rule::released)}),
+            Invariants{});
+}
+
 }  // namespace
 }  // namespace sluice::testing
