@@ -31,8 +31,10 @@ Sums sums_of(const Plan& plan, Knob knob, const PlanContext& c) {
   claims.reserve(c.state->tasks.size());
   double minima = 0;
   for (const auto& [id, t] : c.state->tasks) {
-    const auto& claim = claims.emplace_back(standing(t, knob, bounds_of(t, c), c));
+    auto& claim = claims.emplace_back(standing(t, knob, bounds_of(t, c), c));
     fair.add(claim);
+    // Arbitration counts a quota that it may take back in full, also one that was raised on a full node.
+    if (claim.movable && claim.use) claim.by_weight = false;
     if (claim.governed) minima += claim.min;
   }
   out.minima_exceed = minima > out.capacity * (1 - kSlack);

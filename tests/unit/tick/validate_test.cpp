@@ -172,5 +172,16 @@ TEST(ValidatePlan, ACutBeyondItsRateIsRightBesideALimitThatIsBeingReleased) {
             Invariants{});
 }
 
+// The node is no longer full: what it raised by weight is a grant again, whatever is used of it.
+TEST(ValidatePlan, ACutBeyondItsRateIsRightBesideAQuotaThatAFullNodeRaised) {
+  Node n;
+  n.config.node.cpu_reserve_cores = 0;
+  n.config.tasks[0].policy.cpu.scaling.down.policies = {{config::ChangeType::absolute, 0.1, 15s}};
+  n.hold(n.state.tasks.at(CgroupId{3}).cpu, Knob::cpu_max, cores(2), {.rule = Rule::by_weight});
+  auto cut = cpu(1, cores(2), Rule::capacity);
+  cut.reason.clamped_capacity = true;
+  EXPECT_EQ(n.judge({cut}), Invariants{});
+}
+
 }  // namespace
 }  // namespace sluice::testing
