@@ -106,7 +106,7 @@ std::optional<double> plain_double(std::string_view text) {
   if (!take_decimal(rest) || !rest.empty()) return std::nullopt;
   double value = 0;
   if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc{}) {
-    // Out of range: so long that it is infinite, or so small that it is zero.
+    // Out of range of a double: an overflow becomes infinity, an underflow becomes zero.
     value = text.find_first_not_of("-0.") > text.find('.')
                 ? 0
                 : std::copysign(HUGE_VAL, text.front() == '-' ? -1 : 1);

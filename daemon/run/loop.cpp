@@ -1,9 +1,9 @@
 #include "daemon/run/loop.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <csignal>
@@ -49,7 +49,7 @@ Loop::Loop(boost::asio::io_context& io, CgroupHost& host, Engine::Parts parts, L
       timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP),
       // Duplicates, because Asio closes what it is given.
-      receipts_ready_(io, dup(host.receipts_fd())) {
+      receipts_ready_(io, ::fcntl(host.receipts_fd(), F_DUPFD_CLOEXEC, 0)) {
   facts_.version = options_.version;
   refresh_facts();
   if (options_.recorder) {

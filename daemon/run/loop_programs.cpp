@@ -1,7 +1,7 @@
 // The loop's part about kernel programs: their events, who wrote what, and what becomes of the programs
 // themselves.
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include "daemon/process/clock.hpp"
 #include "daemon/run/loop.hpp"
@@ -90,7 +90,7 @@ void Loop::listen_to_bpf() {
   events_ready_.reset();
   ++listening_;
   if (!host_.bpf() || host_.bpf()->events_fd() < 0) return;
-  events_ready_.emplace(io_, dup(host_.bpf()->events_fd()));
+  events_ready_.emplace(io_, ::fcntl(host_.bpf()->events_fd(), F_DUPFD_CLOEXEC, 0));
   on_bpf_events();
 }
 

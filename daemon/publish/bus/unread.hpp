@@ -34,11 +34,10 @@ class Unread {
   // Strangers and connections whose uid is not known yet. More than strangers have: these do not shut out
   // root.
   static constexpr std::size_t kOfUnknown = 56 * kMiB;
-  // What one such connection has before it is told to wait: calls that were sent at once arrive before its
-  // uid.
+  // One connection of unknown uid. Calls that a client sends together arrive before the bus reports its uid.
   static constexpr std::size_t kOfNewcomer = 2 * kMiB;
-  // What each connection may have in any case, of small answers and of refusals: whoever else does not read,
-  // one word is had. The bus lets in 256 connections of a uid, so this is 4 MiB more.
+  // Each connection may have this much in any case, so that small answers and refusals get through while
+  // others do not read. The bus admits 256 connections of a uid, which adds 4 MiB.
   static constexpr std::size_t kAlways = kMiB / 64;
   // A connection is asked about when it has so much; any that has a byte, when the limit is half reached.
   static constexpr std::size_t kAskAt = kMiB;

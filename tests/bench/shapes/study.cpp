@@ -15,7 +15,7 @@ struct Shape {
   const char* name;
   double scale;  // of the traces, whose busiest second is 3.2 cores
   Conditions (*task)(Conditions);
-  const char* known;  // what ours is told
+  const char* known;  // the signals that Sluice gets
   StudyOptions (*tell)(StudyOptions);
 };
 

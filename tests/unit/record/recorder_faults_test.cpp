@@ -1,5 +1,5 @@
-// Every step of a recording fails in turn, and process and machine crash at each step. The readable part is
-// what was handed over, from the first tick on, and the operator is told what is missing.
+// Every step of a recording fails in turn, and process and machine crash at each step. The file then
+// holds what was handed over, from the first tick on, and the log reports what is missing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -20,6 +20,18 @@ TaskSpec task(const char* cgroup, double rate, double cost_usec, unsigned thread
   return spec;
 }
 
+// A task with one thread that always wants a CPU.
+TaskSpec spinner(const char* cgroup) {
+  TaskSpec spec = task(cgroup, 0, 1'000, 1);
+  spec.work.spin_threads = 1;
+  return spec;
+}
+std::vector<CgroupId> spinning(Host& host, std::initializer_list<const char*> cgroups) {
+  std::vector<CgroupId> ids;
+  for (const char* cgroup : cgroups) ids.push_back(host.add_task(spinner(cgroup)).value());
+  return ids;
+}
+
 Write cpu_write(CgroupId id, std::int64_t quota_usec, std::int64_t period_usec = 100'000) {
   Write write;
   write.id = id;
@@ -131,8 +143,7 @@ TEST(Model, ThrottleAccountingAddsUp) {
 }
 
 TEST(Model, AWriteAtEveryThrottleAbolishesTheLimit) {
-  TaskSpec spec = task("/a.service", 0, 1'000, 1);
-  spec.work.spin_threads = 1;
+  const TaskSpec spec = spinner("/a.service");
   Host host({.cpus = 2});
   const CgroupId id = host.add_task(spec).value();
   host.apply(cpu_write(id, 20'000));
@@ -242,12 +253,7 @@ TEST(Model, AFullNodeIsSharedByWeight) {
 
 TEST(Model, AFrozenTaskLeavesTheCpusToOthers) {
   Host host({.cpus = 1});
-  std::vector<CgroupId> ids;
-  for (const char* name : {"/a.slice/frozen.service", "/busy.service"}) {
-    TaskSpec spec = task(name, 0, 1'000, 1);
-    spec.work.spin_threads = 1;
-    ids.push_back(host.add_task(spec).value());
-  }
+  const auto ids = spinning(host, {"/a.slice/frozen.service", "/busy.service"});
   host.advance(seconds(1));
   host.find("/a.slice")->frozen = true;
   host.reset_stats();
@@ -258,12 +264,7 @@ TEST(Model, AFrozenTaskLeavesTheCpusToOthers) {
 
 TEST(Model, AnAncestorsQuotaBindsAllBelow) {
   Host host({.cpus = 4});
-  std::vector<CgroupId> ids;
-  for (const char* name : {"/x.slice/a.service", "/x.slice/b.service"}) {
-    TaskSpec spec = task(name, 0, 1'000, 1);
-    spec.work.spin_threads = 1;
-    ids.push_back(host.add_task(spec).value());
-  }
+  const auto ids = spinning(host, {"/x.slice/a.service", "/x.slice/b.service"});
   const CgroupId slice = host.find("/x.slice")->id;
   host.apply(cpu_write(slice, 50'000));
   host.advance(seconds(10));
@@ -273,8 +274,7 @@ TEST(Model, AnAncestorsQuotaBindsAllBelow) {
 }
 
 TEST(Model, PressureAveragesFollowTheKernelsDecay) {
-  TaskSpec spec = task("/a.service", 0, 1'000, 1);
-  spec.work.spin_threads = 1;
+  const TaskSpec spec = spinner("/a.service");
   Host host({.cpus = 1});
   const CgroupId id = host.add_task(spec).value();
   host.apply(cpu_write(id, 1'000, 1'000'000));
@@ -286,12 +286,7 @@ TEST(Model, PressureAveragesFollowTheKernelsDecay) {
 
 TEST(Model, OneThatRunsKeepsItsAncestorsFromFullPressure) {
   Host host({.cpus = 4});
-  std::vector<CgroupId> ids;
-  for (const char* name : {"/x.slice/a.service", "/x.slice/b.service"}) {
-    TaskSpec spec = task(name, 0, 1'000, 1);
-    spec.work.spin_threads = 1;
-    ids.push_back(host.add_task(spec).value());
-  }
+  const auto ids = spinning(host, {"/x.slice/a.service", "/x.slice/b.service"});
   host.apply(cpu_write(ids[0], 20'000));
   host.advance(seconds(10));
   EXPECT_NEAR(static_cast<double>(host.sample(ids[0]).cpu_pressure->full.count()), 8e6, 0.1e6);
